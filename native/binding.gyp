@@ -1,0 +1,22 @@
+{
+  "target_defaults": {
+    "include_dirs": ["<!@(node -p \"require('node-addon-api').include\")"],
+    "defines": [
+      "NAPI_VERSION=8",
+      "NAPI_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+    ],
+    "cflags_cc!": ["-fno-exceptions", "-std=gnu++17"],
+    "cflags_cc": [
+      "-std=c++20",
+      "-fno-exceptions",
+      "-fno-rtti",
+      "-O2",
+      "-Wall",
+      "-Wextra",
+      "-Wconversion",
+      "-Werror",
+    ],
+  },
+  "targets": [],
+}

@@ -1,0 +1,190 @@
+/**
+ * All that a user can do to a daemon, whatever the face (CLI, HTTP; later Docker and CNI). The
+ * daemon implements it, `api/client.ts` implements it over the unix socket. Every value is plain JSON:
+ * MACs are `02:00:5e:10:00:01`, addresses carry no prefix unless the field says CIDR, socket addresses
+ * read `192.0.2.1:7783` or `[2001:db8::1]:7783`, times are ISO 8601.
+ *
+ * Every method rejects with an `AppError` and then has changed nothing.
+ */
+export interface Control {
+  status(): Promise<Status>;
+  peers(): Promise<readonly PeerInfo[]>;
+  /** Tries every target; rejects only if none could be joined. Targets: `HOST` or `HOST:PORT`. */
+  join(targets: readonly string[]): Promise<JoinReport>;
+  /** Leaves the mesh and forgets its peers; the daemon runs on alone. */
+  leave(): Promise<void>;
+
+  createNetwork(request: NetworkRequest): Promise<NetworkInfo>;
+  listNetworks(): Promise<readonly NetworkInfo[]>;
+  inspectNetwork(name: string): Promise<NetworkDetail>;
+  removeNetwork(name: string): Promise<void>;
+
+  attach(request: AttachRequest): Promise<EndpointInfo>;
+  detach(request: DetachRequest): Promise<EndpointInfo>;
+
+  addVtep(network: string, address: string): Promise<ForeignVtep>;
+  removeVtep(network: string, address: string): Promise<void>;
+  listVteps(network: string): Promise<readonly VtepInfo[]>;
+
+  fdb(network: string): Promise<readonly FdbInfo[]>;
+  version(): Promise<VersionInfo>;
+}
+
+export interface VersionInfo {
+  readonly version: string;
+  readonly node: string;
+  /** Mesh protocol versions that this daemon speaks. */
+  readonly protocol: { readonly min: number; readonly max: number };
+}
+
+export interface Status {
+  readonly version: string;
+  readonly name: string;
+  readonly id: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly meshAddress: string;
+  /** What the other hosts are told to send to. */
+  readonly advertise: string;
+  readonly vxlanPort: number;
+  /** Sentences an operator should read, e.g. that the mesh is open. */
+  readonly warnings: readonly string[];
+  readonly dataPlane: {
+    readonly kind: 'portable' | 'native';
+    /** Why this one runs and not the other. */
+    readonly reason: string;
+    readonly features: Readonly<Record<string, string>>;
+    readonly drops: Readonly<Record<string, number>>;
+    readonly fdb: Readonly<Record<string, number>>;
+    readonly ports: readonly PortInfo[];
+    readonly vteps: readonly VtepInfo[];
+  };
+  readonly gossip: {
+    readonly members: Readonly<Record<MemberState, number>>;
+    readonly counters: Readonly<Record<string, number>>;
+  };
+  readonly networks: number;
+  readonly endpoints: { readonly local: number; readonly mesh: number };
+}
+
+export interface PortInfo extends Traffic {
+  readonly network: string;
+  readonly device: string;
+}
+
+export interface Traffic {
+  readonly rxFrames: number;
+  readonly rxBytes: number;
+  readonly txFrames: number;
+  readonly txBytes: number;
+}
+
+export type MemberState = 'alive' | 'suspect' | 'dead' | 'left';
+
+export interface PeerInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly address: string;
+  readonly vxlanPort: number;
+  readonly state: MemberState;
+  readonly incarnation: number;
+  /** This very host. */
+  readonly self: boolean;
+  /** When this daemon saw the present state begin. */
+  readonly since: string;
+  readonly version: string;
+}
+
+export interface JoinReport {
+  readonly joined: readonly { readonly target: string; readonly peer: string }[];
+  readonly failed: readonly {
+    readonly target: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export type EncapsulationName = 'vxlan';
+
+export interface NetworkRequest {
+  readonly name: string;
+  /** CIDR with no host bits, e.g. `10.7.0.0/24`. */
+  readonly subnet: string;
+  readonly vni?: number;
+  readonly mtu?: number;
+  readonly encap?: EncapsulationName;
+}
+
+export interface NetworkInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly vni: number;
+  readonly subnet: string;
+  readonly mtu: number;
+  readonly encap: EncapsulationName;
+  /** Endpoints in the whole mesh. */
+  readonly endpoints: number;
+}
+
+export interface NetworkDetail extends NetworkInfo {
+  /** Bridge and TAP device on this host, if the network is realised here. */
+  readonly bridge?: string;
+  readonly device?: string;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly attached: readonly EndpointInfo[];
+  readonly vteps: readonly VtepInfo[];
+}
+
+export interface AttachRequest {
+  readonly network: string;
+  /** Exactly one of `netns` (a name under /run/netns, or a path) and `pid`. */
+  readonly netns?: string;
+  readonly pid?: number;
+  /** Default `eth0`. */
+  readonly ifname?: string;
+  readonly ip?: string;
+  readonly mac?: string;
+}
+
+export interface DetachRequest {
+  /** Either an endpoint id (or a unique prefix of 4 or more characters), or network and sandbox. */
+  readonly endpoint?: string;
+  readonly network?: string;
+  readonly netns?: string;
+  readonly pid?: number;
+}
+
+export interface EndpointInfo {
+  readonly endpoint: string;
+  readonly network: string;
+  /** CIDR: the address with the subnet's prefix length. */
+  readonly address: string;
+  readonly mac: string;
+  readonly ifname: string;
+  readonly mtu: number;
+  readonly host: string;
+  readonly sandbox: string;
+}
+
+export interface ForeignVtep {
+  readonly network: string;
+  readonly address: string;
+}
+
+export interface VtepInfo extends Traffic {
+  readonly network: string;
+  readonly address: string;
+  /** A mesh member, or one added by `weft vtep add`. */
+  readonly origin: 'member' | 'foreign';
+  /** Name of the member. */
+  readonly peer?: string;
+}
+
+export interface FdbInfo {
+  readonly mac: string;
+  readonly origin: 'learned' | 'static';
+  /** `port wt-...` or `vtep 192.0.2.2:4789`. */
+  readonly target: string;
+  readonly ageSeconds: number;
+}

@@ -1,0 +1,117 @@
+import type { Mac, Millis, PortId, SocketAddress, Vni, Vtep } from '../base/types.ts';
+import type { TapDevice } from '../tun/device.ts';
+import type { DatagramChannel } from '../underlay/datagram.ts';
+import type { DropReason } from './drop-reason.ts';
+
+/** Where an FDB entry points. */
+export type FdbTarget =
+  { readonly kind: 'port'; readonly port: PortId } | { readonly kind: 'vtep'; readonly vtep: Vtep };
+
+export interface FdbEntry {
+  readonly mac: Mac;
+  readonly target: FdbTarget;
+  /** `static` entries are set by the control plane and neither age nor move. */
+  readonly origin: 'learned' | 'static';
+  /** Since a frame last confirmed it; 0 for static entries. */
+  readonly age: Millis;
+}
+
+/** Frames and bytes of frames (headers of the underlay not counted). */
+export interface TrafficCounters {
+  readonly rxFrames: number;
+  readonly rxBytes: number;
+  readonly txFrames: number;
+  readonly txBytes: number;
+}
+
+export interface PortCounters extends TrafficCounters {
+  readonly port: PortId;
+  readonly vni: Vni;
+  readonly device: string;
+}
+
+/** rx: what the VTEP sent us; tx: what we sent to it. */
+export interface VtepCounters extends TrafficCounters {
+  readonly vni: Vni;
+  readonly vtep: Vtep;
+}
+
+export interface FdbCounters {
+  readonly learned: number;
+  readonly moved: number;
+  readonly aged: number;
+  /** Entries thrown out because their network's table was full. */
+  readonly evicted: number;
+  readonly flushed: number;
+}
+
+export interface DataPlaneCounters {
+  readonly drops: Readonly<Record<DropReason, number>>;
+  readonly ports: readonly PortCounters[];
+  readonly vteps: readonly VtepCounters[];
+  readonly fdb: FdbCounters;
+}
+
+/** Facts for `weft status`: one line each, in words. */
+export interface DataPlaneDescription {
+  readonly kind: 'portable' | 'native';
+  /** Properties such as offloads in use, cipher library, thread count. */
+  readonly features: Readonly<Record<string, string>>;
+}
+
+export interface DataPlaneOptions {
+  /** Addresses to bind, e.g. `['0.0.0.0', '::']`. An IPv6 wildcard is left out where IPv6 is off. */
+  readonly addresses: readonly string[];
+  /** UDP port of gossip and sealed frames; 0 picks a free one. */
+  readonly meshPort: number;
+  /** UDP port of plain VXLAN (IANA: 4789); 0 picks a free one. */
+  readonly vxlanPort: number;
+  /** Entries per network before the oldest learned one is evicted. */
+  readonly fdbCapacity?: number;
+  /** Life of a learned entry that no frame confirms. */
+  readonly fdbMaxAge?: Millis;
+}
+
+/**
+ * Forwarding, whichever implementation does it. Tables go down through these calls, counters and
+ * learned MACs come up; nothing here waits, and no call is made per frame. Every `add` of what is
+ * already there and every `remove` of what is not does nothing.
+ *
+ * Rules that each implementation keeps (test/contract proves them):
+ *  1. A frame from a port: learn its source; forward to the FDB's target, or flood to the network's
+ *     other ports and to each of its VTEPs once (head-end replication) if the destination is a group
+ *     address or unknown.
+ *  2. A frame from a VTEP: learn its source; forward to local ports only (split horizon).
+ *  3. A source MAC seen at a new place moves there at once, unless it is `static`.
+ *  4. Removing a VTEP or port flushes the entries that point at it.
+ *  5. Every refusal increments exactly one drop counter.
+ */
+export interface DataPlane {
+  readonly description: DataPlaneDescription;
+  /** Bound addresses; ports are the real ones. */
+  readonly meshAddress: SocketAddress;
+  readonly vxlanAddress: SocketAddress;
+  /** Control datagrams of the mesh port. */
+  readonly control: DatagramChannel;
+
+  addNetwork(vni: Vni, options: { readonly mtu: number }): void;
+  /** Removes its ports (closing their devices), VTEPs and FDB. */
+  removeNetwork(vni: Vni): void;
+
+  /** Starts forwarding for an open device, which the data plane owns and closes from now on. */
+  addPort(vni: Vni, device: TapDevice): PortId;
+  removePort(port: PortId): void;
+
+  /** An existing VTEP with the same address and another port takes the new port. */
+  addVtep(vni: Vni, vtep: Vtep): void;
+  removeVtep(vni: Vni, address: string): void;
+
+  /** A MAC that belongs to an endpoint of this host: frames from VTEPs that claim it are dropped. */
+  addLocalMac(vni: Vni, mac: Mac, port: PortId): void;
+  removeLocalMac(vni: Vni, mac: Mac): void;
+
+  fdb(vni: Vni): readonly FdbEntry[];
+  counters(): DataPlaneCounters;
+  /** Stops forwarding, closes sockets and devices. Nothing is delivered after it settles. */
+  close(): Promise<void>;
+}

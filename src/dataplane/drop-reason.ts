@@ -1,0 +1,31 @@
+/**
+ * Every reason for which a frame or datagram is refused. Each has one counter; `weft status --json`
+ * shows the names as they stand here, and they are stable.
+ */
+export const DROP_REASONS = [
+  // From a local port.
+  'port_frame_short', // under 14 bytes
+  'port_frame_long', // over the port's MTU and Ethernet header: it would not fit the underlay
+  'port_source_invalid', // source MAC is zero or a group address (IEEE 802.3)
+  'port_hairpin', // destination is on the port that it came from
+  'port_no_destination', // flood on a network with no other port and no VTEP
+  // From the underlay, VXLAN port.
+  'vxlan_short', // datagram shorter than the VXLAN header
+  'vxlan_flags', // the I flag is not set (RFC 7348 §5)
+  'vxlan_vni_unknown', // no such network on this host
+  'vxlan_vtep_unknown', // sender is no VTEP of that network
+  'vxlan_frame_short', // inner frame under 14 bytes
+  'vxlan_frame_long', // inner frame longer than any port of the network takes
+  'vxlan_source_invalid', // inner source MAC is zero or a group address
+  'vxlan_source_local', // inner source MAC belongs to an endpoint of this host: spoofed or looped
+  'vxlan_no_port', // known destination is another VTEP, or no local port: split horizon forbids relaying
+  // From the underlay, mesh port.
+  'mesh_unknown', // first byte is no kind that we know
+  // On the way out.
+  'underlay_send_failed', // the socket refused the datagram (no route, too long, interface down)
+  'underlay_queue_full', // back-pressure: too many datagrams wait in the socket
+  'port_write_failed', // the TAP device refused the frame (down, gone, queue full)
+  'port_stopped', // the port was removed while the frame was under way
+] as const;
+
+export type DropReason = (typeof DROP_REASONS)[number];

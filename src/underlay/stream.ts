@@ -1,0 +1,23 @@
+import type { SocketAddress } from '../base/types.ts';
+import type { Millis } from '../base/types.ts';
+
+/**
+ * The seam for push-pull over TCP: one request message and one answer message per connection, each
+ * with a 4-byte big-endian length before it and none longer than `maxMessageBytes`.
+ */
+export interface StreamTransport {
+  readonly local: SocketAddress;
+  /**
+   * Connects, sends `request`, resolves with the answer and closes.
+   * Rejects with E_JOIN_UNREACHABLE (the sentence names the address and the cause: refused, timed out,
+   * closed early, message too long).
+   */
+  exchange(to: SocketAddress, request: Uint8Array, timeout: Millis): Promise<Buffer>;
+  /** At most one answerer. Returning `undefined` closes the connection without an answer. */
+  onRequest(answer: (request: Buffer, from: SocketAddress) => Uint8Array | undefined): void;
+  /** Stops listening and ends open connections. */
+  close(): Promise<void>;
+}
+
+/** Longest message accepted or sent on a stream: 16 MiB. */
+export const MAX_STREAM_MESSAGE_BYTES = 16 * 2 ** 20;
