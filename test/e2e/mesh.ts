@@ -64,7 +64,12 @@ export class WeftHost {
     return this.json<PeerInfo[]>('peers');
   }
 
-  attach(network: string, sandbox: LabNamespace, ip: string, ...more: string[]): Promise<EndpointInfo> {
+  attach(
+    network: string,
+    sandbox: LabNamespace,
+    ip: string,
+    ...more: string[]
+  ): Promise<EndpointInfo> {
     return this.json<EndpointInfo>('attach', network, '--netns', sandbox.name, '--ip', ip, ...more);
   }
 
@@ -123,7 +128,11 @@ export async function startMesh(
 }
 
 /** Waits until `host` sees `count` members alive, itself among them. */
-export async function waitForPeers(host: WeftHost, count: number, timeoutMs = 10_000): Promise<void> {
+export async function waitForPeers(
+  host: WeftHost,
+  count: number,
+  timeoutMs = 10_000,
+): Promise<void> {
   await eventually(async () => {
     const alive = (await host.peers()).filter((peer) => peer.state === 'alive');
     return alive.length === count;
