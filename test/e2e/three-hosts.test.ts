@@ -1,5 +1,6 @@
 import test from 'ava';
-import { eventually, startMesh } from './mesh.ts';
+import type { FdbInfo } from '../../src/api/control.ts';
+import { eventually, startMesh, type WeftHost } from './mesh.ts';
 
 test('a broadcast is answered once by each container, none twice', async (t) => {
   const mesh = await startMesh(t, 'three', ['a', 'b', 'c']);
@@ -26,6 +27,13 @@ test('a broadcast is answered once by each container, none twice', async (t) => 
   for (const [address, count] of answers) t.true(count >= 4 && count <= 5, `${address}: ${count}`);
 });
 
+/** Name of the host to which `from` would send a frame for `mac`. */
+async function whereIs(from: WeftHost, mac: string, hosts: readonly WeftHost[]): Promise<string> {
+  const entries = await from.json<FdbInfo[]>('fdb', 'blue');
+  const target = entries.find((entry) => entry.mac === mac)?.target ?? 'nowhere';
+  return hosts.find(({ host }) => target.includes(host.address))?.name ?? target;
+}
+
 test('a MAC that moves to another host is followed with its first frame', async (t) => {
   const mesh = await startMesh(t, 'move', ['a', 'b', 'c']);
   const [a, b, c] = mesh.hosts;
@@ -46,17 +54,12 @@ test('a MAC that moves to another host is followed with its first frame', async 
   await a.attach('blue', watcher, '10.7.0.2');
   await b.attach('blue', home, '10.7.0.9', '--mac', mac);
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);
-  t.is(await whereIs(mac), 'b');
+  t.is(await whereIs(a, mac, mesh.hosts), 'b');
 
   await b.weft('detach', 'blue', '--netns', home.name);
   await c.attach('blue', away, '10.7.0.9', '--mac', mac);
   await away.ping('10.7.0.2', { count: 1 });
-  t.is(await whereIs(mac), 'c');
+  t.is(await whereIs(a, mac, mesh.hosts), 'c');
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);
 
-  async function whereIs(wanted: string): Promise<string> {
-    const entries = await a!.json<{ mac: string; target: string }[]>('fdb', 'blue');
-    const target = entries.find((entry) => entry.mac === wanted)?.target ?? 'nowhere';
-    return mesh.hosts.find(({ host }) => target.includes(host.address))?.name ?? target;
-  }
 });
