@@ -61,5 +61,4 @@ test('a MAC that moves to another host is followed with its first frame', async 
   await away.ping('10.7.0.2', { count: 1 });
   t.is(await whereIs(a, mac, mesh.hosts), 'c');
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);
-
 });
