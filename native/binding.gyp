@@ -18,5 +18,15 @@
       "-Werror",
     ],
   },
-  "targets": [],
+  "targets": [
+    {
+      "target_name": "tun",
+      "sources": [
+        "tun/binding.cpp",
+        "tun/netns_scope.cpp",
+        "tun/poll.cpp",
+        "tun/tun_device.cpp",
+      ],
+    },
+  ],
 }
