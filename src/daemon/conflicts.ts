@@ -1,4 +1,6 @@
-import type { Directory, Endpoint, Network } from './directory.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+import type { Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */
 function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[][] {
@@ -12,7 +14,7 @@ function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[
 }
 
 /** The older network keeps a VNI that two claim; of equal age, the lower id. */
-function byAge(a: Network, b: Network): number {
+function byAge(a: NetworkDefinition, b: NetworkDefinition): number {
   return a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id);
 }
 
@@ -20,8 +22,8 @@ function byAge(a: Network, b: Network): number {
  * Networks whose VNI an older network has: made at the same time on two hosts, or in two meshes that
  * were joined later. They must not be realised, or two Ethernets would become one.
  */
-export function displacedNetworks(networks: readonly Network[]): Map<string, Network> {
-  const displaced = new Map<string, Network>();
+export function displacedNetworks(networks: readonly NetworkDefinition[]): Map<string, NetworkDefinition> {
+  const displaced = new Map<string, NetworkDefinition>();
   for (const group of shared(networks, (network) => network.vni)) {
     const [owner, ...others] = group.sort(byAge);
     if (owner) for (const other of others) displaced.set(other.name, owner);

@@ -1,4 +1,6 @@
 import type { PeerId } from '../base/types.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
 import type { EndpointRecord, NetworkRecord, VtepRecord } from './records.ts';
 
 /** What the directory needs of a replicated table. */
@@ -6,15 +8,7 @@ export interface Rows<T> {
   get(key: string): T | undefined;
   put(key: string, value: T): void;
   remove(key: string): void;
-  entries(): Iterable<readonly [string, T]>;
-}
-
-export interface Network extends NetworkRecord {
-  readonly name: string;
-}
-
-export interface Endpoint extends EndpointRecord {
-  readonly id: string;
+  entries(): Iterable<{ readonly key: string; readonly value: T }>;
 }
 
 /**
@@ -36,18 +30,18 @@ export class Directory {
     this.#vteps = tables.vteps;
   }
 
-  network(name: string): Network | undefined {
+  network(name: string): NetworkDefinition | undefined {
     const record = this.#networks.get(name);
     return record && { name, ...record };
   }
 
-  networks(): Network[] {
+  networks(): NetworkDefinition[] {
     return [...this.#networks.entries()]
-      .map(([name, record]) => ({ name, ...record }))
+      .map(({ key, value }) => ({ name: key, ...value }))
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  putNetwork({ name, ...record }: Network): void {
+  putNetwork({ name, ...record }: NetworkDefinition): void {
     this.#networks.put(name, record);
   }
 
@@ -62,8 +56,8 @@ export class Directory {
 
   endpoints(network?: string): Endpoint[] {
     return [...this.#endpoints.entries()]
-      .filter(([, record]) => network === undefined || record.network === network)
-      .map(([id, record]) => ({ id, ...record }));
+      .filter(({ value }) => network === undefined || value.network === network)
+      .map(({ key, value }) => ({ id: key, ...value }));
   }
 
   endpointsOf(host: PeerId): Endpoint[] {
@@ -80,7 +74,7 @@ export class Directory {
 
   vteps(network?: string): VtepRecord[] {
     return [...this.#vteps.entries()]
-      .map(([, record]) => record)
+      .map(({ value }) => value)
       .filter((vtep) => network === undefined || vtep.network === network);
   }
 

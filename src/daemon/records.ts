@@ -1,51 +1,60 @@
 import { z } from 'zod';
-import type { PeerId } from '../base/types.ts';
+import type { PeerId, Vni } from '../base/types.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
 
 /**
  * The rows of the replicated tables, as they travel between hosts (CBOR) and lie on disk. A row that
- * does not have this shape is refused on receipt; unknown keys are kept out, so that a newer version
- * may add some.
+ * does not have this shape is refused on receipt; keys that a newer version adds are left out.
  */
+const peerId = z.string().regex(/^[0-9a-f]{32}$/) as unknown as z.ZodType<PeerId>;
+
+/** Without the name, which is the key. */
 const networkRecord = z.object({
   id: z.string().regex(/^[0-9a-f]{32}$/),
-  vni: z.int().min(1).max(0xffffff),
+  vni: z.int().min(1).max(0xffffff) as unknown as z.ZodType<Vni>,
   subnet: z.string().max(64),
   mtu: z.int().min(552).max(65535),
-  encap: z.literal('vxlan'),
-  /** Name of the host where it was created. */
-  createdBy: z.string().max(255),
-  /** ISO 8601, by that host's wall clock. */
+  encap: z.string().max(16),
+  createdBy: peerId,
   createdAt: z.string().max(40),
 });
 
+/** Without the id, which is the key. */
 const endpointRecord = z.object({
   network: z.string().max(64),
-  host: z.string().regex(/^[0-9a-f]{32}$/),
-  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
-  /** CIDR: the address with its subnet's prefix length. */
+  host: peerId,
+  /** A 48-bit integer. */
+  mac: z.number().int().min(1).max(0xffff_ffff_ffff) as unknown as z.ZodType<Endpoint['mac']>,
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
-  /** Path of the network namespace on its host. */
-  sandbox: z.string().max(4096),
+  sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
 });
 
+/** Keyed by `NETWORK ADDRESS`. */
 const vtepRecord = z.object({
   network: z.string().max(64),
   address: z.string().max(64),
   port: z.int().min(1).max(65535),
 });
 
-/** Keyed by network name. */
-export type NetworkRecord = Readonly<z.infer<typeof networkRecord>>;
-/** Keyed by endpoint id. */
-export type EndpointRecord = Readonly<z.infer<typeof endpointRecord>> & { readonly host: PeerId };
-/** Keyed by `NETWORK ADDRESS`. */
+const memberMeta = z.object({
+  version: z.string().max(32),
+  vxlanPort: z.int().min(1).max(65535),
+});
+
+export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
+export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+/** What a host says of itself beside what gossip knows. */
+export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
 /** Narrows a decoded value to a row of the table, or undefined if it is none. */
 export const parseNetworkRecord = (value: unknown): NetworkRecord | undefined =>
   networkRecord.safeParse(value).data;
 export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined =>
-  endpointRecord.safeParse(value).data as EndpointRecord | undefined;
+  endpointRecord.safeParse(value).data;
 export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
+export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
+  memberMeta.safeParse(value).data;

@@ -1,7 +1,9 @@
 import test from 'ava';
-import { asPeerId } from '../../src/base/types.ts';
+import { asMac, asPeerId, asVni } from '../../src/base/types.ts';
 import { describeConflicts, displacedNetworks } from '../../src/daemon/conflicts.ts';
-import { Directory, type Endpoint, type Network, type Rows } from '../../src/daemon/directory.ts';
+import { Directory, type Rows } from '../../src/daemon/directory.ts';
+import type { Endpoint } from '../../src/network/endpoint.ts';
+import type { NetworkDefinition } from '../../src/network/network.ts';
 
 function memoryRows<T>(): Rows<T> {
   const rows = new Map<string, T>();
@@ -9,21 +11,21 @@ function memoryRows<T>(): Rows<T> {
     get: (key) => rows.get(key),
     put: (key, value) => void rows.set(key, value),
     remove: (key) => void rows.delete(key),
-    entries: () => rows.entries(),
+    entries: () => Array.from(rows, ([key, value]) => ({ key, value })),
   };
 }
 
 const emptyDirectory = (): Directory =>
   new Directory({ networks: memoryRows(), endpoints: memoryRows(), vteps: memoryRows() });
 
-const network = (name: string, vni: number, createdAt: string): Network => ({
-  ...{ name, vni, createdAt, id: name.charCodeAt(0).toString(16).padStart(32, '0') },
-  ...{ subnet: '10.7.0.0/24', mtu: 1450, encap: 'vxlan', createdBy: 'a' },
+const network = (name: string, vni: number, createdAt: string): NetworkDefinition => ({
+  ...{ name, createdAt, vni: asVni(vni), id: name.charCodeAt(0).toString(16).padStart(32, '0') },
+  ...{ subnet: '10.7.0.0/24', mtu: 1450, encap: 'vxlan', createdBy: asPeerId('a') },
 });
 
 const endpoint = (id: string, address: string, host: string): Endpoint => ({
   ...{ id, address, network: 'blue', host: asPeerId(host.repeat(32)) },
-  ...{ mac: '02:00:00:00:00:01', ifname: 'eth0', sandbox: '/run/netns/x' },
+  ...{ mac: asMac(0x020000000001), ifname: 'eth0', sandbox: { path: '/run/netns/x', inode: '1:2' } },
 });
 
 test('the older of two networks keeps the VNI; equal ages fall to the lower id', (t) => {
