@@ -254,7 +254,7 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
     if (listener.IsEmpty()) return;
     const Napi::Env env = Env();
     const Napi::HandleScope scope(env);
-    listener.MakeCallback(env.Undefined(), std::initializer_list<napi_value>{});
+    listener.MakeCallback(env.Global(), std::initializer_list<napi_value>{});
     if (env.IsExceptionPending()) {
       napi_fatal_exception(env, env.GetAndClearPendingException().Value());
     }

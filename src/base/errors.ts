@@ -58,6 +58,7 @@ export const ERROR_CODES = {
   E_JOIN_UNREACHABLE: 'remote',
   E_JOIN_UNRESOLVED: 'remote',
   E_MESH_VERSION: 'remote',
+  E_MESH_LABEL: 'remote',
   E_DAEMON_UNREACHABLE: 'remote',
 } as const satisfies Record<string, ErrorKind>;
 
