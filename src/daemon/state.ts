@@ -5,13 +5,6 @@ import { open, type RootDatabase } from 'lmdb';
 import { AppError } from '../base/errors.ts';
 import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
 
-/** A row of a replicated table, as gossip encodes it. */
-export interface StoredRow {
-  readonly table: string;
-  readonly key: string;
-  readonly bytes: Uint8Array;
-}
-
 /*
  * Keys of the one LMDB database. Rows sort by table, so that a scan reads them in order.
  *   ['meta', 'id']           this host's PeerId, as text
@@ -25,11 +18,14 @@ const PEERS = ['meta', 'peers'];
 
 /**
  * What a daemon must remember over a crash: who it is, whom it knows, and every row of the replicated
- * tables. Writes are transactions of LMDB: after a crash each is there whole or not at all.
+ * tables. Writes are transactions of LMDB: after a crash each is there whole or not at all. Rows are
+ * written in batches off the event loop, since a mesh that heals can bring thousands at once.
  */
 export class State {
   readonly id: PeerId;
   readonly #db: RootDatabase<Buffer, string[]>;
+  readonly #pending = new Set<Promise<void>>();
+  #failure: string | undefined;
 
   private constructor(db: RootDatabase<Buffer, string[]>) {
     this.#db = db;
@@ -76,29 +72,49 @@ export class State {
     if (text !== this.#text(PEERS)) this.#db.putSync(PEERS, Buffer.from(text));
   }
 
-  /** Every stored row, table by table. */
-  *rows(): Generator<StoredRow> {
-    for (const { key, value } of this.#db.getRange({ start: ['row'], end: ['row\uffff'] })) {
-      const [, table = '', name = ''] = key;
-      yield { table, key: name, bytes: value };
-    }
+  /** Every stored row as it was saved, table by table. */
+  *rows(): Generator<Uint8Array> {
+    for (const { value } of this.#db.getRange({ start: ['row'], end: ['row\uffff'] })) yield value;
   }
 
-  /** Writes rows in one transaction; on return they are committed. */
-  putRows(rows: readonly StoredRow[]): void {
-    this.#db.transactionSync(() => {
-      for (const { table, key, bytes } of rows) {
-        this.#db.putSync(['row', table, key], Buffer.from(bytes));
-      }
-    });
+  /** Queues a row for the next transaction; `settled` tells when it is on disk. */
+  save(table: string, key: string, bytes: Uint8Array): void {
+    this.#track(this.#db.put(['row', table, key], Buffer.from(bytes)));
   }
 
-  removeRow(table: string, key: string): void {
-    this.#db.removeSync(['row', table, key]);
+  /** Queues the removal of a row. */
+  drop(table: string, key: string): void {
+    this.#track(this.#db.remove(['row', table, key]));
+  }
+
+  /** Why the last write failed; undefined while writing works. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Settles when everything queued so far is on disk; E_STATE if the disk refused it. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#pending);
+    if (this.#failure === undefined) return;
+    throw new AppError(
+      'E_STATE',
+      `The state directory can't be written (${this.#failure}); make room or mend its permissions, or this would be forgotten at the next restart.`,
+    );
   }
 
   async close(): Promise<void> {
+    await Promise.all(this.#pending);
     await this.#db.close();
+  }
+
+  #track(write: Promise<boolean>): void {
+    const tracked = write
+      .then(
+        () => (this.#failure = undefined),
+        (error: unknown) => (this.#failure = error instanceof Error ? error.message : String(error)),
+      )
+      .then(() => void this.#pending.delete(tracked));
+    this.#pending.add(tracked);
   }
 
   #text(key: string[]): string | undefined {

@@ -69,15 +69,16 @@ export function checkEndpointMac(text: string): Mac {
 
 /**
  * Checks that an endpoint to be made collides with no other of its network, on whatever host. Rejects with
- * E_ADDRESS_TAKEN, E_MAC_TAKEN. O(endpoints).
+ * E_ADDRESS_TAKEN, E_MAC_TAKEN, in which `hostName` names the host. O(endpoints).
  */
 export function checkEndpointFree(
   { id, network, address, mac }: Pick<Endpoint, 'id' | 'network' | 'address' | 'mac'>,
   existing: Iterable<Endpoint>,
+  hostName: (host: PeerId) => string = String,
 ): void {
   for (const other of existing) {
     if (other.network !== network || other.id === id) continue;
-    const owner = `endpoint ${other.id} in ${other.sandbox.path} on host ${other.host}`;
+    const owner = `endpoint ${other.id} in ${other.sandbox.path} on host ${hostName(other.host)}`;
     if (other.address === address) {
       throw new AppError(
         'E_ADDRESS_TAKEN',
