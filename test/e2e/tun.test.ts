@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -426,6 +426,27 @@ test('a closed device does nothing, twice', (t) => {
   t.false(tap.writeFrame(frame(1), 0, 60));
   tap.onReadable(() => t.fail('readable after close'));
   t.throws(() => tap.mtu, { code: 'E_DEVICE_MISSING', message: /has been closed; open it again/ });
+});
+
+test('neither opening, nor failing to, nor a deletion leaves a descriptor', async (t) => {
+  const netns = new Netns(t);
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
+  open(t, { name: 'taken', netns: netns.path });
+  const before = descriptors();
+  for (let round = 0; round < 20; round++) {
+    const tap = Tap.open({ name: 'brief', netns: netns.path, queues: 3 });
+    tap.onReadable(() => undefined);
+    t.is(descriptors(), before + 4);
+    tap.close();
+    t.throws(() => Tap.open({ name: 'taken', netns: netns.path }), { code: 'E_DEVICE_BUSY' });
+    t.throws(() => Tap.open({ netns: '/proc/self/ns/uts' }), { code: 'E_SANDBOX_MISSING' });
+    t.throws(() => Tap.remove({ name: 'none', netns: netns.path }), { code: 'E_DEVICE_MISSING' });
+  }
+  const doomed = Tap.open({ name: 'doomed', netns: netns.path });
+  netns.ip('link del doomed');
+  await gone(doomed);
+  doomed.close();
+  t.is(descriptors(), before);
 });
 
 test('100,000 frames leave the memory as it was', (t) => {
