@@ -81,6 +81,7 @@ ssize_t RetryWrite(int fd, const void* data, std::size_t length) {
 }  // namespace
 
 TunFailure TunDevice::Open(const TunOptions& options) {
+  if (!queues_.empty()) return {"attach", EBUSY};
   const NetnsScope scope(options.netns);
   if (scope.error() != 0) return {"netns", scope.error()};
   control_ = OpenControl();

@@ -1,4 +1,6 @@
 import { AppError } from '../base/errors.ts';
+import type { Mac } from '../base/types.ts';
+import { isStationMac, parseMac } from '../wire/mac.ts';
 
 /** IFNAMSIZ less the closing zero byte. */
 export const MAX_NAME_BYTES = 15;
@@ -7,9 +9,6 @@ export const MIN_MTU = 68;
 export const MAX_MTU = 65521;
 /** MAX_TAP_QUEUES of the kernel. */
 export const MAX_QUEUES = 256;
-
-const MAC_PATTERN = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
-const GROUP_BIT = 0x01;
 
 /** The kernel names its settings for all interfaces and for new ones so, and refuses an interface called that. */
 const RESERVED_NAMES: readonly string[] = ['.', '..', 'all', 'default'];
@@ -54,30 +53,17 @@ export function checkMtu(mtu: number): number {
 }
 
 /**
- * The six bytes of a MAC that an interface may have: unicast and not zero.
+ * Reads a MAC that an interface may have: a station's, so neither zero nor a group address.
  * @throws AppError E_MAC_INVALID
  */
-export function parseMac(text: string): Buffer {
-  const bytes = MAC_PATTERN.test(text) ? Buffer.from(text.replaceAll(':', ''), 'hex') : undefined;
-  if (bytes !== undefined && !isGroup(bytes) && !isZero(bytes)) return bytes;
+export function checkMac(text: string): Mac {
+  const mac = parseMac(text);
+  if (mac !== undefined && isStationMac(mac)) return mac;
   throw new AppError(
     'E_MAC_INVALID',
     `${JSON.stringify(text)} can't be an interface's MAC; ` +
       'give six bytes in hex whose first is even and which are not all zero, such as "02:00:00:00:00:01".',
   );
-}
-
-function isGroup(mac: Buffer): boolean {
-  return (mac.readUInt8(0) & GROUP_BIT) !== 0;
-}
-
-function isZero(mac: Buffer): boolean {
-  return mac.every((byte) => byte === 0);
-}
-
-/** `02:00:00:00:00:01`: lower case, colons. */
-export function formatMac(mac: Buffer): string {
-  return (mac.toString('hex').match(/../g) ?? []).join(':');
 }
 
 /** @throws AppError E_USAGE */

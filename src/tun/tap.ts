@@ -1,4 +1,6 @@
-import { formatMac, parseMac } from './arguments.ts';
+import type { Mac } from '../base/types.ts';
+import { formatMac, MAC_BYTES, readMac, writeMac } from '../wire/mac.ts';
+import { checkMac } from './arguments.ts';
 import { KernelDevice, type DeviceOptions } from './kernel-device.ts';
 import { removeDevice, type DeviceTarget } from './remove-device.ts';
 
@@ -15,7 +17,7 @@ export interface TapOptions extends DeviceOptions {
  */
 export class Tap extends KernelDevice {
   private constructor(options: TapOptions) {
-    const mac = options.mac === undefined ? undefined : parseMac(options.mac);
+    const mac = options.mac === undefined ? undefined : checkMac(options.mac);
     super('TAP', options);
     this.complete(options, () => {
       if (mac !== undefined) this.#setMac(mac);
@@ -41,16 +43,18 @@ export class Tap extends KernelDevice {
 
   /** Lower case with colons. */
   get mac(): string {
-    const mac = Buffer.alloc(6);
-    this.check('read the MAC', this.native.getMac(mac));
-    return formatMac(mac);
+    const bytes = Buffer.alloc(MAC_BYTES);
+    this.check('read the MAC', this.native.getMac(bytes));
+    return formatMac(readMac(bytes, 0));
   }
 
   set mac(mac: string) {
-    this.#setMac(parseMac(mac));
+    this.#setMac(checkMac(mac));
   }
 
-  #setMac(mac: Buffer): void {
-    this.check(`set the MAC ${formatMac(mac)}`, this.native.setMac(mac));
+  #setMac(mac: Mac): void {
+    const bytes = Buffer.alloc(MAC_BYTES);
+    writeMac(bytes, 0, mac);
+    this.check(`set the MAC ${formatMac(mac)}`, this.native.setMac(bytes));
   }
 }

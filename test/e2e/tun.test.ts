@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,6 +14,7 @@ import { loadDeviceClass } from '../../src/tun/addon.ts';
 import { checkDeviceName } from '../../src/tun/arguments.ts';
 import { Tap, type TapOptions } from '../../src/tun/tap.ts';
 import { Tun } from '../../src/tun/tun.ts';
+import { check } from '../fakes/property.ts';
 
 const PROGRAM = fileURLToPath(new URL('../tun/tap-program.js', import.meta.url));
 const MAX_FRAME = 1514;
@@ -363,10 +364,12 @@ test('names: what the check passes the kernel takes, and the other way round', (
   const names = fc
     .string({ unit: letters, minLength: 1, maxLength: 15 })
     .filter((name) => Buffer.byteLength(name) < 16);
+  const examples = ['all', 'default', '.', '..', '%d', 'a%dd', '%%d'];
+  const mixed = fc.oneof({ weight: 4, arbitrary: names }, fc.constantFrom(...examples));
   t.notThrows(() =>
-    fc.assert(
-      fc.property(names, (name) => passes(name) === kernelTakes(name)),
-      { numRuns: 60, examples: [['all'], ['default'], ['..'], ['%d'], ['a%dd'], ['%%d']] },
+    check(
+      fc.property(mixed, (name) => passes(name) === kernelTakes(name)),
+      60,
     ),
   );
 });
@@ -426,6 +429,27 @@ test('a closed device does nothing, twice', (t) => {
   t.false(tap.writeFrame(frame(1), 0, 60));
   tap.onReadable(() => t.fail('readable after close'));
   t.throws(() => tap.mtu, { code: 'E_DEVICE_MISSING', message: /has been closed; open it again/ });
+});
+
+test('neither opening, nor failing to, nor a deletion leaves a descriptor', async (t) => {
+  const netns = new Netns(t);
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
+  open(t, { name: 'taken', netns: netns.path });
+  const before = descriptors();
+  for (let round = 0; round < 20; round++) {
+    const tap = Tap.open({ name: 'brief', netns: netns.path, queues: 3 });
+    tap.onReadable(() => undefined);
+    t.is(descriptors(), before + 4);
+    tap.close();
+    t.throws(() => Tap.open({ name: 'taken', netns: netns.path }), { code: 'E_DEVICE_BUSY' });
+    t.throws(() => Tap.open({ netns: '/proc/self/ns/uts' }), { code: 'E_SANDBOX_MISSING' });
+    t.throws(() => Tap.remove({ name: 'none', netns: netns.path }), { code: 'E_DEVICE_MISSING' });
+  }
+  const doomed = Tap.open({ name: 'doomed', netns: netns.path });
+  netns.ip('link del doomed');
+  await gone(doomed);
+  doomed.close();
+  t.is(descriptors(), before);
 });
 
 test('100,000 frames leave the memory as it was', (t) => {

@@ -1,13 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { isAppError } from '../../src/base/errors.ts';
-import {
-  checkDeviceName,
-  checkMtu,
-  checkQueues,
-  formatMac,
-  parseMac,
-} from '../../src/tun/arguments.ts';
+import { MAC_BYTES, readMac } from '../../src/wire/mac.ts';
+import { check } from '../fakes/property.ts';
+import { checkDeviceName, checkMac, checkMtu, checkQueues } from '../../src/tun/arguments.ts';
 
 const codeOf = (act: () => unknown): string | undefined => {
   try {
@@ -55,21 +51,20 @@ test('the sentence about a name says what was seen and what is allowed', (t) => 
 
 test('a name passes if and only if no fault of the kernel is in its bytes', (t) => {
   const letters = fc.constantFrom('a', 'Z', '0', '-', '_', '.', 'é', '%', 'd', '/', ':', ' ', '\n');
-  fc.assert(
-    fc.property(fc.string({ unit: letters, maxLength: 18 }), (name) => {
-      const bytes = [...Buffer.from(name)];
-      const has = (...characters: string[]): boolean =>
-        characters.some((one) => name.includes(one));
-      const percents = name.split('%').length - 1;
-      const fits =
-        bytes.length > 0 &&
-        bytes.length < 16 &&
-        !has('/', ':', ' ', '\n') &&
-        name !== '.' &&
-        name !== '..' &&
-        (percents === 0 || (percents === 1 && has('%d')));
-      t.is(codeOf(() => checkDeviceName(name)) === undefined, fits, JSON.stringify(name));
-    }),
+  t.notThrows(() =>
+    check(
+      fc.property(fc.string({ unit: letters, maxLength: 18 }), (name) => {
+        const bytes = Buffer.byteLength(name);
+        const percents = name.split('%').length - 1;
+        const fits =
+          bytes > 0 &&
+          bytes < 16 &&
+          !/[/: \n]/.test(name) &&
+          !['.', '..'].includes(name) &&
+          (percents === 0 || (percents === 1 && name.includes('%d')));
+        return fits === (codeOf(() => checkDeviceName(name)) === undefined);
+      }),
+    ),
   );
 });
 
@@ -97,37 +92,31 @@ test('queues: 1 to 256', (t) => {
   }
 });
 
-test('MACs: any unicast address but zero comes back as it was', (t) => {
-  const bytes = fc.uint8Array({ minLength: 6, maxLength: 6 });
-  fc.assert(
-    fc.property(bytes, (mac) => {
-      const text = formatMac(Buffer.from(mac));
-      const isUsable = ((mac[0] ?? 0) & 1) === 0 && mac.some((byte) => byte !== 0);
-      if (isUsable) t.is(formatMac(parseMac(text.toUpperCase())), text);
-      else
-        t.is(
-          codeOf(() => parseMac(text)),
-          'E_MAC_INVALID',
-        );
-    }),
+test('MACs: any station address passes, in either case, and no other', (t) => {
+  const bytes = fc.uint8Array({ minLength: MAC_BYTES, maxLength: MAC_BYTES });
+  t.notThrows(() =>
+    check(
+      fc.property(bytes, (mac) => {
+        const text = Buffer.from(mac)
+          .toString('hex')
+          .replaceAll(/..(?!$)/g, '$&:');
+        const isStation = ((mac[0] ?? 0) & 1) === 0 && mac.some((byte) => byte !== 0);
+        if (!isStation) return codeOf(() => checkMac(text)) === 'E_MAC_INVALID';
+        return checkMac(text.toUpperCase()) === readMac(mac, 0);
+      }),
+    ),
   );
 });
 
 test('what is no MAC is E_MAC_INVALID', (t) => {
-  for (const text of [
-    '',
-    '02:00:00:00:00',
-    '02-00-00-00-00-01',
-    '02:00:00:00:00:0g',
-    '020000000001',
-  ]) {
+  for (const text of ['', '02:00:00:00:00', '00:00:00:00:00:00', '02:00:00:00:00:0g', 'weft']) {
     t.is(
-      codeOf(() => parseMac(text)),
+      codeOf(() => checkMac(text)),
       'E_MAC_INVALID',
       text,
     );
   }
-  t.throws(() => parseMac('01:00:5e:00:00:01'), {
+  t.throws(() => checkMac('01:00:5e:00:00:01'), {
     message:
       '"01:00:5e:00:00:01" can\'t be an interface\'s MAC; give six bytes in hex whose first is even ' +
       'and which are not all zero, such as "02:00:00:00:00:01".',
