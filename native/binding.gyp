@@ -18,5 +18,12 @@
       "-Werror",
     ],
   },
-  "targets": [],
+  "targets": [
+    {
+      "target_name": "udpgen",
+      "type": "executable",
+      "sources": ["udpgen/udpgen.c"],
+      "cflags_c": ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"],
+    },
+  ],
 }
