@@ -71,6 +71,7 @@ export function benchProgram(
     .option('--peers', 'add the peers; installs their Debian packages', false)
     .option('--json <file>', 'write every sample, the machine and the command line')
     .option('--plot <file.svg>', 'draw the headline figures as bar charts')
+    .enablePositionalOptions()
     .action(actions.bench);
   program
     .command('micro')

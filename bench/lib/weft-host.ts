@@ -47,15 +47,20 @@ export class WeftHost {
     return this.#daemon?.pid;
   }
 
-  /** Starts the daemon and returns once it says that it is ready; rejects with what it printed. */
-  async up(): Promise<void> {
+  /** Starts the daemon and returns the line in which it says that it is ready; `lastLines` tells why it did not. */
+  async up(): Promise<string> {
     const { name, directory, dataPlane } = this.#options;
-    this.#daemon = this.host.namespace.start(process.execPath, [
+    const daemon = this.host.namespace.start(process.execPath, [
       ...[WEFT, 'up', '--name', name, '--listen', this.meshAddress],
       ...['--socket', this.#socket, '--state-dir', join(directory, `${name}.state`)],
       ...['--data-plane', dataPlane],
     ]);
-    await this.#daemon.waitForLine(/\bready\b/, READY_MS);
+    this.#daemon = daemon;
+    const ready = await daemon.waitForLine(/\bready\b/, READY_MS).catch((cause: unknown) => {
+      const how = daemon.isRunning ? `was not ready after ${READY_MS} ms` : 'ended at once';
+      throw new Error(`the daemon on host ${name} ${how}`, { cause });
+    });
+    return ready.input;
   }
 
   async stop(): Promise<void> {
