@@ -57,13 +57,13 @@ function save(options: BenchOptions, plan: Plan, facts: MachineFacts, outcome: O
   }
   if (options.plot !== undefined) {
     const panels = panelsOf(
-      plan.probes.flatMap(({ columns }) => columns),
+      sectionsOf(plan.probes).flatMap(({ columns }) => columns),
       plan.contenders.map(({ name }) => name),
       outcome.samples,
     );
     const title = `Weft bench, underlay ${plan.underlay}`;
-    const subtitle = `${describeMachine(facts)}; medians of ${plan.rounds} rounds, whiskers least to most`;
-    writeFileSync(options.plot, renderPlot(title, subtitle, panels));
+    const spread = `Medians of ${plan.rounds} interleaved rounds; whiskers from least to most.`;
+    writeFileSync(options.plot, renderPlot(title, [describeMachine(facts), spread], panels));
   }
 }
 

@@ -23,7 +23,8 @@ export interface Panel {
 const PANEL_WIDTH = 460;
 const PANELS_PER_ROW = 2;
 const MARGIN = 24;
-const HEAD = 56;
+const HEAD = 44;
+const SUBTITLE_PITCH = 16;
 const LABEL_WIDTH = 132;
 const VALUE_WIDTH = 64;
 const BAR_PITCH = 26;
@@ -88,23 +89,28 @@ function drawPanel(panel: Panel): string {
   ].join('\n');
 }
 
-/** A complete SVG document. Panels without bars are left out. */
-export function renderPlot(title: string, subtitle: string, panels: readonly Panel[]): string {
+/** A complete SVG document; `subtitles` are lines under the title. Panels without bars are left out. */
+export function renderPlot(
+  title: string,
+  subtitles: readonly string[],
+  panels: readonly Panel[],
+): string {
   const drawn = panels.filter(({ bars }) => bars.length > 0);
   const most = Math.max(0, ...drawn.map(({ bars }) => bars.length));
   const panelHeight = PANEL_HEAD + most * BAR_PITCH + PANEL_FOOT;
   const width = MARGIN + PANELS_PER_ROW * (PANEL_WIDTH + MARGIN);
-  const height = HEAD + MARGIN + Math.ceil(drawn.length / PANELS_PER_ROW) * panelHeight;
+  const head = HEAD + subtitles.length * SUBTITLE_PITCH;
+  const height = head + Math.ceil(drawn.length / PANELS_PER_ROW) * panelHeight;
   const placed = drawn.map((panel, at) => {
     const x = MARGIN + (at % PANELS_PER_ROW) * (PANEL_WIDTH + MARGIN);
-    const y = HEAD + MARGIN / 2 + Math.floor(at / PANELS_PER_ROW) * panelHeight;
+    const y = head + Math.floor(at / PANELS_PER_ROW) * panelHeight;
     return `<g transform="translate(${x} ${y})">\n${drawPanel(panel)}\n</g>`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(MARGIN, 26, title, `font-size="18" font-weight="600" fill="${INK}"`),
-    text(MARGIN, 46, subtitle, `fill="${MUTED}"`),
+    ...subtitles.map((line, at) => text(MARGIN, 46 + at * SUBTITLE_PITCH, line, `fill="${MUTED}"`)),
     ...placed,
     '</svg>\n',
   ].join('\n');

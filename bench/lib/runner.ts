@@ -10,6 +10,7 @@ import { Lab } from './lab.ts';
 import type { Progress } from './progress.ts';
 import type { Absence, Sample } from './result.ts';
 import { Topology, type UnderlayMode } from './topology.ts';
+import { until } from './until.ts';
 
 export interface Plan extends ProbeSettings {
   readonly contenders: readonly Contender[];
@@ -22,6 +23,9 @@ export interface Outcome {
   readonly samples: readonly Sample[];
   readonly absences: readonly Absence[];
 }
+
+/** Some peers take seconds to find each other. */
+const WARM_UP_MS = 20_000;
 
 interface Turn {
   readonly round: number;
@@ -111,12 +115,13 @@ export class Runner {
   }
 }
 
-/** Addresses are resolved and forwarding tables learned before the first figure is taken. */
+/** Tunnels have met, addresses are resolved and tables learned before the first figure is taken. */
 async function warmUp({ ends }: Running): Promise<void> {
-  const { received } = await ends.client.ping(ends.serverAddress, {
-    count: 10,
-    intervalSeconds: 0.1,
-    waitSeconds: 2,
-  });
-  if (received === 0) throw new Error(`no ping to ${ends.serverAddress} was answered`);
+  const { client, serverAddress } = ends;
+  await until(
+    `a ping to ${serverAddress} to be answered`,
+    async () => (await client.ping(serverAddress, { count: 1, waitSeconds: 1 })).received > 0,
+    WARM_UP_MS,
+  );
+  await client.ping(serverAddress, { count: 10, intervalSeconds: 0.1 });
 }

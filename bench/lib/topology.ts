@@ -75,22 +75,26 @@ export class Topology {
     return [await this.lab.namespace('ca'), await this.lab.namespace('cb')];
   }
 
-  /**
-   * A bridge `br0` on each host and a container behind it, 10.77.0.1 and .2 on one Ethernet. The
-   * contender then puts its tunnel device into `br0`.
-   */
-  async bridgedContainers(mtu = OVERLAY_MTU): Promise<Ends> {
+  /** A container on each host at the end of the veth `c0`, 10.77.0.1 and .2; nothing joins them yet. */
+  async wiredContainers(mtu = OVERLAY_MTU): Promise<Ends> {
     const containers = await this.emptyContainers();
-    for (const [index, host] of this.hosts.entries()) {
-      const { namespace } = host;
-      await namespace.ip('link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0');
-      await namespace.ip(`link set br0 mtu ${mtu} up`);
+    for (const [index, { namespace }] of this.hosts.entries()) {
       const container = containers[index === 0 ? 0 : 1];
       await this.lab.link([namespace, 'c0'], [container, 'eth0'], { mtu });
-      await namespace.ip('link set c0 master br0');
       await container.ip(`addr add 10.77.0.${index + 1}/24 dev eth0`);
     }
     return { client: containers[0], server: containers[1], serverAddress: '10.77.0.2', mtu };
+  }
+
+  /** As `wiredContainers`, with `c0` in a bridge `br0`, into which the contender puts its tunnel's end. */
+  async bridgedContainers(mtu = OVERLAY_MTU): Promise<Ends> {
+    const ends = await this.wiredContainers(mtu);
+    for (const { namespace } of this.hosts) {
+      await namespace.ip('link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0');
+      await namespace.ip(`link set br0 mtu ${mtu} up`);
+      await namespace.ip('link set c0 master br0');
+    }
+    return ends;
   }
 
   /**

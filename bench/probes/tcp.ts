@@ -29,7 +29,7 @@ function columns(name: string, streams: number): Column[] {
       digits: 2,
       isHeadline: true,
     },
-    { ...lower, key: `${name}.cpuPerGb`, title: 'CPU s/GB' },
+    { ...lower, key: `${name}.cpuPerGb`, title: `${label} CPU s/GB`, isHeadline: streams === 1 },
     { ...lower, key: `${name}.daemonCpuPerGb`, title: 'daemons' },
     { ...lower, key: `${name}.retransmits`, title: 'rtx', digits: 0 },
   ];
