@@ -25,8 +25,7 @@ test('without options all contenders run three rounds on the veth as it is', asy
 });
 
 test('options are read and converted', async (t) => {
-  const words =
-    '--underlay no-offload --rounds 5 --seconds 0.5e1 --contenders weft,bare --metrics rtt';
+  const words = '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt';
   const { bench } = await parse(...words.split(' '), '--json', 'a.json', '--plot', 'a.svg');
   t.like(bench, {
     ...{ underlay: 'no-offload', rounds: 5, seconds: 5, json: 'a.json', plot: 'a.svg' },
@@ -39,7 +38,7 @@ for (const words of [
   '--rounds 0',
   '--rounds 1.5',
   '--rounds x',
-  '--seconds 0',
+  '--seconds 0.5',
   '--underlay fast',
   '--contenders bare,nobody',
   '--metrics ping',
