@@ -192,6 +192,7 @@ async function main(): Promise<void> {
   } catch (error) {
     stage?.progress.done();
     if (interrupt.exitStatus === undefined) explain(error, stage?.hosts ?? []);
+    else console.error('\nInterrupted: everything that was made is being removed.');
     process.exitCode = interrupt.exitStatus ?? 1;
   } finally {
     await lab.destroy();

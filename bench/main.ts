@@ -8,6 +8,7 @@ import { benchProgram, type BenchOptions } from './lib/options.ts';
 import { renderPlot } from './lib/plot.ts';
 import { Progress } from './lib/progress.ts';
 import { panelsOf, renderReport, type Section } from './lib/report.ts';
+import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
@@ -48,12 +49,27 @@ function writeJson(file: string, content: object): void {
   writeFileSync(file, `${JSON.stringify(content, undefined, 1)}\n`);
 }
 
+/** Every cell of the tables, for whoever reads the JSON with a program. */
+function figuresOf(plan: Plan, { samples }: Outcome): object[] {
+  const columns = plan.probes.flatMap((probe) => probe.columns);
+  return plan.contenders.flatMap(({ name: contender }) =>
+    columns.flatMap(({ key }) => {
+      const figure = figureOf(samples, contender, key);
+      return figure === undefined ? [] : [{ contender, key, ...figure }];
+    }),
+  );
+}
+
 function save(options: BenchOptions, plan: Plan, facts: MachineFacts, outcome: Outcome): void {
   const command = ['npm', 'run', 'bench', '--', ...process.argv.slice(2)].join(' ');
   if (options.json !== undefined) {
     const contenders = plan.contenders.map(({ name, describe }) => ({ name, describe }));
     const columns = plan.probes.flatMap((probe) => probe.columns);
-    writeJson(options.json, { command, options, machine: facts, contenders, columns, ...outcome });
+    const figures = figuresOf(plan, outcome);
+    writeJson(options.json, {
+      ...{ command, options, machine: facts, contenders, columns, figures },
+      ...outcome,
+    });
   }
   if (options.plot !== undefined) {
     const panels = panelsOf(

@@ -32,8 +32,15 @@ interface Turn {
   readonly contender: Contender;
 }
 
+/** Programs may print pages when they fail; a report needs the beginning. */
+const MESSAGE_CHARACTERS = 400;
+
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const oneLine = message.replace(/\s+/g, ' ').trim();
+  return oneLine.length > MESSAGE_CHARACTERS
+    ? `${oneLine.slice(0, MESSAGE_CHARACTERS)} …`
+    : oneLine;
 }
 
 export class Runner {

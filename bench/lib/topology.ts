@@ -107,7 +107,7 @@ export class Topology {
       const container = containers[index === 0 ? 0 : 1];
       const subnet = `10.77.${index + 1}`;
       await this.lab.link([namespace, 'c0'], [container, 'eth0'], { mtu });
-      await namespace.run('sysctl', ['-q', '-w', 'net.ipv4.ip_forward=1']);
+      await namespace.run('sh', ['-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
       await namespace.ip(`addr add ${subnet}.1/24 dev c0`);
       await container.ip(`addr add ${subnet}.2/24 dev eth0`);
       await container.ip(`route add default via ${subnet}.1`);
