@@ -28,5 +28,11 @@
         "tun/tun_device.cpp",
       ],
     },
+    {
+      "target_name": "udpgen",
+      "type": "executable",
+      "sources": ["udpgen/udpgen.c"],
+      "cflags_c": ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"],
+    },
   ],
 }
