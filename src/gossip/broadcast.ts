@@ -14,6 +14,14 @@ export const QUEUE_MAX = 16_384;
 /** Items too large for the room left that are passed over before a datagram is called full. */
 const MISFITS_MAX = 8;
 
+/** One piece of news: `chunk` is ready to be put into a message. */
+export interface Broadcast {
+  readonly key: string;
+  readonly chunk: Uint8Array;
+  /** How often this host has sent it. */
+  readonly sent: number;
+}
+
 /**
  * News to piggyback on datagrams, by key: newer news of the same thing replaces older. What was sent
  * least goes first, and of that the oldest.
@@ -48,29 +56,36 @@ export class BroadcastQueue {
   }
 
   /**
-   * Chunks of at most `room` bytes together, each counted as sent once more; one that has now been
-   * sent `limit` times is forgotten.
+   * Takes items of at most `room` bytes together out of the queue. Whoever sends them gives them back
+   * by `giveBack`; until then another `take` yields others, for the next datagram to the same host.
    */
-  take(room: number, limit: number): Uint8Array[] {
-    const taken: { key: string; chunk: Uint8Array; tier: number }[] = [];
+  take(room: number): Broadcast[] {
+    const taken: Broadcast[] = [];
     let left = room;
-    for (const { key, chunk, tier } of this.#inOrder(() => left)) {
-      taken.push({ key, chunk, tier });
-      left -= chunk.length;
+    for (const item of this.#inOrder(() => left)) {
+      taken.push(item);
+      left -= item.chunk.length;
     }
-    for (const { key, chunk, tier } of taken) {
-      this.delete(key);
-      if (tier + 1 < limit) this.#place(key, chunk, tier + 1);
+    for (const { key } of taken) this.delete(key);
+    return taken;
+  }
+
+  /**
+   * Counts `items` as sent once more. One that was sent `limit` times is forgotten, and so is one
+   * that newer news has replaced meanwhile.
+   */
+  giveBack(items: readonly Broadcast[], limit: number): void {
+    for (const { key, chunk, sent } of items) {
+      if (sent + 1 < limit && !this.#tierOf.has(key)) this.#place(key, chunk, sent + 1);
     }
-    return taken.map(({ chunk }) => chunk);
   }
 
   /** What fits into `room()` as it is when each is asked for. */
-  *#inOrder(room: () => number): Generator<{ key: string; chunk: Uint8Array; tier: number }> {
+  *#inOrder(room: () => number): Generator<Broadcast> {
     let misfits = 0;
-    for (const [tier, items] of this.#tiers.entries()) {
+    for (const [sent, items] of this.#tiers.entries()) {
       for (const [key, chunk] of items) {
-        if (chunk.length <= room()) yield { key, chunk, tier };
+        if (chunk.length <= room()) yield { key, chunk, sent };
         else if (++misfits > MISFITS_MAX) return;
       }
     }

@@ -45,7 +45,9 @@ export interface Cargo {
 export const idBytes = (id: PeerId): Uint8Array => Buffer.from(id, 'hex');
 
 export function idFrom(bytes: Uint8Array): PeerId | undefined {
-  return bytes.length === PEER_ID_BYTES ? asPeerId(Buffer.from(bytes).toString('hex')) : undefined;
+  return bytes.length === PEER_ID_BYTES
+    ? asPeerId(Buffer.from(bytes.buffer, bytes.byteOffset, PEER_ID_BYTES).toString('hex'))
+    : undefined;
 }
 
 export function addressBytes({ address, port }: SocketAddress): weft.gossip.Address.$Properties {
@@ -65,7 +67,8 @@ export function addressFrom(
   const { ip, port } = message ?? {};
   if (port === undefined || port === null || port < 1 || port > 65535) return undefined;
   if (!ip || ip.length === 0) return { address: '0.0.0.0', port };
-  if (ip.length !== 4 && ip.length !== 16) return undefined;
+  if (ip.length === 4) return { address: ip.join('.'), port };
+  if (ip.length !== 16) return undefined;
   return { address: normalizeIp(ipaddr.fromByteArray([...ip]).toString()), port };
 }
 

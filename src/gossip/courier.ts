@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../base/types.ts';
-import { BroadcastQueue, retransmitLimit } from './broadcast.ts';
+import { BroadcastQueue, retransmitLimit, type Broadcast } from './broadcast.ts';
 import { encodeClaim, encodeRow, type Claim } from './cargo.ts';
 import type { Core } from './core.ts';
 import { isActive, type Member } from './member.ts';
@@ -31,8 +31,7 @@ export class Courier {
 
   /** Sends one datagram. A recipient that is not held alive hears that first, so that it can refute. */
   send(to: SocketAddress, body: Body, recipient: Member | undefined): void {
-    const isDoubted = recipient !== undefined && recipient.state !== 'alive';
-    this.#dispatch(to, body, recipient, isDoubted ? [encodeClaim({ record: recipient })] : []);
+    this.#dispatch(to, body, recipient, buddyNews(recipient));
   }
 
   /** Queues what is now held of a member, in place of anything older about it. */
@@ -67,11 +66,7 @@ export class Courier {
     const { roster, rng, config } = this.#core;
     const listeners = roster.pick(config.gossipFanout, rng, (member) => this.#isTold(member));
     if (listeners.length === 0) this.#queue.clear();
-    for (const listener of listeners) {
-      for (let sent = 0; sent < config.gossipBurst && this.#queue.size > 0; sent++) {
-        this.send(listener.address, { kind: 'news' }, listener);
-      }
-    }
+    for (const listener of listeners) this.#tell(listener);
     this.#scheduleRound(config.gossipInterval);
   }
 
@@ -94,21 +89,44 @@ export class Courier {
     return isActive(member) || (member.state === 'dead' && isFresh);
   }
 
+  /** Sends a member all the news there is, up to `gossipBurst` datagrams. */
+  #tell(member: Member): void {
+    const sent: Broadcast[] = [];
+    for (let count = 0; count < this.#core.config.gossipBurst && this.#queue.size > 0; count++) {
+      sent.push(...this.#fill(member.address, { kind: 'news' }, member, buddyNews(member)));
+    }
+    this.#queue.giveBack(sent, this.#limit);
+  }
+
   #dispatch(
     to: SocketAddress,
     body: Body,
     recipient: Member | undefined,
     first: readonly Uint8Array[],
   ): void {
+    this.#queue.giveBack(this.#fill(to, body, recipient, first), this.#limit);
+  }
+
+  /** Sends one datagram: head, `first`, and what news fits. Returns the news, taken from the queue. */
+  #fill(
+    to: SocketAddress,
+    body: Body,
+    recipient: Member | undefined,
+    first: readonly Uint8Array[],
+  ): Broadcast[] {
     const { config, counters, outbox, self } = this.#core;
     const head = encodeDatagramHead(this.#core.headerFor(recipient), self.id, body);
     const used = first.reduce((sum, chunk) => sum + chunk.length, head.length);
-    const limit = retransmitLimit(config, this.#core.hosts);
-    const news = this.#queue.take(config.datagramBytes - used, limit);
-    const bytes = Buffer.concat([head, ...first, ...news]);
+    const news = this.#queue.take(config.datagramBytes - used);
+    const bytes = Buffer.concat([head, ...first, ...news.map(({ chunk }) => chunk)]);
     counters.add('datagramsSent');
     counters.add('datagramBytesSent', bytes.length);
     outbox.push({ kind: 'send', to, bytes });
+    return news;
+  }
+
+  get #limit(): number {
+    return retransmitLimit(this.#core.config, this.#core.hosts);
   }
 
   #put(key: string, chunk: Uint8Array): void {
@@ -122,4 +140,10 @@ export class Courier {
     this.#isRoundDue = true;
     this.#core.outbox.timer({ kind: 'gossip' }, after);
   }
+}
+
+/** What a member that is not held alive must hear before all else (Lifeguard's buddy system). */
+function buddyNews(recipient: Member | undefined): Uint8Array[] {
+  const isDoubted = recipient !== undefined && recipient.state !== 'alive';
+  return isDoubted ? [encodeClaim({ record: recipient })] : [];
 }

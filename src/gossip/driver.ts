@@ -262,24 +262,20 @@ export class Mesh {
 
   #do(effect: Effect): void {
     switch (effect.kind) {
-      case 'send': {
+      case 'send':
         this.#options.datagrams.send(effect.bytes, effect.to);
         break;
-      }
-      case 'timer': {
+      case 'timer':
         this.#wait(effect.timer, effect.after);
         break;
-      }
       case 'exchange':
         return void this.#exchange(effect);
-      case 'joined': {
+      case 'joined':
         this.#joined(effect.exchange, effect.outcome);
         break;
-      }
-      case 'member': {
+      case 'member':
         this.#tellMember(effect.member, effect.previous);
         break;
-      }
       case 'forgotten': {
         this.#members.emit({
           member: effect.member,
@@ -288,22 +284,18 @@ export class Mesh {
         });
         break;
       }
-      case 'name-conflict': {
+      case 'name-conflict':
         this.#tellConflict(effect.one, effect.other);
         break;
-      }
-      case 'row': {
+      case 'row':
         this.#tellRow(effect.change);
         break;
-      }
-      case 'collected': {
+      case 'collected':
         this.#store(() => this.#rows.drop(effect.table, effect.key));
         break;
-      }
-      case 'left': {
+      case 'left':
         this.#endLeaves();
         break;
-      }
     }
   }
 

@@ -102,6 +102,7 @@ export class Machine {
       if (datagram === undefined) return;
       this.#take(datagram, 'gossip');
       this.#obey(datagram, from);
+      if (this.member(datagram.sender) === undefined) this.#sync.meet(from);
     });
   }
 
@@ -213,22 +214,18 @@ export class Machine {
 
   #obey({ body, sender }: Datagram, from: SocketAddress): void {
     switch (body.kind) {
-      case 'ping': {
+      case 'ping':
         this.#prober.receivePing(body.sequence, body.target, sender, from);
         break;
-      }
-      case 'ack': {
+      case 'ack':
         this.#prober.receiveAck(body.sequence);
         break;
-      }
-      case 'ping-request': {
+      case 'ping-request':
         this.#prober.receivePingRequest(body.sequence, body.target, from);
         break;
-      }
-      case 'nack': {
+      case 'nack':
         this.#prober.receiveNack(body.sequence);
         break;
-      }
       case 'news':
         break;
     }
@@ -236,46 +233,36 @@ export class Machine {
 
   #expire(timer: Timer): void {
     switch (timer.kind) {
-      case 'probe': {
+      case 'probe':
         this.#prober.tick();
         break;
-      }
-      case 'probe-timeout': {
+      case 'probe-timeout':
         this.#prober.timeout(timer.sequence);
         break;
-      }
-      case 'relay-nack': {
+      case 'relay-nack':
         this.#prober.relayNack(timer.sequence);
         break;
-      }
-      case 'relay-end': {
+      case 'relay-end':
         this.#prober.relayEnd(timer.sequence);
         break;
-      }
-      case 'suspicion': {
+      case 'suspicion':
         this.#membership.suspicionDue(timer.id, timer.incarnation);
         break;
-      }
-      case 'gossip': {
+      case 'gossip':
         this.#courier.round();
         break;
-      }
-      case 'push-pull': {
+      case 'push-pull':
         this.#sync.pushPullDue(timer.round);
         break;
-      }
-      case 'rejoin': {
+      case 'rejoin':
         this.#sync.rejoinDue(timer.round);
         break;
-      }
-      case 'collect': {
+      case 'collect':
         this.#collect();
         break;
-      }
-      case 'leave': {
+      case 'leave':
         this.#membership.leave(timer.round);
         break;
-      }
     }
   }
 

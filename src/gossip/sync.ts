@@ -55,6 +55,7 @@ export class Synchroniser {
   #pushPullRound = 0;
   #rejoinRound = 0;
   #rejoinFailures = 0;
+  #nextMeeting = 0;
   /** Where the next whole state begins in the order of rows, if the last one did not fit. */
   #firstRow = 0;
 
@@ -95,6 +96,17 @@ export class Synchroniser {
     this.#schedulePushPull(this.#core.config.gossipInterval * (0.5 + this.#core.rng.next()));
   }
 
+  /**
+   * Somebody in the mesh whom this host does not know has spoken from `from`: gossip passed this host by,
+   * or it forgot. One such host at a time, and not more often than `rejoinMin`, is asked for its state.
+   */
+  meet(from: SocketAddress): void {
+    const { now } = this.#core.outbox.at;
+    if (this.#core.phase !== 'attached' || now < this.#nextMeeting) return;
+    this.#nextMeeting = now + this.#core.config.rejoinMin;
+    this.#begin('push-pull', from);
+  }
+
   pushPullDue(round: number): void {
     if (round !== this.#pushPullRound) return;
     const { roster, rng, config, hosts } = this.#core;
@@ -125,14 +137,10 @@ export class Synchroniser {
   answer(bytes: Buffer, from: SocketAddress): Uint8Array | undefined {
     const { counters, self, label } = this.#core;
     const header = decodeHeader(bytes);
-    if (header === undefined) {
-      this.#drop('dropKind');
-      return;
-    }
-    const request = decodeRequest(bytes, header.bodyAt);
-    if (request === undefined) {
-      this.#drop('dropMalformed');
-      return;
+    const request = header && decodeRequest(bytes, header.bodyAt);
+    if (header === undefined || request === undefined) {
+      counters.add(header === undefined ? 'dropKind' : 'dropMalformed');
+      return undefined;
     }
     const refusal = this.#refusalOf(request, header.label);
     if (refusal !== undefined) {
@@ -172,11 +180,6 @@ export class Synchroniser {
     const pending = this.#pending.get(exchange);
     this.#pending.delete(exchange);
     if (pending !== undefined) this.#conclude(exchange, pending, error);
-  }
-
-  #drop(counter: 'dropKind' | 'dropMalformed'): undefined {
-    this.#core.counters.add(counter);
-    return undefined;
   }
 
   #begin(purpose: Purpose, to: SocketAddress): number {
