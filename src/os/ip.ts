@@ -75,8 +75,19 @@ export class IpTool implements Ip {
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
       const failedAt = failedLine(error.stderr) - 1;
-      await this.#batch(undoCommands(commands.slice(0, failedAt)), ['-force'], within);
-      throw batchFailure(error, commands[failedAt]);
+      const done = commands.slice(0, failedAt);
+      throw batchFailure(error, commands[failedAt], await this.#undo(done, within));
+    }
+  }
+
+  /** Returns how it went, in words: a second failure must not hide the first. */
+  async #undo(done: readonly IpCommand[], within?: string): Promise<string> {
+    try {
+      await this.#batch(undoCommands(done), ['-force'], within);
+      return 'what was done before it has been undone';
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      return `undoing what was done before it failed as well: ${error.stderr.trim() || error.message}`;
     }
   }
 
@@ -103,13 +114,13 @@ export class IpTool implements Ip {
 }
 
 /** Names the command that was refused, which "ip -batch -" does not. */
-function batchFailure(error: CommandFailed, refused: IpCommand | undefined): CommandFailed {
+function batchFailure(
+  error: CommandFailed,
+  refused: IpCommand | undefined,
+  undone: string,
+): CommandFailed {
   const why = error.stderr.trim().split('\n', 1)[0];
   if (refused === undefined || why === undefined || why === '') return error;
   const command = `ip ${ipWords(refused).join(' ')}`;
-  return new CommandFailed(
-    `"${command}" was refused: ${why}; what was done before it has been undone.`,
-    error.stderr,
-    error,
-  );
+  return new CommandFailed(`"${command}" was refused: ${why}; ${undone}.`, error.stderr, error);
 }
