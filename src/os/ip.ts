@@ -1,5 +1,5 @@
 import { isAppError } from '../base/errors.ts';
-import { CommandFailed, type Exec } from './exec.ts';
+import { CommandFailed, firstLine, type Exec } from './exec.ts';
 import { ipWords, undoCommands, type IpCommand } from './ip-command.ts';
 import {
   readLinks,
@@ -29,9 +29,14 @@ export interface Ip {
   apply(commands: readonly IpCommand[], within?: string): Promise<void>;
 }
 
-/** ip(8) tells the line that failed, counted from 1; absent if it failed before the first. */
-function failedLine(stderr: string): number {
-  return Number(/^Command failed -:(\d+)$/m.exec(stderr)?.[1] ?? 1);
+/**
+ * Follows each line of a batch and prints one line, so that the output tells how far ip(8) came. It does
+ * say itself which line the kernel refused, but not which one it could not make sense of.
+ */
+const PROGRESS_MARK = 'link show dev lo';
+
+function countLines(text: string): number {
+  return text.split('\n').length - 1;
 }
 
 /** `Ip` by iproute2's `ip -json` and `ip -batch`; another namespace is entered by nsenter(1). */
@@ -71,10 +76,10 @@ export class IpTool implements Ip {
   async apply(commands: readonly IpCommand[], within?: string): Promise<void> {
     if (commands.length === 0) return;
     try {
-      await this.#batch(commands, [], within);
+      await this.#batch(commands, ['-oneline'], within);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      const failedAt = failedLine(error.stderr) - 1;
+      const failedAt = countLines(error.stdout);
       const done = commands.slice(0, failedAt);
       throw batchFailure(error, commands[failedAt], await this.#undo(done, within));
     }
@@ -87,7 +92,7 @@ export class IpTool implements Ip {
       return 'what was done before it has been undone';
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      return `undoing what was done before it failed as well: ${error.stderr.trim() || error.message}`;
+      return `undoing what was done before it failed as well: ${firstLine(error.stderr) || error.message}`;
     }
   }
 
@@ -97,7 +102,7 @@ export class IpTool implements Ip {
     within?: string,
   ): Promise<void> {
     if (commands.length === 0) return;
-    const lines = commands.map((command) => `${ipWords(command).join(' ')}\n`);
+    const lines = commands.map((command) => `${ipWords(command).join(' ')}\n${PROGRESS_MARK}\n`);
     await this.#run([...options, '-batch', '-'], within, lines.join(''));
   }
 
@@ -119,8 +124,8 @@ function batchFailure(
   refused: IpCommand | undefined,
   undone: string,
 ): CommandFailed {
-  const why = error.stderr.trim().split('\n', 1)[0];
-  if (refused === undefined || why === undefined || why === '') return error;
+  const why = firstLine(error.stderr);
+  if (refused === undefined || why === '') return error;
   const command = `ip ${ipWords(refused).join(' ')}`;
-  return new CommandFailed(`"${command}" was refused: ${why}; ${undone}.`, error.stderr, error);
+  return new CommandFailed(`"${command}" was refused: ${why}; ${undone}.`, error, error);
 }

@@ -26,6 +26,10 @@ const BRIDGE: IpCommand = { kind: 'addBridge', name: 'weft-1', mac: '02:00:00:00
 const UP: IpCommand = { kind: 'setLink', name: 'weft-1', up: true };
 const BRIDGE_LINE =
   'link add name weft-1 address 02:00:00:00:00:01 type bridge stp_state 0 mcast_snooping 0\n';
+const MARK = 'link show dev lo\n';
+const LO = '1: lo: <LOOPBACK> mtu 65536\\    link/loopback\n';
+const refusal = (why: string, stdout = '') =>
+  new CommandFailed('"ip -batch -" failed', { stdout, stderr: `${why}\n` });
 
 test('commands go in one process, here or in another namespace', async (t) => {
   const { calls, ip } = scripted();
@@ -33,14 +37,19 @@ test('commands go in one process, here or in another namespace', async (t) => {
   await ip.apply([UP], '/run/netns/x');
   await ip.apply([]);
   t.deepEqual(calls, [
-    { command: 'ip -batch -', input: `${BRIDGE_LINE}link set dev weft-1 up\n` },
-    { command: 'nsenter --net=/run/netns/x ip -batch -', input: 'link set dev weft-1 up\n' },
+    {
+      command: 'ip -oneline -batch -',
+      input: `${BRIDGE_LINE}${MARK}link set dev weft-1 up\n${MARK}`,
+    },
+    {
+      command: 'nsenter --net=/run/netns/x ip -oneline -batch -',
+      input: `link set dev weft-1 up\n${MARK}`,
+    },
   ]);
 });
 
 test('a refused command is named, and what was made before it is removed', async (t) => {
-  const refusal = 'RTNETLINK answers: Operation not permitted\nCommand failed -:2\n';
-  const { calls, ip } = scripted(new CommandFailed('"ip -batch -" failed', refusal));
+  const { calls, ip } = scripted(refusal('RTNETLINK answers: Operation not permitted', LO));
   await t.throwsAsync(ip.apply([BRIDGE, UP], '/run/netns/x'), {
     code: 'E_COMMAND_FAILED',
     message:
@@ -48,23 +57,18 @@ test('a refused command is named, and what was made before it is removed', async
   });
   t.deepEqual(calls[1], {
     command: 'nsenter --net=/run/netns/x ip -force -batch -',
-    input: 'link delete dev weft-1\n',
+    input: `link delete dev weft-1\n${MARK}`,
   });
 });
 
 test('if the first command is refused there is nothing to undo', async (t) => {
-  const { calls, ip } = scripted(
-    new CommandFailed('x', 'RTNETLINK answers: File exists\nCommand failed -:1\n'),
-  );
+  const { calls, ip } = scripted(refusal('RTNETLINK answers: File exists'));
   await t.throwsAsync(ip.apply([BRIDGE, UP]), { message: /link add name weft-1.*File exists/ });
   t.is(calls.length, 1);
 });
 
 test('an undo that fails too is told with the cause', async (t) => {
-  const { ip } = scripted(
-    new CommandFailed('x', 'RTNETLINK answers: Busy\nCommand failed -:2\n'),
-    new CommandFailed('"ip -force -batch -" failed: no', 'no'),
-  );
+  const { ip } = scripted(refusal('RTNETLINK answers: Busy', LO), refusal('no'));
   await t.throwsAsync(ip.apply([BRIDGE, UP]), {
     code: 'E_COMMAND_FAILED',
     message: /Busy; undoing what was done before it failed as well: .*no/,
@@ -95,7 +99,7 @@ test('looking', async (t) => {
 });
 
 test('no route is no error; a broken program is', async (t) => {
-  const unreachable = new CommandFailed('x', 'RTNETLINK answers: Network is unreachable\n');
+  const unreachable = refusal('RTNETLINK answers: Network is unreachable');
   const { ip } = scripted(
     unreachable,
     '[{"dst":"9.9.9.9","dev":"eth0","prefsrc":"192.0.2.2"}]',
