@@ -18,14 +18,22 @@ export interface Exec {
   run(program: string, args: readonly string[], options?: RunOptions): Promise<string>;
 }
 
+/** All that a program wrote. */
+export interface CommandOutput {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** A program that did not do what was asked of it. Its sentence names the command and the cause. */
 export class CommandFailed extends AppError {
-  /** What it wrote to standard error. */
+  /** What it wrote before it failed; empty if it could not be started. */
+  readonly stdout: string;
   readonly stderr: string;
 
-  constructor(message: string, stderr = '', cause?: unknown) {
+  constructor(message: string, output: Partial<CommandOutput> = {}, cause?: unknown) {
     super('E_COMMAND_FAILED', message, { cause });
-    this.stderr = stderr;
+    this.stdout = output.stdout ?? '';
+    this.stderr = output.stderr ?? '';
   }
 }
 
@@ -45,7 +53,8 @@ interface Failure extends Error {
   readonly killed?: boolean | undefined;
 }
 
-function firstLine(text: string): string {
+/** The first line of what a program said, without its full stop, to stand in a sentence. */
+export function firstLine(text: string): string {
   return (text.trim().split('\n', 1)[0] ?? '').replace(/\.$/, '');
 }
 
@@ -75,7 +84,10 @@ export const systemExec: Exec = {
         { timeout, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT_BYTES, env: environment() },
         (failure, stdout, stderr) => {
           if (failure === null) resolve(stdout);
-          else reject(new CommandFailed(sentence(program, args, failure, stderr), stderr, failure));
+          else {
+            const message = sentence(program, args, failure, stderr);
+            reject(new CommandFailed(message, { stdout, stderr }, failure));
+          }
         },
       );
       // A program that ends without reading its input closes the pipe; its status tells the story.

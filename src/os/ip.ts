@@ -1,5 +1,5 @@
 import { isAppError } from '../base/errors.ts';
-import { CommandFailed, type Exec } from './exec.ts';
+import { CommandFailed, firstLine, type Exec } from './exec.ts';
 import { ipWords, undoCommands, type IpCommand } from './ip-command.ts';
 import {
   readLinks,
@@ -29,9 +29,14 @@ export interface Ip {
   apply(commands: readonly IpCommand[], within?: string): Promise<void>;
 }
 
-/** ip(8) tells the line that failed, counted from 1; absent if it failed before the first. */
-function failedLine(stderr: string): number {
-  return Number(/^Command failed -:(\d+)$/m.exec(stderr)?.[1] ?? 1);
+/**
+ * Follows each line of a batch and prints one line, so that the output tells how far ip(8) came. It does
+ * say itself which line the kernel refused, but not which one it could not make sense of.
+ */
+const PROGRESS_MARK = 'link show dev lo';
+
+function countLines(text: string): number {
+  return text.split('\n').length - 1;
 }
 
 /** `Ip` by iproute2's `ip -json` and `ip -batch`; another namespace is entered by nsenter(1). */
@@ -71,12 +76,23 @@ export class IpTool implements Ip {
   async apply(commands: readonly IpCommand[], within?: string): Promise<void> {
     if (commands.length === 0) return;
     try {
-      await this.#batch(commands, [], within);
+      await this.#batch(commands, ['-oneline'], within);
     } catch (error) {
       if (!(error instanceof CommandFailed)) throw error;
-      const failedAt = failedLine(error.stderr) - 1;
-      await this.#batch(undoCommands(commands.slice(0, failedAt)), ['-force'], within);
-      throw batchFailure(error, commands[failedAt]);
+      const failedAt = countLines(error.stdout);
+      const done = commands.slice(0, failedAt);
+      throw batchFailure(error, commands[failedAt], await this.#undo(done, within));
+    }
+  }
+
+  /** Returns how it went, in words: a second failure must not hide the first. */
+  async #undo(done: readonly IpCommand[], within?: string): Promise<string> {
+    try {
+      await this.#batch(undoCommands(done), ['-force'], within);
+      return 'what was done before it has been undone';
+    } catch (error) {
+      if (!(error instanceof CommandFailed)) throw error;
+      return `undoing what was done before it failed as well: ${firstLine(error.stderr) || error.message}`;
     }
   }
 
@@ -86,7 +102,7 @@ export class IpTool implements Ip {
     within?: string,
   ): Promise<void> {
     if (commands.length === 0) return;
-    const lines = commands.map((command) => `${ipWords(command).join(' ')}\n`);
+    const lines = commands.map((command) => `${ipWords(command).join(' ')}\n${PROGRESS_MARK}\n`);
     await this.#run([...options, '-batch', '-'], within, lines.join(''));
   }
 
@@ -103,13 +119,13 @@ export class IpTool implements Ip {
 }
 
 /** Names the command that was refused, which "ip -batch -" does not. */
-function batchFailure(error: CommandFailed, refused: IpCommand | undefined): CommandFailed {
-  const why = error.stderr.trim().split('\n', 1)[0];
-  if (refused === undefined || why === undefined || why === '') return error;
+function batchFailure(
+  error: CommandFailed,
+  refused: IpCommand | undefined,
+  undone: string,
+): CommandFailed {
+  const why = firstLine(error.stderr);
+  if (refused === undefined || why === '') return error;
   const command = `ip ${ipWords(refused).join(' ')}`;
-  return new CommandFailed(
-    `"${command}" was refused: ${why}; what was done before it has been undone.`,
-    error.stderr,
-    error,
-  );
+  return new CommandFailed(`"${command}" was refused: ${why}; ${undone}.`, error, error);
 }
