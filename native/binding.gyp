@@ -18,5 +18,7 @@
       "-Werror",
     ],
   },
-  "targets": [],
+  "targets": [
+    {"target_name": "host", "sources": ["host/host.cc"]},
+  ],
 }
