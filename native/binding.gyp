@@ -34,5 +34,9 @@
       "sources": ["udpgen/udpgen.c"],
       "cflags_c": ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"],
     },
+    {
+      "target_name": "host",
+      "sources": ["host/host.cc"],
+    },
   ],
 }
