@@ -118,7 +118,7 @@ export class Sandboxes {
       await deleteIfPresent(this.#ip, name);
       throw error;
     }
-    return [`endpoint ${endpoint.id} had no interface: made ${ifname} in ${sandbox.path}.`];
+    return [`endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
   }
 
   /** The kernel refused to make the pair: because it is there, or another is in its place? */
@@ -135,7 +135,7 @@ export class Sandboxes {
     if (hostEnd === undefined) throw cause;
     await deleteIfPresent(this.#ip, hostEnd.name);
     return [
-      `${hostEnd.name} of endpoint ${id} led to another place: removed.`,
+      `${hostEnd.name} of endpoint ${id} led to another place; removed.`,
       ...(await this.#make(sandbox, attachment)),
     ];
   }
@@ -164,9 +164,9 @@ export class Sandboxes {
       sandbox.handle,
     );
     return [
-      ...outer.map((difference) => `${hostEnd.name} had ${difference}: repaired.`),
+      ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[...inner.differences, ...(hasAddress ? [] : [`no address ${endpoint.address}`])].map(
-        (difference) => `${inside.name} in ${sandbox.path} had ${difference}: repaired.`,
+        (difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`,
       ),
     ];
   }
