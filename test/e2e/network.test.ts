@@ -172,11 +172,16 @@ test("the bridge's MAC stays whatever ports come and go", async (t) => {
 test('IPv6 addresses work at once, also where the sandbox had IPv6 off', async (t) => {
   const { host, one, two, resolve } = await openHost(t);
   await one.run('tee', ['/proc/sys/net/ipv6/conf/default/disable_ipv6'], { input: '1' });
-  for (const [last, where] of [one, two].entries()) {
-    const address = { address: `fd00:7::${last + 1}/64` };
-    const endpoint = endpointIn(await resolve({ netns: where.name }), last + 1, address);
-    await must(host, { call: 'attach', with: plug(endpoint) });
-  }
+  const endpoints = [
+    endpointIn(await resolve({ netns: one.name }), 1, { address: 'fd00:7::1/64' }),
+    endpointIn(await resolve({ netns: two.name }), 2, { address: 'fd00:7::2/64' }),
+  ] as const;
+  for (const endpoint of endpoints) await must(host, { call: 'attach', with: plug(endpoint) });
+  t.is((await two.ping('fd00:7::1', { count: 3 })).received, 3);
+
+  // Linux takes IPv6 addresses away with the link, and this sandbox switches IPv6 off again.
+  await one.run('tee', ['/proc/sys/net/ipv6/conf/eth0/disable_ipv6'], { input: '1' });
+  await must(host, { call: 'attach', with: plug(endpoints[0]) });
   t.is((await two.ping('fd00:7::1', { count: 3 })).received, 3);
 });
 
