@@ -173,6 +173,14 @@ test('entries age by the clock that was passed in', async (t) => {
   t.is(plane.counters().fdb.aged, 1);
 });
 
+test('a device with vnet headers is refused before anything is attached', async (t) => {
+  const { plane } = await setUp(t);
+  const device = Object.assign(new MemoryTap('wt-1'), { vnetHeaderBytes: 10 });
+  t.throws(() => plane.addPort(VNI, device), { message: /not vnet headers/ });
+  t.is(plane.counters().ports.length, 1);
+  t.false(device.isClosed);
+});
+
 test('one flow leaves in order by one socket', async (t) => {
   const { device, senders } = await setUp(t);
   const names = Array.from({ length: 100 }, (_, index) => `${index}`);
