@@ -11,6 +11,7 @@ const KTHREADD = 2;
 
 export interface CpuUse {
   readonly wallSeconds: number;
+  /** All processors, less what the programs of others used. */
   readonly machineSeconds: number;
   readonly daemonSeconds: number;
   /** Share of the whole machine (0 to 1) used by processes that are neither ours nor the kernel's, or stolen. */
@@ -68,7 +69,7 @@ export function difference(before: Snapshot, after: Snapshot, processors: number
   const stolen = after.machine.stolen - before.machine.stolen;
   return {
     wallSeconds,
-    machineSeconds: after.machine.busy - before.machine.busy,
+    machineSeconds: after.machine.busy - before.machine.busy - foreign,
     daemonSeconds: after.daemons - before.daemons,
     foreignShare: Math.max(0, foreign + stolen) / (wallSeconds * processors),
   };

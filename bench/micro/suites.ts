@@ -1,4 +1,5 @@
-import type { MicroResult } from './result.ts';
+import { runCodecMicro } from './codec.ts';
+import type { MicroResult } from './measure.ts';
 
 /** One after the other, each alone on the event loop. */
-export const SUITES: readonly (() => MicroResult[])[] = [];
+export const SUITES: readonly (() => MicroResult[])[] = [runCodecMicro];
