@@ -52,13 +52,12 @@ export function foreignSeconds(all: readonly ProcessCpu[], ours: ReadonlySet<num
 
 function snapshot(daemonPids: readonly number[]): Snapshot {
   const all = readAllProcesses();
-  const ours = familyOf(process.pid, all);
-  for (const pid of daemonPids) for (const member of familyOf(pid, all)) ours.add(member);
   return {
     atMs: performance.now(),
     machine: readMachineCpu(),
     daemons: daemonPids.reduce((sum, pid) => sum + (readProcessCpu(pid)?.own ?? 0), 0),
-    foreign: foreignSeconds(all, ours),
+    // All that runs for the bench, the daemons too, was started by this process.
+    foreign: foreignSeconds(all, familyOf(process.pid, all)),
   };
 }
 
