@@ -23,7 +23,7 @@ async function start(host: WeftHost, kind: Kind): Promise<void> {
   });
   const { dataPlane } = await host.status();
   if (dataPlane.kind !== kind) {
-    throw new ContenderUnavailable(`the daemon runs ${dataPlane.kind}: ${dataPlane.reason}`);
+    throw new ContenderUnavailable(`its daemon says: ${dataPlane.reason}`);
   }
 }
 
