@@ -91,7 +91,7 @@ function exitStatus({ samples, absences }: Outcome): number {
   return isBroken || samples.length === 0 ? 1 : 0;
 }
 
-async function runBench(options: BenchOptions, interrupt: Interrupt): Promise<void> {
+async function measureAndReport(options: BenchOptions, interrupt: Interrupt): Promise<void> {
   const plan: Plan = {
     ...options,
     contenders: chooseContenders(options),
@@ -107,19 +107,22 @@ async function runBench(options: BenchOptions, interrupt: Interrupt): Promise<vo
   process.exitCode = exitStatus(outcome);
 }
 
-async function main(): Promise<void> {
+async function runBench(options: BenchOptions): Promise<void> {
   const interrupt = new Interrupt();
-  const program = benchProgram(
-    EVERYONE.map(({ name }) => name),
-    PROBES.map(({ name }) => name),
-    { bench: (options) => runBench(options, interrupt), micro: runMicro },
-  );
   try {
-    await program.parseAsync();
+    await measureAndReport(options, interrupt);
   } catch (error) {
-    if (interrupt.exitStatus === undefined) console.error(`bench: ${String(error)}`);
-    process.exit(interrupt.exitStatus ?? 1);
+    if (interrupt.exitStatus === undefined) throw error;
+    process.exit(interrupt.exitStatus);
   }
 }
 
-await main();
+const program = benchProgram(
+  EVERYONE.map(({ name }) => name),
+  PROBES.map(({ name }) => name),
+  { bench: runBench, micro: runMicro },
+);
+await program.parseAsync().catch((error: unknown) => {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+});

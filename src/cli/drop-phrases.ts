@@ -17,6 +17,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   mesh_unknown: 'what came to the mesh port is of no known kind',
   underlay_send_failed: 'the kernel would not send: no route or link down',
   underlay_queue_full: 'this host sends faster than its uplink takes',
+  underlay_unasked: 'answers to a port that only sends',
   port_write_failed: 'a TAP device refused: down, or its queue full',
   port_stopped: 'under way while their endpoint was detached',
 };

@@ -59,7 +59,10 @@ interface Opened {
  * The composition root: constructs every part, hands each its collaborators, and starts them. Rejects
  * with an AppError if a port, the state directory or a device can't be had; nothing stays open then.
  */
-export async function startDaemon(options: DaemonOptions, deps: DaemonDeps): Promise<RunningDaemon> {
+export async function startDaemon(
+  options: DaemonOptions,
+  deps: DaemonDeps,
+): Promise<RunningDaemon> {
   const opened = await open(options, deps);
   try {
     return await assemble(options, deps, opened);

@@ -34,7 +34,8 @@ export class Peers {
 
   /** Where the other live members take VXLAN. A suspect is still sent to: it may be slow and alive. */
   vteps(): Vtep[] {
-    return this.#source.members()
+    return this.#source
+      .members()
       .filter(isActive)
       .flatMap((member) => {
         const port = memberMeta(member)?.vxlanPort;
@@ -60,7 +61,8 @@ export class Peers {
 
   /** Mesh addresses to call again after a restart: of all that did not say goodbye. */
   addresses(): SocketAddress[] {
-    return this.#source.members()
+    return this.#source
+      .members()
       .filter(({ state }) => state !== 'left')
       .map(({ address }) => address);
   }

@@ -42,19 +42,27 @@ interface Identity {
   readonly device: number;
 }
 
+function isAbsence(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR', 'ESRCH', 'ELOOP'].includes(errnoOf(error) ?? '');
+}
+
+/** What to throw if a path is there but can't be used. */
+function refusal(path: string, error: unknown): unknown {
+  if (!['EACCES', 'EPERM'].includes(errnoOf(error) ?? '')) return error;
+  return new AppError(
+    'E_PERMISSION',
+    `"${path}" may not be looked at; the daemon needs root, with CAP_SYS_PTRACE for another's process.`,
+    { cause: error },
+  );
+}
+
 async function identify(path: string): Promise<Identity | undefined> {
   try {
     const { dev, ino } = await stat(path);
     return { inode: `${dev}:${ino}`, device: dev };
   } catch (error) {
-    const errno = errnoOf(error) ?? '';
-    if (['ENOENT', 'ENOTDIR', 'ESRCH', 'ELOOP'].includes(errno)) return undefined;
-    if (!['EACCES', 'EPERM'].includes(errno)) throw error;
-    throw new AppError(
-      'E_PERMISSION',
-      `"${path}" may not be looked at; the daemon needs root to reach another network namespace.`,
-      { cause: error },
-    );
+    if (isAbsence(error)) return undefined;
+    throw refusal(path, error);
   }
 }
 
@@ -157,7 +165,7 @@ async function resolveSandbox(reference: SandboxReference): Promise<Sandbox> {
 async function openSandbox(sandbox: Sandbox): Promise<OpenSandbox> {
   const gone = `the network namespace ${sandbox.path} is gone; its container has ended, so there is nothing to attach.`;
   const file = await open(sandbox.path, 'r').catch((error: unknown) => {
-    throw errnoOf(error) === undefined ? error : missing(gone);
+    throw isAbsence(error) ? missing(gone) : refusal(sandbox.path, error);
   });
   const { dev, ino } = await file.stat();
   if (`${dev}:${ino}` === sandbox.inode) {

@@ -140,12 +140,15 @@ test('tshark reads our datagrams as VXLAN with the right VNI, none malformed', a
   t.is(await shark.exited, 0);
   const rows = shark.output.split('\n').filter((line) => line.includes(';'));
   t.is(rows.length, 20);
+  // Neighbours may ask for each other's MAC between the echoes: that is VXLAN too.
+  let echoes = 0;
   for (const row of rows) {
     const [vni, flags, icmp, sourcePort, malformed] = row.split(';');
     t.is(Number(vni), VNI);
     t.is(Number(flags), 0x0800);
-    t.is(icmp, '8');
+    echoes += Number(icmp === '8');
     t.true(Number(sourcePort) >= 1024);
     t.is(malformed, '');
   }
+  t.true(echoes >= 10, `${echoes} echo requests`);
 });
