@@ -37,7 +37,8 @@ std::unique_ptr<DataPlane> DataPlane::Open(const DataPlaneOptions& options, Glob
   std::unique_ptr<DataPlane> plane(new DataPlane(options, stats));
   failure = plane->sockets_.Open(options.addresses, options.mesh_port, options.vxlan_port);
   if (failure.error != 0) return nullptr;
-  plane->forwarder_ = std::make_unique<Forwarder>(plane->sockets_, stats, waker, options.joins_udp);
+  plane->forwarder_ = std::make_unique<Forwarder>(plane->sockets_, stats, waker, options.joins_udp,
+                                                  options.fdb_max_age_ms);
   plane->thread_ = StartThread(*plane->forwarder_);
   return plane;
 }

@@ -38,6 +38,7 @@
   X(sealed_key_exhausted)    \
   X(underlay_send_failed)    \
   X(underlay_queue_full)     \
+  X(underlay_unasked)        \
   X(port_write_failed)
 
 namespace weft {

@@ -29,12 +29,6 @@ uint32_t SegmentBytes(msghdr& header) {
   return 0;
 }
 
-// Whether the frame's packet fits the network's MTU. VLAN tags do not count.
-bool FitsMtu(std::span<const uint8_t> frame, uint32_t mtu) {
-  if (frame.size() <= kEthernetBytes + mtu) return true;
-  return frame.size() <= ParseFrame(frame).l3 + mtu;
-}
-
 // Completes a transport checksum whose field holds the pseudo-header sum.
 void CompleteChecksum(std::span<uint8_t> frame) {
   const Layers layers = ParseFrame(frame);
@@ -74,10 +68,15 @@ void Forwarder::ReceiveMessage(const Receiver& receiver, uint32_t index) {
   // An empty datagram is a datagram.
   for (uint32_t offset = 0; offset == 0 || offset < size; offset += step) {
     const std::span datagram(at + offset, std::min(step, size - offset));
-    if (receiver.is_mesh) {
-      ReceiveMesh(datagram, index);
-    } else {
-      ReceiveVxlan(datagram, sender);
+    switch (receiver.kind) {
+      case Receiver::Kind::kMesh:
+        ReceiveMesh(datagram, index);
+        break;
+      case Receiver::Kind::kVxlan:
+        ReceiveVxlan(datagram, sender);
+        break;
+      case Receiver::Kind::kSender:
+        stats_.CountDrop(DropReason::underlay_unasked);
     }
   }
 }
@@ -123,7 +122,8 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
                         const InnerReasons& reasons) {
   Network& network = *sender.network;
   if (frame.size() < kEthernetBytes) return stats_.CountDrop(reasons.frame_short);
-  if (!FitsMtu(frame, network.mtu)) return stats_.CountDrop(reasons.frame_long);
+  if (frame.size() > MaxFrameBytes(frame.data(), network.mtu))
+    return stats_.CountDrop(reasons.frame_long);
   const Mac source = LoadBe48(&frame[ethernet::kSource]);
   const Mac destination = LoadBe48(&frame[ethernet::kDestination]);
   if (source != sender.source) {

@@ -32,7 +32,7 @@ void Unwatch(int set, int fd) { epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr); }
 }  // namespace
 
 Forwarder::Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker,
-                     bool joins_udp)
+                     bool joins_udp, uint32_t fdb_max_age_ms)
     : sockets_(sockets),
       stats_(stats),
       waker_(waker),
@@ -41,13 +41,17 @@ Forwarder::Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& w
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       events_(epoll_create1(EPOLL_CLOEXEC)),
       port_events_(epoll_create1(EPOLL_CLOEXEC)),
+      sweep_ms_(std::clamp<uint64_t>(fdb_max_age_ms / 4, kMinSweepMs, kMaxSweepMs)),
       arena_(new uint8_t[kReadArenaBytes]),
       scratch_(new uint8_t[kScratchBytes]),
       datagrams_(new uint8_t[size_t{kReceiveBatch} * kDatagramBytes]) {
   assert(wake_.is_open() && events_.is_open() && port_events_.is_open());
   for (const Bind& bound : sockets.binds()) {
-    receivers_[receiver_count_++] = {bound.mesh.get(), true};
-    receivers_[receiver_count_++] = {bound.vxlan.get(), false};
+    receivers_[receiver_count_++] = {bound.mesh.get(), Receiver::Kind::kMesh};
+    receivers_[receiver_count_++] = {bound.vxlan.get(), Receiver::Kind::kVxlan};
+    for (const OwnedFd& sender : bound.senders) {
+      receivers_[receiver_count_++] = {sender.get(), Receiver::Kind::kSender};
+    }
   }
   OpenEventSets();
 }
@@ -106,8 +110,7 @@ void Forwarder::Turn() {
 
 int Forwarder::WaitTime() const {
   if (is_blocked_) return kBlockedRetryMs;
-  return static_cast<int>(
-      std::clamp<uint64_t>(next_sweep_ - std::min(next_sweep_, now_), 1, kSweepMs));
+  return next_sweep_ > now_ ? static_cast<int>(next_sweep_ - now_) : 0;
 }
 
 void Forwarder::ApplyCommands() {
@@ -200,7 +203,7 @@ void Forwarder::Snapshot(const Network& network, uint64_t now, FdbSnapshot& snap
 void Forwarder::Sweep() {
   tables_.ForEachNetwork(
       [this](Network& network) { Count(&stats_.fdb_aged, network.fdb.Sweep(now_, kSweepLimit)); });
-  next_sweep_ = now_ + kSweepMs;
+  next_sweep_ = now_ + sweep_ms_;
 }
 
 Fdb::Learned Forwarder::Learn(Network& network, Mac mac, Place place) {

@@ -37,8 +37,9 @@ class ControlWaker {
 
 class Forwarder final : private FrameSink {
  public:
-  // All four outlive the forwarder.
-  Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker, bool joins_udp);
+  // The first three outlive the forwarder.
+  Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker, bool joins_udp,
+            uint32_t fdb_max_age_ms);
 
   // The thread's whole life; returns after kStop.
   void Run();
@@ -59,12 +60,14 @@ class Forwarder final : private FrameSink {
   static constexpr uint32_t kInlineBytes = 192;
   static constexpr uint64_t kMaxBlockedMs = 20;
   static constexpr int kBlockedRetryMs = 1;
-  static constexpr int kSweepMs = 1000;
+  static constexpr uint64_t kMinSweepMs = 20;
+  static constexpr uint64_t kMaxSweepMs = 1000;
   static constexpr uint32_t kSweepLimit = 1024;
 
   struct Receiver {
+    enum class Kind : uint8_t { kMesh, kVxlan, kSender };
     int fd = -1;
-    bool is_mesh = false;
+    Kind kind = Kind::kMesh;
   };
 
   // What one datagram's sender is known to be, kept for the datagrams that follow it.
@@ -140,10 +143,11 @@ class Forwarder final : private FrameSink {
   OwnedFd wake_;
   OwnedFd events_;
   OwnedFd port_events_;
-  std::array<Receiver, kMaxBinds * 2> receivers_;
+  std::array<Receiver, kMaxBinds*(kSourcePorts + 2)> receivers_;
   uint32_t receiver_count_ = 0;
   bool is_running_ = true;
   uint64_t now_ = 0;
+  const uint64_t sweep_ms_;
   uint64_t next_sweep_ = 0;
   bool is_blocked_ = false;
   uint64_t blocked_until_ = 0;

@@ -109,6 +109,11 @@ Layers ParseFrame(std::span<const uint8_t> frame) {
   return layers;
 }
 
+uint32_t MaxFrameBytes(const uint8_t* frame, uint32_t mtu) {
+  const bool is_tagged = LoadBe16(frame + ethernet::kAddressesBytes) == kEtherTypeVlan;
+  return mtu + kEthernetBytes + (is_tagged ? kVlanTagBytes : 0);
+}
+
 uint32_t FlowHash(const uint8_t* frame, const Layers& layers) {
   if (layers.kind == FrameKind::kOther) {
     return Mix(LoadNative<uint64_t>(frame) ^ LoadNative<uint32_t>(frame + 8));

@@ -105,6 +105,11 @@ struct Layers {
 // rewritten.
 Layers ParseFrame(std::span<const uint8_t> frame);
 
+// Longest frame of a network with `mtu`. A customer tag (802.1Q) is allowed on top, as Linux's
+// bridges do: the MTU speaks of the payload, and a tagged sender is not told that its packets must
+// be smaller.
+uint32_t MaxFrameBytes(const uint8_t* frame, uint32_t mtu);
+
 // The same for any frame of 14 bytes or more of one flow: IP addresses and ports, else the MACs.
 uint32_t FlowHash(const uint8_t* frame, const Layers& layers);
 

@@ -35,13 +35,9 @@ bool PlanChecksum(const VnetHeader& vnet, SegmentPlan& plan) {
          plan.header_bytes <= kMaxHeaderBytes;
 }
 
-// The longest frame that the plan yields, measured as an IP packet.
-uint32_t LongestPacket(const SegmentPlan& plan) {
-  const uint32_t longest =
-      plan.is_segmented ? std::min(plan.frame_bytes, plan.header_bytes + plan.segment_payload)
-                        : plan.frame_bytes;
-  const uint32_t link = plan.layers.l3 == 0 ? kEthernetBytes : plan.layers.l3;
-  return longest - link;
+uint32_t LongestFrame(const SegmentPlan& plan) {
+  return plan.is_segmented ? std::min(plan.frame_bytes, plan.header_bytes + plan.segment_payload)
+                           : plan.frame_bytes;
 }
 
 void WriteIpHeader(const SegmentPlan& plan, uint32_t index, uint32_t packet_bytes, uint8_t* ip) {
@@ -104,8 +100,8 @@ std::span<const uint8_t> WriteWhole(const SegmentPlan& plan, ChecksumMode mode, 
 
 }  // namespace
 
-PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame,
-                        uint32_t max_ip_bytes, SegmentPlan& plan) {
+PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame, uint32_t mtu,
+                        SegmentPlan& plan) {
   assert(frame.size() >= kEthernetBytes);
   plan = SegmentPlan{};
   plan.frame = frame.data();
@@ -114,7 +110,8 @@ PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame,
   const bool needs_checksum = (vnet.flags & kVnetNeedsChecksum) != 0;
   if (needs_checksum && !PlanChecksum(vnet, plan)) return PlanResult::kInvalid;
   if (vnet.gso_type != kGsoNone && !PlanGso(vnet, plan)) return PlanResult::kInvalid;
-  return LongestPacket(plan) > max_ip_bytes ? PlanResult::kTooLong : PlanResult::kOk;
+  return LongestFrame(plan) > MaxFrameBytes(plan.frame, mtu) ? PlanResult::kTooLong
+                                                             : PlanResult::kOk;
 }
 
 std::span<const uint8_t> WriteSegment(const SegmentPlan& plan, uint32_t index, ChecksumMode mode,

@@ -55,9 +55,9 @@ struct SegmentPlan {
   uint64_t total_bytes() const { return frame_bytes + uint64_t{count - 1} * header_bytes; }
 };
 
-// `max_ip_bytes` is the network's MTU: the IP packet of each resulting frame must fit it.
-PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame,
-                        uint32_t max_ip_bytes, SegmentPlan& plan);
+// `mtu` is the network's: each resulting frame must fit it.
+PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame, uint32_t mtu,
+                        SegmentPlan& plan);
 
 // Writes the headers of segment `index` to `header` (room for plan.header_bytes) and returns the
 // payload that follows them, inside the frame.

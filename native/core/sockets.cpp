@@ -68,6 +68,13 @@ uint16_t BoundPort(int fd) {
   return PortOf(local);
 }
 
+int ReceiveBufferBytes(int fd) {
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &size);
+  return bytes;
+}
+
 OwnedFd OpenReceiver(const SocketAddress& address, bool& has_gro) {
   OwnedFd fd = OpenUdp(address);
   if (!fd.is_open()) return fd;
@@ -101,6 +108,7 @@ Sockets::Failure Sockets::Open(std::span<const SocketAddress> addresses, uint16_
     bound.vxlan = OpenReceiver(WithPort(addresses[i], vxlan_port), bound.has_gro);
     if (!bound.vxlan.is_open()) return {errno, i, vxlan_port};
     vxlan_port = bound.vxlan_port = BoundPort(bound.vxlan.get());
+    bound.receive_buffer_bytes = ReceiveBufferBytes(bound.vxlan.get());
     for (OwnedFd& sender : bound.senders) {
       sender = OpenUdp(WithPort(addresses[i], 0));
       if (!sender.is_open()) return {errno, i, 0};

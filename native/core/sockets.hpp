@@ -29,7 +29,7 @@ class OwnedFd {
 constexpr int kSocketBufferBytes = 32 << 20;
 // Senders of VXLAN: one UDP source port each, so that the underlay spreads flows over its paths
 // (RFC 7348 §5) while each flow keeps to one.
-constexpr uint32_t kSourcePorts = 8;
+constexpr uint32_t kSourcePorts = 16;
 constexpr uint32_t kMaxBinds = 4;
 
 // The sockets of one bound address.
@@ -41,6 +41,8 @@ struct Bind {
   bool has_gro = false;
   uint16_t mesh_port = 0;
   uint16_t vxlan_port = 0;
+  // What the kernel granted; Linux reports double the payload room.
+  int receive_buffer_bytes = 0;
 };
 
 // All sockets of the data plane, in the order of the addresses asked for.
