@@ -26,6 +26,8 @@ export const DROP_REASONS = [
   'underlay_queue_full', // back-pressure: too many datagrams wait in the socket
   'port_write_failed', // the TAP device refused the frame (down, gone, queue full)
   'port_stopped', // the port was removed while the frame was under way
+  // To a socket that only sends.
+  'underlay_unasked', // a datagram came back to a VXLAN source port: no VTEP answers there (RFC 7348 §5)
 ] as const;
 
 export type DropReason = (typeof DROP_REASONS)[number];
