@@ -41,5 +41,15 @@
       "cflags_cc!": ["-O2"],
       "cflags_cc": ["-O3"],
     },
+    {
+      "target_name": "dataplane_test",
+      "sources": [
+        "core/checksum.cpp",
+        "core/coalescer.cpp",
+        "core/packet.cpp",
+        "core/segmenter.cpp",
+        "test-addon/module.cpp",
+      ],
+    },
   ],
 }

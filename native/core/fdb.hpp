@@ -7,6 +7,8 @@ namespace weft {
 
 // A 48-bit Ethernet address, first byte highest.
 using Mac = uint64_t;
+// No address: wider than 48 bits.
+constexpr Mac kNoMac = UINT64_MAX;
 
 constexpr bool IsGroup(Mac mac) { return (mac >> 40 & 1) != 0; }
 // IEEE 802.3: a source is an individual address and not null.

@@ -132,7 +132,7 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
       return stats_.CountDrop(reasons.source_local);
     }
     sender.source = source;
-    sender.destination = 0;
+    sender.destination = kNoMac;
   }
   sender.vtep->stats->CountRx(1, frame.size());
   if (destination != sender.destination) {

@@ -20,6 +20,11 @@ VnetHeader ReadVnet(const uint8_t* at, uint32_t bytes) {
   return vnet;
 }
 
+// Errors of a read after which the device may be read again.
+bool IsPassing(int error) {
+  return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 }  // namespace
 
 void Forwarder::ReadPorts() {
@@ -43,9 +48,8 @@ void Forwarder::ReadQueue(const Queue& queue) {
     }
     uint8_t* at = arena_.get() + arena_used_;
     const ssize_t size = read(queue.fd, at, kReadBytes);
-    if (size < 0) {
-      const bool is_over = errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM;
-      if (is_over) StopReading(port);
+    if (size <= 0) {
+      if (size == 0 || !IsPassing(errno)) StopReading(port);
       return;
     }
     reads_left_--;

@@ -75,8 +75,8 @@ class Forwarder final : private FrameSink {
     AddressKey key;
     Network* network = nullptr;
     Vtep* vtep = nullptr;
-    Mac source = 0;
-    Mac destination = 0;
+    Mac source = kNoMac;
+    Mac destination = kNoMac;
     Place place = kNowhere;
   };
 
