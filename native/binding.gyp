@@ -51,5 +51,24 @@
         "test-addon/module.cpp",
       ],
     },
+    {
+      "target_name": "tun",
+      "sources": [
+        "tun/binding.cpp",
+        "tun/netns_scope.cpp",
+        "tun/poll.cpp",
+        "tun/tun_device.cpp",
+      ],
+    },
+    {
+      "target_name": "udpgen",
+      "type": "executable",
+      "sources": ["udpgen/udpgen.c"],
+      "cflags_c": ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"],
+    },
+    {
+      "target_name": "host",
+      "sources": ["host/host.cc"],
+    },
   ],
 }

@@ -34,7 +34,9 @@ function buildMessages() {
     const js = join(out, 'wire.js');
     run('gossip messages', bin('pbjs'), [
       ...['-t', 'static-module', '-w', 'es6', '--no-create', '--no-verify', '--no-convert'],
-      ...['--no-delimited', '--no-service', '-o', js, proto],
+      ...['--no-delimited', '--no-service', '--no-typeurl'],
+      // Node resolves a file of a CommonJS package from an ES module only by its full name.
+      ...['--dependency', 'protobufjs/minimal.js', '-o', js, proto],
     ]);
     run('gossip message types', bin('pbts'), ['-o', join(out, 'wire.d.ts'), js]);
   }

@@ -42,6 +42,7 @@ export const ERROR_CODES = {
   E_IFNAME_TAKEN: 'conflict',
   E_VTEP_EXISTS: 'conflict',
   E_HOST_NAME_TAKEN: 'conflict',
+  E_ENDPOINT_REMOTE: 'conflict',
   E_ALREADY_RUNNING: 'conflict',
   E_DEVICE_BUSY: 'conflict',
 
@@ -57,6 +58,7 @@ export const ERROR_CODES = {
   E_JOIN_UNREACHABLE: 'remote',
   E_JOIN_UNRESOLVED: 'remote',
   E_MESH_VERSION: 'remote',
+  E_MESH_LABEL: 'remote',
   E_DAEMON_UNREACHABLE: 'remote',
 } as const satisfies Record<string, ErrorKind>;
 

@@ -11,8 +11,9 @@ import type { FdbCounters } from './dataplane.ts';
  *                                                            order in which frames confirmed them)
  *
  * An entry is an index into parallel typed arrays, so a table that a flood has filled costs the
- * garbage collector nothing, and no operation on the frame path allocates but to grow. Because the
- * list is in order of confirmation, its head is both the next to age and the next to be evicted.
+ * garbage collector nothing, and no operation on the frame path allocates but to grow (V8 may box the
+ * MAC itself on a call that it did not inline). Because the list is in order of confirmation, its head
+ * is both the next to age and the next to be evicted.
  *
  * Every operation is O(1) in expectation but `flush`, `entries` and growth (amortised). The hash is
  * multiply-shift over three 16-bit words with random odd multipliers (Dietzfelbinger): a container

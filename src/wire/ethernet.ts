@@ -20,8 +20,6 @@ const TYPE = after(SOURCE, 2);
 export const HEADER_BYTES = endOf(TYPE);
 /** One 802.1Q tag: tag protocol identifier (in the type's place) and tag control information. */
 export const TAG_BYTES = 4;
-/** A frame on a cable without its check sequence; shorter ones are usual on virtual links. */
-export const MIN_WIRE_BYTES = 60;
 /** Stacked tags that are skipped on the way to the payload (802.1ad outer and 802.1Q inner). */
 export const MAX_TAGS = 2;
 

@@ -168,7 +168,7 @@ export function refusalContract(contract: Contract, lab: Lab): void {
     const a = await lab.host(t, '127.0.0.1');
     const peer = await rawPeer(t, '127.0.0.9');
     a.plane.addVtep(VNI, peer);
-    const random = fc.uint8Array({ maxLength: 120 });
+    const random = fc.uint8Array({ maxLength: 120, size: 'max' });
     const almostVxlan = fc
       .tuple(
         fc.constantFrom(0x08_00_00_00, 0xff_00_00_01, 0),
@@ -186,7 +186,7 @@ export function refusalContract(contract: Contract, lab: Lab): void {
       if (index % 100 < 99) continue;
       await until(() => taken() === index + 1, `datagrams to ${index} are counted (SEED=${SEED})`);
     }
-    t.true(received() > 0);
+    t.true(received() > 100);
     await peer.send(vxlan(VNI, frame(station(3), BROADCAST, 'end')), a.plane.vxlanAddress);
     await until(() => texts(a.device).at(-1) === 'end', 'the plane still forwards');
     t.is(taken(), samples.length + 1);
@@ -194,7 +194,7 @@ export function refusalContract(contract: Contract, lab: Lab): void {
 
   contract('random frames are each counted once and disturb nothing', async (t) => {
     const { a, b } = await lab.mesh(t, ['a', 'b']);
-    const random = fc.uint8Array({ minLength: 1, maxLength: 100 });
+    const random = fc.uint8Array({ minLength: 1, maxLength: 100, size: 'max' });
     const samples = fc.sample(random, { seed: SEED, numRuns: 2000 });
     const taken = (): number => {
       const { ports, drops } = a.plane.counters();

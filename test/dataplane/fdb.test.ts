@@ -213,7 +213,7 @@ test('any sequence of steps does what the slow oracle does', (t) => {
   const capacities = fc.constantFrom(1, 2, 5, 20, 70);
   fc.assert(
     fc.property(
-      fc.array(step, { maxLength: 400 }),
+      fc.array(step, { maxLength: 400, size: 'max' }),
       capacities,
       fc.nat(),
       (steps, capacity, seed) => {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { Clock } from '../../base/clock.ts';
 import { AppError } from '../../base/errors.ts';
 import type { Rng } from '../../base/rng.ts';
@@ -38,11 +39,13 @@ import { MeshChannel } from './mesh-channel.ts';
 import { NetworkState, PortState, VtepState } from './network-state.ts';
 import { closeSockets, openSockets, type PlaneSockets, SOURCE_PORTS } from './sockets.ts';
 
-/** Frames read from a device in one go, and batches of them that may be on their way out at once. */
+/**
+ * Frames read from a device in one turn of the event loop. libuv reads as many datagrams from a socket
+ * in a turn, so neither direction starves the other, and gossip waits for neither.
+ */
 const FRAMES_PER_FLIGHT = 32;
+/** Batches of one port that may be on their way out at once. */
 const FLIGHTS_PER_PORT = 4;
-/** Batches read before the event loop gets its turn: a busy port must not starve gossip. */
-const READS_PER_TURN = 4;
 
 /** What the portable data plane takes from outside. */
 export interface PortableDeps {
@@ -126,6 +129,7 @@ class PortableDataPlane implements DataPlane {
       return this.#nextPort();
     }
     const network = this.#network(vni);
+    assert(device.vnetHeaderBytes === 0, 'the portable data plane reads frames, not vnet headers');
     const known = network.ports.find((port) => port.device === device);
     if (known !== undefined) return known.id;
     const id = this.#nextPort();
@@ -161,17 +165,15 @@ class PortableDataPlane implements DataPlane {
 
   #read(port: PortState): void {
     const { device, flights } = port;
-    for (let reads = 0; reads < READS_PER_TURN && !port.isStopped; reads++) {
-      const flight = flights.take();
-      if (flight === undefined) {
-        device.onReadable(undefined);
-        return;
-      }
-      const count = device.readBatch(flight.frames);
-      if (count > 0) this.#forwarder.ingress(port, flight, this.#clock.now());
-      if (flight.isGrounded) flights.giveBack(flight);
-      if (count < FRAMES_PER_FLIGHT) return;
+    const flight = flights.take();
+    if (flight === undefined) {
+      device.onReadable(undefined);
+      return;
     }
+    if (device.readBatch(flight.frames) > 0) {
+      this.#forwarder.ingress(port, flight, this.#clock.now());
+    }
+    if (flight.isGrounded) flights.giveBack(flight);
   }
 
   removePort(id: PortId): void {

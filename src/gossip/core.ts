@@ -1,0 +1,59 @@
+import type { Rng } from '../base/rng.ts';
+import type { GossipConfig } from './config.ts';
+import type { Counters } from './counters.ts';
+import type { Outbox } from './effects.ts';
+import { isActive, Roster, type Member, type MemberRecord } from './member.ts';
+import { encodeHeader } from './message.ts';
+
+/** Whether this host takes part: `detached` after it has left, until the next join. */
+export type Phase = 'attached' | 'leaving' | 'detached';
+
+interface CoreSettings {
+  readonly self: MemberRecord;
+  readonly label: string;
+  readonly config: GossipConfig;
+  readonly rng: Rng;
+  readonly counters: Counters;
+  readonly outbox: Outbox;
+}
+
+/** What the parts of one machine share. */
+export class Core {
+  readonly config: GossipConfig;
+  readonly rng: Rng;
+  readonly counters: Counters;
+  readonly outbox: Outbox;
+  readonly label: string;
+  readonly roster = new Roster();
+  /** This host's own record; only `Membership` replaces it. */
+  self: MemberRecord;
+  phase: Phase = 'attached';
+
+  constructor({ self, label, config, rng, counters, outbox }: CoreSettings) {
+    this.self = self;
+    this.label = label;
+    this.config = config;
+    this.rng = rng;
+    this.counters = counters;
+    this.outbox = outbox;
+  }
+
+  /** N of the formulas: members alive or suspect, this host included. */
+  get hosts(): number {
+    return this.roster.active + 1;
+  }
+
+  /** The header in the highest version that both sides speak; in the lowest to a stranger. */
+  headerFor(recipient: MemberRecord | undefined): Uint8Array {
+    const { min, max } = this.self.protocol;
+    const version = recipient === undefined ? min : Math.min(max, recipient.protocol.max);
+    return encodeHeader(version, this.label);
+  }
+
+  /** Another live host with this name. O(N). */
+  namesake(record: MemberRecord): Member | undefined {
+    return this.roster
+      .all()
+      .find((member) => member.name === record.name && member.id !== record.id && isActive(member));
+  }
+}

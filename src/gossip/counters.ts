@@ -1,0 +1,70 @@
+/** Every count gossip keeps. A refusal of bytes from the network is one of these and nothing else. */
+export const COUNTERS = [
+  'datagramsSent',
+  'datagramBytesSent',
+  'datagramsReceived',
+  'datagramBytesReceived',
+  'exchangesStarted',
+  'exchangesFailed',
+  'exchangesAnswered',
+  'exchangesRefused',
+  'probesSent',
+  'probesFailed',
+  'suspicionsRaised',
+  'deathsDeclared',
+  'refutations',
+  'nameConflicts',
+  'rowsAccepted',
+  'broadcastsEvicted',
+
+  /** Longer than a datagram may be, or too short for a header. */
+  'dropLength',
+  /** First byte is not gossip's. */
+  'dropKind',
+  /** A protocol version that this host does not speak, in a header or in a claim. */
+  'dropVersion',
+  /** Another mesh's label. */
+  'dropLabel',
+  /** The header is right and what follows is not. */
+  'dropMalformed',
+  /** Sent by this host's own identity. */
+  'dropEcho',
+  /** This host has left the mesh. */
+  'dropDetached',
+  /** A ping for another host: its address has changed hands. */
+  'dropMisdirected',
+  /** An ack or nack that nothing waits for: too late, doubled or forged. */
+  'dropUnawaited',
+  /** An indirect probe beyond what this host relays at a time. */
+  'dropRelay',
+  'claimMalformed',
+  'rowMalformed',
+  /** The row's stamp lies further ahead of the wall clock than `clockAheadMax`. */
+  'rowFuture',
+  /** The value is longer than its table allows. */
+  'rowTooLarge',
+  /** The value is not what its table's schema wants. */
+  'rowInvalid',
+  /** `rowsMax` rows are kept already. */
+  'rowQuota',
+  /** Rows that did not fit one exchange; the next ones begin with them. */
+  'rowsPostponed',
+] as const;
+
+export type CounterName = (typeof COUNTERS)[number];
+
+export class Counters {
+  readonly #values = new Map<CounterName, number>(COUNTERS.map((name) => [name, 0]));
+
+  add(name: CounterName, amount = 1): void {
+    this.#values.set(name, this.get(name) + amount);
+  }
+
+  get(name: CounterName): number {
+    return this.#values.get(name) ?? 0;
+  }
+
+  snapshot(): Record<string, number> {
+    return Object.fromEntries(this.#values);
+  }
+}

@@ -1,0 +1,294 @@
+import type { AppError } from '../base/errors.ts';
+import type { Rng } from '../base/rng.ts';
+import type { SocketAddress } from '../base/types.ts';
+import { Awareness } from './awareness.ts';
+import { decodeRow, type Cargo } from './cargo.ts';
+import { verify, type GossipConfig } from './config.ts';
+import { Core } from './core.ts';
+import { Counters, type CounterName } from './counters.ts';
+import { Courier } from './courier.ts';
+import { Outbox, type Effect, type Instant, type Timer } from './effects.ts';
+import type { Member, MemberRecord } from './member.ts';
+import { Membership } from './membership.ts';
+import { decodeDatagram, decodeHeader, type Datagram } from './message.ts';
+import { Prober, ProbeRing } from './probe.ts';
+import { Replica, type Row, type RowChange } from './replica.ts';
+import { Synchroniser } from './sync.ts';
+
+/** Datagrams longer than this are nobody's gossip: twice what the largest `datagramBytes` allows. */
+const MAX_DATAGRAM_BYTES = 16_384;
+
+/** From one search for what is old enough to be forgotten to the next. */
+const COLLECT_EVERY_MS = 60_000;
+
+export interface MachineSettings {
+  /** What this host says of itself; its state must be `alive`. */
+  readonly self: MemberRecord;
+  readonly label: string;
+  readonly config: GossipConfig;
+  readonly rng: Rng;
+}
+
+/**
+ * The whole of gossip as one pure machine: each input comes with its instant and returns what is to be
+ * done. No clock, socket or randomness but what is passed in.
+ *
+ *   datagram ──> receive ──┐                      ┌── Prober       who answers?
+ *   timer    ──> expire  ──┤   (input, instant)   ├── Membership   what is believed of whom
+ *   request  ──> answer  ──┼──────────────────────┼── Synchroniser whole state, both ways
+ *   answer   ──> exchanged ┤     ──> Effect[]     ├── Replica      the tables' rows
+ *   caller   ──> join, …  ─┘                      └── Courier      datagrams, filled up with news
+ */
+export class Machine {
+  readonly replica: Replica;
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #membership: Membership;
+  readonly #prober: Prober;
+  readonly #sync: Synchroniser;
+
+  /** @throws AppError E_CONFIG if an option is out of its range */
+  constructor({ self, label, config, rng }: MachineSettings, at: Instant) {
+    verify(config);
+    const counters = new Counters();
+    const core = new Core({ self, label, config, rng, counters, outbox: new Outbox(at) });
+    const awareness = new Awareness(config.awarenessMax);
+    const ring = new ProbeRing(rng);
+    this.#core = core;
+    this.replica = new Replica(config, counters);
+    this.#courier = new Courier(core);
+    this.#membership = new Membership(core, this.#courier, ring, awareness);
+    this.#prober = new Prober(core, this.#courier, awareness, ring, (id) => {
+      this.#membership.suspect(id);
+    });
+    this.#sync = new Synchroniser(core, this.#courier, this.#membership, this.replica, (cargo) => {
+      this.#take(cargo, 'sync');
+    });
+  }
+
+  /** This host's own record. */
+  get self(): MemberRecord {
+    return this.#core.self;
+  }
+
+  /** The other members; a live view, not to be kept. */
+  get members(): readonly Member[] {
+    return this.#core.roster.all();
+  }
+
+  member(id: MemberRecord['id']): Member | undefined {
+    return this.#core.roster.get(id);
+  }
+
+  counters(): Record<string, number> {
+    return this.#core.counters.snapshot();
+  }
+
+  /** Sets the timers going and calls the seeds. Once, before any other input. */
+  start(seeds: readonly SocketAddress[], at: Instant): Effect[] {
+    return this.#handle(at, () => {
+      const { outbox, rng, config } = this.#core;
+      outbox.timer({ kind: 'probe' }, rng.next() * config.probeInterval);
+      outbox.timer({ kind: 'collect' }, COLLECT_EVERY_MS);
+      this.#sync.start();
+      this.#sync.setSeeds(seeds);
+    });
+  }
+
+  /** A datagram came. `bytes` is not kept. */
+  receive(bytes: Buffer, from: SocketAddress, at: Instant): Effect[] {
+    return this.#handle(at, () => {
+      const datagram = this.#open(bytes);
+      if (datagram === undefined) return;
+      this.#take(datagram, 'gossip');
+      this.#obey(datagram, from);
+      if (this.member(datagram.sender) === undefined) this.#sync.meet(from);
+    });
+  }
+
+  /** A timer that an effect asked for has come. */
+  expire(timer: Timer, at: Instant): Effect[] {
+    return this.#handle(at, () => this.#expire(timer));
+  }
+
+  /** A push-pull request came over TCP; without an answer the connection is to be closed. */
+  answer(
+    request: Buffer,
+    from: SocketAddress,
+    at: Instant,
+  ): { readonly answer: Uint8Array | undefined; readonly effects: Effect[] } {
+    let answer: Uint8Array | undefined;
+    const effects = this.#handle(at, () => {
+      answer = this.#sync.answer(request, from);
+    });
+    return { answer, effects };
+  }
+
+  /** The answer to an `exchange` effect came. */
+  exchanged(exchange: number, answer: Buffer, at: Instant): Effect[] {
+    return this.#handle(at, () => this.#sync.exchanged(exchange, answer));
+  }
+
+  /** An `exchange` effect failed on its way. */
+  exchangeFailed(exchange: number, error: AppError, at: Instant): Effect[] {
+    return this.#handle(at, () => this.#sync.exchangeFailed(exchange, error));
+  }
+
+  /** Joins whoever answers at `target`: a `joined` effect with this number tells the end. */
+  join(
+    target: SocketAddress,
+    at: Instant,
+  ): { readonly exchange: number; readonly effects: Effect[] } {
+    let exchange = 0;
+    const effects = this.#handle(at, () => {
+      exchange = this.#sync.join(target);
+    });
+    return { exchange, effects };
+  }
+
+  /** Says goodbye; a `left` effect follows in less than half a second, and then nobody is known any more. */
+  leave(at: Instant): Effect[] {
+    return this.#handle(at, () => {
+      this.#sync.setSeeds([]);
+      this.#membership.leave(0);
+    });
+  }
+
+  setSeeds(seeds: readonly SocketAddress[], at: Instant): Effect[] {
+    return this.#handle(at, () => this.#sync.setSeeds(seeds));
+  }
+
+  /** Changes what this host says of itself. */
+  update(
+    change: { readonly address?: SocketAddress; readonly meta?: Uint8Array },
+    at: Instant,
+  ): Effect[] {
+    return this.#handle(at, () => this.#membership.update(change));
+  }
+
+  /** Applies a row that `replica.prepare` made on this host, and tells the mesh. */
+  commit(row: Row, at: Instant): Effect[] {
+    return this.#handle(at, () => this.#takeRow(row, 'local'));
+  }
+
+  /** Takes back a row that was saved before a restart; tells nobody. False if the bytes are no row. */
+  load(bytes: Uint8Array, at: Instant): boolean {
+    const row = decodeRow(bytes);
+    if (row === undefined) this.#core.counters.add('rowMalformed');
+    else this.replica.merge(row, at.wall, 'local');
+    return row !== undefined;
+  }
+
+  #handle(at: Instant, action: () => void): Effect[] {
+    this.#core.outbox.begin(at);
+    action();
+    return this.#core.outbox.drain();
+  }
+
+  /** A datagram that is meant for this mesh and makes sense, or `undefined` and a count. */
+  #open(bytes: Buffer): Datagram | undefined {
+    const { counters } = this.#core;
+    counters.add('datagramsReceived');
+    counters.add('datagramBytesReceived', bytes.length);
+    const datagram = this.#read(bytes);
+    if (typeof datagram !== 'string') return datagram;
+    counters.add(datagram);
+    return undefined;
+  }
+
+  /** Cheap checks first; the name of the counter for what fails. */
+  #read(bytes: Buffer): Datagram | CounterName {
+    const { self, label, phase } = this.#core;
+    if (bytes.length > MAX_DATAGRAM_BYTES) return 'dropLength';
+    const header = decodeHeader(bytes);
+    if (header === undefined) return 'dropKind';
+    if (header.label !== label) return 'dropLabel';
+    if (header.version < self.protocol.min || header.version > self.protocol.max) {
+      return 'dropVersion';
+    }
+    if (phase === 'detached') return 'dropDetached';
+    const datagram = decodeDatagram(bytes, header.bodyAt);
+    if (datagram === undefined) return 'dropMalformed';
+    return datagram.sender === self.id ? 'dropEcho' : datagram;
+  }
+
+  #obey({ body, sender }: Datagram, from: SocketAddress): void {
+    switch (body.kind) {
+      case 'ping':
+        this.#prober.receivePing(body.sequence, body.target, sender, from);
+        break;
+      case 'ack':
+        this.#prober.receiveAck(body.sequence);
+        break;
+      case 'ping-request':
+        this.#prober.receivePingRequest(body.sequence, body.target, from);
+        break;
+      case 'nack':
+        this.#prober.receiveNack(body.sequence);
+        break;
+      case 'news':
+        break;
+    }
+  }
+
+  #expire(timer: Timer): void {
+    switch (timer.kind) {
+      case 'probe':
+        this.#prober.tick();
+        break;
+      case 'probe-timeout':
+        this.#prober.timeout(timer.sequence);
+        break;
+      case 'relay-nack':
+        this.#prober.relayNack(timer.sequence);
+        break;
+      case 'relay-end':
+        this.#prober.relayEnd(timer.sequence);
+        break;
+      case 'suspicion':
+        this.#membership.suspicionDue(timer.id, timer.incarnation);
+        break;
+      case 'gossip':
+        this.#courier.round();
+        break;
+      case 'push-pull':
+        this.#sync.pushPullDue(timer.round);
+        break;
+      case 'rejoin':
+        this.#sync.rejoinDue(timer.round);
+        break;
+      case 'collect':
+        this.#collect();
+        break;
+      case 'leave':
+        this.#membership.leave(timer.round);
+        break;
+    }
+  }
+
+  /** Merges the claims and rows that any message carries. */
+  #take({ claims, rows, malformedClaims, malformedRows }: Cargo, source: 'gossip' | 'sync'): void {
+    const { counters } = this.#core;
+    counters.add('claimMalformed', malformedClaims);
+    counters.add('rowMalformed', malformedRows);
+    for (const claim of claims) this.#membership.merge(claim, source);
+    for (const row of rows) this.#takeRow(row, 'remote');
+  }
+
+  #takeRow(row: Row, origin: RowChange['origin']): void {
+    const { outbox } = this.#core;
+    const change = this.replica.merge(row, outbox.at.wall, origin);
+    if (change === undefined) return;
+    outbox.push({ kind: 'row', change });
+    if (!this.#courier.announceRow(row)) this.#sync.hasten();
+  }
+
+  #collect(): void {
+    const { outbox } = this.#core;
+    this.#membership.collect();
+    for (const { table, key } of this.replica.collect(outbox.at.wall)) {
+      outbox.push({ kind: 'collected', table, key });
+    }
+    outbox.timer({ kind: 'collect' }, COLLECT_EVERY_MS);
+  }
+}
