@@ -19,6 +19,7 @@ import type {
   DataPlaneOptions,
   FdbCounters,
   FdbEntry,
+  PeerCapabilities,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE } from '../fdb.ts';
@@ -48,28 +49,17 @@ interface NetworkState {
   readonly vteps: Map<string, VtepState>;
 }
 
-/** What the host behind an underlay address has announced of itself. */
-export interface PeerCapabilities {
-  /** It completes inner TCP and UDP checksums that were left partial (docs/wire-format.md). */
-  readonly takesPartialChecksums: boolean;
-}
-
-/** A data plane whose frames never enter JavaScript: a C++ thread owns devices and sockets. */
-export interface NativeDataPlane extends DataPlane {
-  /** Holds for every VTEP with this address, those added later included. */
-  setPeer(address: string, capabilities: PeerCapabilities): void;
-}
-
 /**
  * Opens the native data plane.
  * @throws AppError E_BIND or E_ADDRESS_INVALID, nothing stays open then; Node's own error if the addon
  *   is not built (`nativeAvailability` tells before)
  */
-export function createNativeDataPlane(options: DataPlaneOptions): NativeDataPlane {
+export function createNativeDataPlane(options: DataPlaneOptions): DataPlane {
   return new ThreadedDataPlane(options);
 }
 
-class ThreadedDataPlane implements NativeDataPlane {
+class ThreadedDataPlane implements DataPlane {
+  readonly capabilities: PeerCapabilities = { takesPartialChecksums: true };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
   readonly control: DatagramChannel;
