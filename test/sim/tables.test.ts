@@ -170,7 +170,7 @@ test('random schedules of writes, cuts and restarts: all views and all replicas 
   const schedules = fc.record({
     seed: fc.nat(),
     hosts: fc.integer({ min: 2, max: 6 }),
-    steps: fc.array(step, { maxLength: 30 }),
+    steps: fc.array(step, { maxLength: 30, size: 'max' }),
   });
   const property = fc.property(schedules, (schedule) => {
     const cluster = new Cluster({ seed: schedule.seed, network: LOSSY });
