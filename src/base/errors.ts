@@ -42,6 +42,7 @@ export const ERROR_CODES = {
   E_IFNAME_TAKEN: 'conflict',
   E_VTEP_EXISTS: 'conflict',
   E_HOST_NAME_TAKEN: 'conflict',
+  E_ENDPOINT_REMOTE: 'conflict',
   E_ALREADY_RUNNING: 'conflict',
   E_DEVICE_BUSY: 'conflict',
 

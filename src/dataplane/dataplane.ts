@@ -16,7 +16,11 @@ export interface FdbEntry {
   readonly age: Millis;
 }
 
-/** Frames and bytes of frames (headers of the underlay not counted). */
+/**
+ * Frames and bytes of frames (headers of the underlay not counted). rx counts frames that were well
+ * formed: none of the drops `*_short`, `*_long`, `*_source_*`. tx counts those handed to the device or
+ * the socket; one that the socket refuses after that is counted in `underlay_send_failed` as well.
+ */
 export interface TrafficCounters {
   readonly rxFrames: number;
   readonly rxBytes: number;
@@ -75,7 +79,9 @@ export interface DataPlaneOptions {
 /**
  * Forwarding, whichever implementation does it. Tables go down through these calls, counters and
  * learned MACs come up; nothing here waits, and no call is made per frame. Every `add` of what is
- * already there and every `remove` of what is not does nothing.
+ * already there and every `remove` of what is not does nothing. An `add` to a network that was not
+ * added throws AppError E_NETWORK_MISSING. After `close` has been called every call does nothing, but
+ * `addPort` still closes the device that it is given.
  *
  * Rules that each implementation keeps (test/contract proves them):
  *  1. A frame from a port: learn its source; forward to the FDB's target, or flood to the network's

@@ -12,6 +12,7 @@ export interface TapDevice {
    * Reads what is waiting, up to the batch's capacity, without blocking: fills the slots at their
    * headroom, sets `lengths` and `count`, returns `count`. 0 means nothing is waiting. A frame longer
    * than a slot's room is cut by the kernel and reported with its full length, so the caller can count it.
+   * Frames in slots begin with their virtio-net header if `vnetHeaderBytes` is not 0.
    */
   readBatch(batch: FrameBatch): number;
   /** Writes the frames in slots [0, count). Returns how many the kernel took; the rest are lost. */

@@ -1,0 +1,15 @@
+import { bare } from './bare.ts';
+import { bridge } from './bridge.ts';
+import type { Contender } from './contender.ts';
+import { kernelVxlan } from './kernel-vxlan.ts';
+import { weftNative } from './weft-native.ts';
+import { weftPortable } from './weft-portable.ts';
+
+/** Always at hand. */
+export const CONTENDERS: readonly Contender[] = [
+  bare,
+  bridge,
+  kernelVxlan,
+  weftPortable,
+  weftNative,
+];

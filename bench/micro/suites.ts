@@ -1,0 +1,6 @@
+import { runCodecMicro } from './codec.ts';
+import { runFdbMicro } from './fdb.ts';
+import type { MicroResult } from './measure.ts';
+
+/** One after the other, each alone on the event loop. */
+export const SUITES: readonly (() => MicroResult[])[] = [runCodecMicro, runFdbMicro];

@@ -1,0 +1,187 @@
+import type {
+  AttachRequest,
+  Control,
+  DetachRequest,
+  EndpointInfo,
+  FdbInfo,
+  ForeignVtep,
+  JoinReport,
+  NetworkDetail,
+  NetworkInfo,
+  NetworkRequest,
+  PeerInfo,
+  Status,
+  VersionInfo,
+  VtepInfo,
+} from './control.ts';
+
+/** Every method of `Control`: the name of its route. */
+export type RouteName = keyof Control;
+
+interface Named {
+  readonly name: string;
+}
+
+interface OfNetwork {
+  readonly network: string;
+}
+
+type Nothing = Readonly<Record<string, never>>;
+
+/** What goes in and out of each route: `input` is the path's parameters and the body in one object. */
+export interface Calls {
+  readonly status: { input: Nothing; answer: Status };
+  readonly peers: { input: Nothing; answer: readonly PeerInfo[] };
+  readonly join: { input: { readonly targets: readonly string[] }; answer: JoinReport };
+  readonly leave: { input: Nothing; answer: undefined };
+  readonly createNetwork: { input: NetworkRequest; answer: NetworkInfo };
+  readonly listNetworks: { input: Nothing; answer: readonly NetworkInfo[] };
+  readonly inspectNetwork: { input: Named; answer: NetworkDetail };
+  readonly removeNetwork: { input: Named; answer: undefined };
+  readonly attach: { input: AttachRequest; answer: EndpointInfo };
+  readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
+  readonly removeVtep: { input: ForeignVtep; answer: undefined };
+  readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
+  readonly fdb: { input: OfNetwork; answer: readonly FdbInfo[] };
+  readonly version: { input: Nothing; answer: VersionInfo };
+}
+
+export type Input<Name extends RouteName> = Calls[Name]['input'];
+export type Answer<Name extends RouteName> = Calls[Name]['answer'];
+
+/**
+ * How an answer is recognised: `none` is status 204, the others are JSON whose objects hold at least
+ * the keys named. The client checks that and no more: a newer daemon may say more, and a full schema
+ * would cost a short command more time (zod: 50 ms to load) than all the rest of it.
+ */
+export type AnswerShape<Key extends string = string> =
+  'none' | { readonly object: readonly Key[] } | { readonly list: readonly Key[] };
+
+type KeyOf<T> = (T extends readonly (infer Item)[] ? keyof Item : keyof T) & string;
+
+export interface Route<Name extends RouteName> {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** `:key` segments are filled from the input; on POST what is left of it is the JSON body. */
+  readonly path: string;
+  readonly answer: AnswerShape<KeyOf<Answer<Name>>>;
+  readonly call: (control: Control, input: Input<Name>) => Promise<Answer<Name>>;
+}
+
+const ENDPOINT = {
+  object: ['endpoint', 'network', 'address', 'mac', 'ifname', 'mtu', 'host', 'sandbox'],
+} as const satisfies AnswerShape<keyof EndpointInfo>;
+
+/** `undefined`, whatever the method resolved with: an answer of status 204. */
+async function nothing(done: Promise<void>): Promise<undefined> {
+  await done;
+  return undefined;
+}
+
+/** The whole HTTP interface: which method and path calls what. Served and spoken from this table. */
+export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
+  status: {
+    method: 'GET',
+    path: '/v1/status',
+    answer: { object: ['version', 'name', 'id', 'warnings', 'dataPlane', 'gossip', 'endpoints'] },
+    call: (control) => control.status(),
+  },
+  peers: {
+    method: 'GET',
+    path: '/v1/peers',
+    answer: { list: ['name', 'id', 'address', 'state', 'since'] },
+    call: (control) => control.peers(),
+  },
+  join: {
+    method: 'POST',
+    path: '/v1/join',
+    answer: { object: ['joined', 'failed'] },
+    call: (control, { targets }) => control.join(targets),
+  },
+  leave: {
+    method: 'POST',
+    path: '/v1/leave',
+    answer: 'none',
+    call: (control) => nothing(control.leave()),
+  },
+  createNetwork: {
+    method: 'POST',
+    path: '/v1/networks',
+    answer: { object: ['name', 'id', 'vni', 'subnet', 'mtu'] },
+    call: (control, request) => control.createNetwork(request),
+  },
+  listNetworks: {
+    method: 'GET',
+    path: '/v1/networks',
+    answer: { list: ['name', 'id', 'vni', 'subnet', 'mtu'] },
+    call: (control) => control.listNetworks(),
+  },
+  inspectNetwork: {
+    method: 'GET',
+    path: '/v1/networks/:name',
+    answer: { object: ['name', 'id', 'vni', 'subnet', 'attached', 'vteps'] },
+    call: (control, { name }) => control.inspectNetwork(name),
+  },
+  removeNetwork: {
+    method: 'DELETE',
+    path: '/v1/networks/:name',
+    answer: 'none',
+    call: (control, { name }) => nothing(control.removeNetwork(name)),
+  },
+  attach: {
+    method: 'POST',
+    path: '/v1/attach',
+    answer: ENDPOINT,
+    call: (control, request) => control.attach(request),
+  },
+  detach: {
+    method: 'POST',
+    path: '/v1/detach',
+    answer: ENDPOINT,
+    call: (control, request) => control.detach(request),
+  },
+  addVtep: {
+    method: 'POST',
+    path: '/v1/networks/:network/vteps',
+    answer: { object: ['network', 'address'] },
+    call: (control, { network, address }) => control.addVtep(network, address),
+  },
+  removeVtep: {
+    method: 'DELETE',
+    path: '/v1/networks/:network/vteps/:address',
+    answer: 'none',
+    call: (control, { network, address }) => nothing(control.removeVtep(network, address)),
+  },
+  listVteps: {
+    method: 'GET',
+    path: '/v1/networks/:network/vteps',
+    answer: { list: ['network', 'address', 'origin'] },
+    call: (control, { network }) => control.listVteps(network),
+  },
+  fdb: {
+    method: 'GET',
+    path: '/v1/networks/:network/fdb',
+    answer: { list: ['mac', 'origin', 'target', 'ageSeconds'] },
+    call: (control, { network }) => control.fdb(network),
+  },
+  version: {
+    method: 'GET',
+    path: '/v1/version',
+    answer: { object: ['version', 'node', 'protocol'] },
+    call: (control) => control.version(),
+  },
+};
+
+/** The path with its `:key` segments filled from `input`, and what of the input was not used in it. */
+export function fillPath(
+  path: string,
+  input: Readonly<Record<string, unknown>>,
+): { readonly path: string; readonly rest: Readonly<Record<string, unknown>> } {
+  const rest = { ...input };
+  const filled = path.replace(/:([a-z]+)/g, (_, key: string) => {
+    const { [key]: value } = rest;
+    Reflect.deleteProperty(rest, key);
+    return encodeURIComponent(String(value));
+  });
+  return { path: filled, rest };
+}

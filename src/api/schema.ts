@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { AppError } from '../base/errors.ts';
+import type { Input, RouteName } from './routes.ts';
+
+/*
+ * The form of each request: which keys, of which type. Whether a value makes sense (a VNI in range, a
+ * subnet without host bits) is the daemon's to judge, with a code of its own for each. Keys that no
+ * one knows are refused: a misspelt `mut: 1400` must not quietly become the default MTU.
+ */
+const text = z.string().min(1).max(4096);
+const count = z.number().int().min(0);
+const nothing = z.strictObject({});
+const ofNetwork = z.strictObject({ network: text });
+const foreignVtep = z.strictObject({ network: text, address: text });
+const named = z.strictObject({ name: text });
+
+const join = z.strictObject({ targets: z.array(text).min(1).max(64) });
+
+const networkRequest = z.strictObject({
+  name: text,
+  subnet: text,
+  vni: count.exactOptional(),
+  mtu: count.exactOptional(),
+  encap: z.enum(['vxlan']).exactOptional(),
+});
+
+const attachRequest = z.strictObject({
+  network: text,
+  netns: text.exactOptional(),
+  pid: count.exactOptional(),
+  ifname: text.exactOptional(),
+  ip: text.exactOptional(),
+  mac: text.exactOptional(),
+});
+
+const detachRequest = z.strictObject({
+  endpoint: text.exactOptional(),
+  network: text.exactOptional(),
+  netns: text.exactOptional(),
+  pid: count.exactOptional(),
+});
+
+const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
+  status: nothing,
+  peers: nothing,
+  join,
+  leave: nothing,
+  createNetwork: networkRequest,
+  listNetworks: nothing,
+  inspectNetwork: named,
+  removeNetwork: named,
+  attach: attachRequest,
+  detach: detachRequest,
+  addVtep: foreignVtep,
+  removeVtep: foreignVtep,
+  listVteps: ofNetwork,
+  fdb: ofNetwork,
+  version: nothing,
+};
+
+/** The names of the keys that a route's input may have, in the order of its schema. */
+function keysOf(name: RouteName): readonly string[] {
+  const schema: unknown = INPUTS[name];
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function sentence(name: RouteName, issue: z.core.$ZodIssue): string {
+  const known = keysOf(name);
+  const takes = known.length === 0 ? 'takes no fields' : `takes ${known.join(', ')}`;
+  if (issue.code === 'unrecognized_keys') {
+    const plural = issue.keys.length > 1 ? 's' : '';
+    const keys = issue.keys.map((key) => `"${key}"`).join(', ');
+    return `The request has the unknown field${plural} ${keys}; ${name} ${takes}.`;
+  }
+  const where = issue.path.length === 0 ? 'The request' : `The field "${issue.path.join('.')}"`;
+  return `${where} is wrong (${issue.message.replace(/^Invalid input: /, '')}); ${name} ${takes}.`;
+}
+
+/** Checks the form of a request; E_USAGE names the first thing wrong and the fields there are. */
+export function parseInput<Name extends RouteName>(name: Name, input: unknown): Input<Name> {
+  const schema: z.ZodType<Input<Name>> = INPUTS[name];
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new AppError(
+    'E_USAGE',
+    issue === undefined ? `The request ${name} is wrong.` : sentence(name, issue),
+  );
+}

@@ -1,0 +1,110 @@
+import type { Command } from 'commander';
+import type { DetachRequest, EndpointInfo } from '../../api/control.ts';
+import { UsageError, withJson, type Context } from '../context.ts';
+import { facts } from '../output.ts';
+import { readIfname, readIp, readMac, readName, readPid } from '../values.ts';
+
+interface SandboxFlags {
+  readonly netns?: string;
+  readonly pid?: number;
+}
+
+interface AttachFlags extends SandboxFlags {
+  readonly ifname?: string;
+  readonly ip?: string;
+  readonly mac?: string;
+}
+
+interface DetachFlags extends SandboxFlags {
+  readonly endpoint?: string;
+}
+
+function endpointText(info: EndpointInfo): string {
+  return facts([
+    ['endpoint', info.endpoint],
+    ['network', info.network],
+    ['address', `${info.address}, MAC ${info.mac}, MTU ${info.mtu}`],
+    ['interface', `${info.ifname} in ${info.sandbox} on ${info.host}`],
+  ]);
+}
+
+/** Exactly one of the two names of a sandbox. */
+function checkSandbox({ netns, pid }: SandboxFlags): void {
+  if ((netns === undefined) !== (pid === undefined)) return;
+  const seen = netns === undefined ? 'Neither --netns nor --pid is' : 'Both --netns and --pid are';
+  throw new UsageError('E_USAGE', `${seen} given; name the sandbox by exactly one of them.`);
+}
+
+function detachRequest(network: string | undefined, flags: DetachFlags): DetachRequest {
+  const { endpoint, ...sandbox } = flags;
+  if (endpoint === undefined && network === undefined) {
+    throw new UsageError(
+      'E_USAGE',
+      'Nothing to detach is named; give --endpoint ID, or a network and --netns or --pid.',
+    );
+  }
+  if (endpoint === undefined) checkSandbox(flags);
+  else if (network !== undefined || sandbox.netns !== undefined || sandbox.pid !== undefined) {
+    throw new UsageError(
+      'E_USAGE',
+      '--endpoint names the endpoint alone; leave out network, --netns and --pid.',
+    );
+  }
+  return {
+    ...pick(flags, ['endpoint', 'netns', 'pid']),
+    ...(network === undefined ? {} : { network }),
+  };
+}
+
+/** The keys of `flags` that were given: commander adds its own, such as `json`. */
+function pick<T extends object, K extends keyof T>(flags: T, keys: readonly K[]): Pick<T, K> {
+  const given = keys.filter((key) => flags[key] !== undefined).map((key) => [key, flags[key]]);
+  return Object.fromEntries(given) as Pick<T, K>;
+}
+
+function withSandbox(command: Command): Command {
+  return command
+    .option('--netns <name>', 'network namespace: a name under /run/netns, or a path', readName)
+    .option('--pid <pid>', 'network namespace of this process', readPid);
+}
+
+function addAttach(program: Command, context: Context): void {
+  withJson(withSandbox(program.command('attach')))
+    .argument('<network>', 'name of the network', readName)
+    .description('put a network namespace on a network')
+    .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
+    .option('--ip <address>', "address inside the network's subnet", readIp)
+    .option('--mac <mac>', 'MAC of the interface (default: made from the address)', readMac)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  weft attach blue --netns web --ip 10.7.0.2\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',
+    )
+    .action(async (network: string, flags: AttachFlags, command: Command) => {
+      checkSandbox(flags);
+      const request = { network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'mac']) };
+      const info = await (await context.control(command)).attach(request);
+      context.show(command, info, endpointText);
+    });
+}
+
+/** attach and detach: one sandbox's place on a network. */
+export function addEndpointCommands(program: Command, context: Context): void {
+  addAttach(program, context);
+  withJson(withSandbox(program.command('detach')))
+    .argument('[network]', 'name of the network', readName)
+    .description('take a network namespace off a network')
+    .option('--endpoint <id>', 'the endpoint, by its id or the first 4 or more letters', readName)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  weft detach blue --netns web\n  weft detach --endpoint 3f2a',
+    )
+    .action(async (network: string | undefined, flags: DetachFlags, command: Command) => {
+      const request = detachRequest(network, flags);
+      const info = await (await context.control(command)).detach(request);
+      context.show(
+        command,
+        info,
+        ({ address, ifname, sandbox }) => `detached ${address} (${ifname} in ${sandbox})`,
+      );
+    });
+}

@@ -1,0 +1,100 @@
+import type { Command } from 'commander';
+import type { EncapsulationName, NetworkDetail, NetworkInfo } from '../../api/control.ts';
+import { withJson, type Context } from '../context.ts';
+import { facts, humanAge, table } from '../output.ts';
+import { readEncap, readMtu, readName, readSubnet, readVni } from '../values.ts';
+
+interface CreateFlags {
+  readonly subnet: string;
+  readonly vni?: number;
+  readonly mtu?: number;
+  readonly encap?: EncapsulationName;
+}
+
+function listText(networks: readonly NetworkInfo[]): string {
+  const rows = networks.map((network) => [
+    network.name,
+    String(network.vni),
+    network.subnet,
+    String(network.mtu),
+    network.encap,
+    String(network.endpoints),
+  ]);
+  const heading = ['NAME', 'VNI', 'SUBNET', 'MTU', 'ENCAP', 'ENDPOINTS'];
+  return table(heading, rows, 'There are no networks; "weft network create" makes one.');
+}
+
+function detailText(network: NetworkDetail, wallNow: number): string {
+  const about = facts([
+    ['network', `${network.name} (${network.id})`],
+    ['VNI', `${network.vni}, ${network.encap}`],
+    ['subnet', `${network.subnet}, MTU ${network.mtu}`],
+    [
+      'on this host',
+      network.bridge === undefined
+        ? 'no'
+        : `bridge ${network.bridge}, device ${network.device ?? 'none'}`,
+    ],
+    ['made', `${humanAge(network.createdAt, wallNow)} ago by ${network.createdBy}`],
+  ]);
+  const endpoints = table(
+    ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX'],
+    network.attached.map(({ endpoint, address, mac, host, sandbox }) => [
+      ...[endpoint.slice(0, 8), address, mac, host, sandbox],
+    ]),
+    'No endpoint is attached.',
+  );
+  const vteps = table(
+    ['VTEP', 'ORIGIN', 'HOST'],
+    network.vteps.map(({ address, origin, peer }) => [address, origin, peer ?? '']),
+    'It reaches no other host yet.',
+  );
+  return [about, endpoints, vteps].join('\n\n');
+}
+
+function addCreate(network: Command, context: Context): void {
+  withJson(network.command('create'))
+    .argument('<name>', 'name of the network, one in the whole mesh', readName)
+    .description('make a network that every host of the mesh knows')
+    .requiredOption('--subnet <cidr>', 'addresses of its endpoints, e.g. 10.7.0.0/24', readSubnet)
+    .option('--vni <n>', 'VXLAN network identifier, 0 to 16777215 (default: a free one)', readVni)
+    .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
+    .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
+    .addHelpText('after', '\nExample:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42')
+    .action(async (name: string, { subnet, vni, mtu, encap }: CreateFlags, command: Command) => {
+      const control = await context.control(command);
+      const created = await control.createNetwork({
+        ...{ name, subnet },
+        ...(vni === undefined ? {} : { vni }),
+        ...(mtu === undefined ? {} : { mtu }),
+        ...(encap === undefined ? {} : { encap }),
+      });
+      context.show(command, created, (info) => listText([info]));
+    });
+}
+
+/** network create, ls, inspect, rm. */
+export function addNetworkCommands(program: Command, context: Context): void {
+  const network = program.command('network').description('make, list, show and remove networks');
+  addCreate(network, context);
+  withJson(network.command('ls'))
+    .description('all networks of the mesh')
+    .action(async (_options, command: Command) => {
+      const networks = await (await context.control(command)).listNetworks();
+      context.show(command, networks, listText);
+    });
+  withJson(network.command('inspect'))
+    .argument('<name>', 'name of the network', readName)
+    .description('one network, its endpoints and VTEPs')
+    .action(async (name: string, _options, command: Command) => {
+      const detail = await (await context.control(command)).inspectNetwork(name);
+      context.show(command, detail, (shown) => detailText(shown, context.io.wallNow()));
+    });
+  network
+    .command('rm')
+    .argument('<name>', 'name of the network', readName)
+    .description('remove a network that has no endpoints')
+    .action(async (name: string, _options, command: Command) => {
+      await (await context.control(command)).removeNetwork(name);
+    });
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { isAppError } from '../../base/errors.ts';
+import { UsageError, type Context } from '../context.ts';
+
+interface UpFlags {
+  readonly config?: string;
+}
+
+/** A wrong flag or setting, found before the daemon began, is wrong usage: exit status 2. */
+async function asUsage<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isAppError(error) && error.kind === 'usage')
+      throw new UsageError(error.code, error.message);
+    throw error;
+  }
+}
+
+const collect = (text: string, all: string[] | undefined): string[] => [...(all ?? []), text];
+
+function addUpFlags(command: Command): Command {
+  return command
+    .option('--config <file>', 'JSON file of settings; flags win over it (or WEFT_CONFIG)')
+    .option('--name <name>', "this host's name in the mesh (default: the host name)")
+    .option(
+      '--listen <addr:port>',
+      'where gossip listens: ADDR:PORT, :PORT or ADDR (default: :7783)',
+    )
+    .option('--advertise <addr[:port]>', 'what the others are told to send to (default: found out)')
+    .option('--vxlan-port <n>', 'UDP port of plain VXLAN (default: 4789)')
+    .option('--state-dir <dir>', 'where it remembers (default: /var/lib/weft)')
+    .option('--data-plane <kind>', 'auto, native or portable (default: auto)')
+    .option('--join <host[:port]>', 'a host of the mesh to join; may be repeated', collect)
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)');
+}
+
+/**
+ * The one command that becomes the daemon: it stays in the foreground until a signal ends it. The
+ * daemon's code is loaded here and not before, for the sake of the short commands.
+ */
+export function addUpCommand(program: Command, context: Context): void {
+  addUpFlags(program.command('up'))
+    .description('run the daemon in the foreground')
+    .addHelpText('after', '\nExamples:\n  weft up\n  weft up --join host-a --listen 192.0.2.2:7783')
+    .action(async (_flags, command: Command) => {
+      const { config, ...flags } = command.optsWithGlobals<UpFlags & Record<string, unknown>>();
+      const { loadOptions } = await import('../../daemon/config.ts');
+      const options = await asUsage(loadOptions({ config, flags, env: context.io.env }));
+      const { runDaemon } = await import('../../daemon/main.ts');
+      context.exitStatus = await runDaemon(options);
+    });
+}

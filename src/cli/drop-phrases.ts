@@ -1,0 +1,28 @@
+/** What each drop counter means, for someone who meets it at night; the names are the data plane's. */
+const PHRASES: Readonly<Record<string, string>> = {
+  port_frame_short: 'a container sent less than an Ethernet header',
+  port_frame_long: "a container's MTU is above the network's",
+  port_source_invalid: 'a container sent from a zero or group MAC',
+  port_hairpin: 'for a MAC behind the very port it came from',
+  port_no_destination: 'nobody else is on the network yet',
+  vxlan_short: 'a datagram on the VXLAN port was cut short',
+  vxlan_flags: 'what came to the VXLAN port was not VXLAN',
+  vxlan_vni_unknown: 'a VTEP sends a network unknown on this host',
+  vxlan_vtep_unknown: 'a stranger sends VXLAN (see "weft vtep add")',
+  vxlan_frame_short: 'a VTEP sent less than an Ethernet header',
+  vxlan_frame_long: "a VTEP's MTU is above the network's",
+  vxlan_source_invalid: 'a VTEP sent from a zero or group MAC',
+  vxlan_source_local: 'a VTEP uses a MAC of this host: loop or forgery',
+  vxlan_no_port: 'a VTEP sent for a MAC that is not here',
+  mesh_unknown: 'what came to the mesh port is of no known kind',
+  underlay_send_failed: 'the kernel would not send: no route or link down',
+  underlay_queue_full: 'this host sends faster than its uplink takes',
+  underlay_unasked: 'answers to a port that only sends',
+  port_write_failed: 'a TAP device refused: down, or its queue full',
+  port_stopped: 'under way while their endpoint was detached',
+};
+
+/** A sentence fragment for a drop counter; of a newer daemon's, its name in words. */
+export function dropPhrase(name: string): string {
+  return PHRASES[name] ?? name.replaceAll('_', ' ');
+}

@@ -1,0 +1,70 @@
+import type { Status, Traffic } from '../api/control.ts';
+import { countOf, facts, humanAge, humanBytes, table } from './output.ts';
+import { dropPhrase } from './drop-phrases.ts';
+
+const traffic = ({ rxFrames, rxBytes, txFrames, txBytes }: Traffic): string[] => [
+  `${rxFrames} (${humanBytes(rxBytes)})`,
+  `${txFrames} (${humanBytes(txBytes)})`,
+];
+
+function troubles({ warnings, gossip }: Status): string[] {
+  const { suspect, dead } = gossip.members;
+  return [
+    ...warnings.map((warning) => `warning: ${warning}`),
+    ...(dead > 0 ? [`warning: ${countOf(dead, 'host')} dead; see "weft peers".`] : []),
+    ...(suspect > 0 ? [`warning: ${countOf(suspect, 'host')} not answering.`] : []),
+  ];
+}
+
+function memberLine({ gossip: { members } }: Status): string {
+  const states = (['alive', 'suspect', 'dead', 'left'] as const).filter(
+    (state) => members[state] > 0,
+  );
+  return states.map((state) => `${members[state]} ${state}`).join(', ') || 'this host alone';
+}
+
+function identity(status: Status, wallNow: number): string {
+  const { dataPlane, endpoints } = status;
+  return facts([
+    ['host', `${status.name} (${status.id.slice(0, 8)}), weft ${status.version}`],
+    ['up', `${humanAge(status.startedAt, wallNow)}, pid ${status.pid}`],
+    ['mesh', `${memberLine(status)}; listens on ${status.meshAddress}`],
+    ['told to others', `${status.advertise}, VXLAN port ${status.vxlanPort}`],
+    [
+      'carries',
+      `${countOf(status.networks, 'network')}, ${countOf(endpoints.local, 'endpoint')} here of ${endpoints.mesh} in the mesh`,
+    ],
+    ['data plane', `${dataPlane.kind} (${dataPlane.reason})`],
+    ...Object.entries(dataPlane.features).map(([name, value]) => [`  ${name}`, value] as const),
+  ]);
+}
+
+function dropTable({ dataPlane: { drops } }: Status): string {
+  const rows = Object.entries(drops)
+    .filter(([, count]) => count > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([name, count]) => [name, String(count), dropPhrase(name)]);
+  return table(['DROPPED', 'FRAMES', 'BECAUSE'], rows, 'Nothing was dropped.');
+}
+
+function portTable({ dataPlane: { ports } }: Status): string {
+  const rows = ports.map((port) => [port.network, port.device, ...traffic(port)]);
+  return table(['NETWORK', 'DEVICE', 'FROM CONTAINERS', 'TO CONTAINERS'], rows, '');
+}
+
+function vtepTable({ dataPlane: { vteps } }: Status): string {
+  const rows = vteps.map((vtep) => [vtep.network, vtep.peer ?? vtep.address, ...traffic(vtep)]);
+  return table(['NETWORK', 'VTEP', 'RECEIVED', 'SENT'], rows, '');
+}
+
+/** `weft status` for a person: trouble first, then what runs, then what moves, then what was dropped. */
+export function statusText(status: Status, wallNow: number): string {
+  const parts = [
+    troubles(status).join('\n'),
+    identity(status, wallNow),
+    portTable(status),
+    vtepTable(status),
+    dropTable(status),
+  ];
+  return parts.filter((part) => part !== '').join('\n\n');
+}

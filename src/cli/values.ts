@@ -1,0 +1,112 @@
+import { isIP } from 'node:net';
+import { DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+import { parseHostPort } from '../base/host-port.ts';
+import { formatSocketAddress, MAX_VNI } from '../base/types.ts';
+import { UsageError } from './context.ts';
+
+/*
+ * Readers of flags and arguments: what can be told wrong without a daemon is told here, at once and
+ * with exit status 2. What needs knowledge of the mesh is the daemon's to judge.
+ */
+
+const MIN_IPV4_MTU = 68;
+const MAX_MTU = 65535;
+const MAX_PID = 2 ** 31 - 1;
+const MAX_IFNAME_BYTES = 15;
+
+const isWithin = (text: string, low: number, high: number): boolean =>
+  /^\d{1,10}$/.test(text) && Number(text) >= low && Number(text) <= high;
+
+export function readVni(text: string): number {
+  if (isWithin(text, 0, MAX_VNI)) return Number(text);
+  throw new UsageError(
+    'E_VNI_RANGE',
+    `The VNI "${text}" is out of range; give a whole number from 0 to ${MAX_VNI}.`,
+  );
+}
+
+export function readMtu(text: string): number {
+  if (isWithin(text, MIN_IPV4_MTU, MAX_MTU)) return Number(text);
+  throw new UsageError(
+    'E_MTU_RANGE',
+    `The MTU "${text}" is out of range; give a whole number of bytes from ${MIN_IPV4_MTU} to ${MAX_MTU}.`,
+  );
+}
+
+export function readPid(text: string): number {
+  if (isWithin(text, 1, MAX_PID)) return Number(text);
+  throw new UsageError('E_USAGE', `"${text}" is no process id; give a whole number above 0.`);
+}
+
+/** A CIDR's form; whether it has host bits the daemon tells. */
+export function readSubnet(text: string): string {
+  const [address = '', prefix = '', ...more] = text.split('/');
+  const family = isIP(address);
+  const longest = family === 4 ? 32 : 128;
+  if (family !== 0 && more.length === 0 && isWithin(prefix, 0, longest)) return text;
+  throw new UsageError(
+    'E_SUBNET_INVALID',
+    `"${text}" is no subnet; write ADDRESS/PREFIX, e.g. 10.7.0.0/24.`,
+  );
+}
+
+export function readIp(text: string): string {
+  if (isIP(text) !== 0) return text;
+  throw new UsageError(
+    'E_ADDRESS_INVALID',
+    `"${text}" is no IP address; write e.g. 10.7.0.2, without a prefix length.`,
+  );
+}
+
+export function readMac(text: string): string {
+  const isMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text);
+  const isGroup = isMac && (parseInt(text.slice(0, 2), 16) & 1) === 1;
+  if (isMac && !isGroup && text !== '00:00:00:00:00:00') return text.toLowerCase();
+  throw new UsageError(
+    'E_MAC_INVALID',
+    `"${text}" is no MAC of one interface; write six hex bytes, e.g. 02:00:5e:10:00:01, with an even first byte.`,
+  );
+}
+
+export function readIfname(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  const isName = bytes > 0 && !/[\s/:]/.test(text) && text !== '.' && text !== '..';
+  if (isName && bytes <= MAX_IFNAME_BYTES) return text;
+  throw new UsageError(
+    'E_IFNAME_INVALID',
+    `"${text}" is no interface name; it has 1 to ${MAX_IFNAME_BYTES} bytes and no slash, colon or space.`,
+  );
+}
+
+export function readEncap(text: string): 'vxlan' {
+  if (text === 'vxlan') return text;
+  throw new UsageError('E_ENCAP_UNKNOWN', `There is no encapsulation "${text}"; there is vxlan.`);
+}
+
+/** The name of a thing: anything but nothing. Its rules are the daemon's. */
+export function readName(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new UsageError('E_NAME_INVALID', 'A name is empty; give one.');
+}
+
+/** A host to join: form only, no lookup. */
+export function readTarget(text: string): string {
+  const target = parseHostPort(text);
+  if (target !== undefined && target.host !== '' && target.port !== 0) return text;
+  throw new UsageError(
+    'E_USAGE',
+    `"${text}" names no host; write HOST, HOST:PORT or [IPV6]:PORT with a port from 1 to 65535.`,
+  );
+}
+
+/** A foreign VTEP as `ADDRESS:PORT`, with VXLAN's own port where none is written. */
+export function readVtep(text: string): string {
+  const vtep = parseHostPort(text);
+  if (vtep !== undefined && isIP(vtep.host) !== 0 && vtep.port !== 0) {
+    return formatSocketAddress({ address: vtep.host, port: vtep.port ?? DEFAULT_VXLAN_PORT });
+  }
+  throw new UsageError(
+    'E_ADDRESS_INVALID',
+    `"${text}" is no VTEP; write an IP address and perhaps a port: 192.0.2.9, 192.0.2.9:4789 or [2001:db8::9]:4789.`,
+  );
+}

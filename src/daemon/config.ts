@@ -1,0 +1,212 @@
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
+import { AppError, errnoOf } from '../base/errors.ts';
+import { parseHostPort, parsePort } from '../base/host-port.ts';
+import { suggestion } from '../base/nearest.ts';
+import {
+  DATA_PLANES,
+  DEFAULT_OPTIONS,
+  LOG_LEVELS,
+  type DaemonOptions,
+  type Listen,
+} from './options.ts';
+
+/** A setting's text and where a person finds it: `--listen`, `WEFT_LISTEN`, `"listen" in /etc/weft.json`. */
+interface Given {
+  readonly text: string;
+  readonly where: string;
+}
+
+/** A refusal: what was seen and what is allowed, in one sentence. */
+function wrong({ text, where }: Given, allowed: string): never {
+  throw new AppError('E_CONFIG', `${where} is "${text}"; ${allowed}.`);
+}
+
+function readName(given: Given): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(given.text)) return given.text;
+  return wrong(given, 'a host name has 1 to 63 letters, digits, dots, dashes or underscores');
+}
+
+function readListen(given: Given): Listen {
+  const parsed = parseHostPort(given.text);
+  if (parsed === undefined || (parsed.host !== '' && isIP(parsed.host) === 0)) {
+    return wrong(
+      given,
+      'write ADDR:PORT, [IPV6]:PORT, :PORT or ADDR, with an IP address of this host',
+    );
+  }
+  const addresses = parsed.host === '' ? DEFAULT_OPTIONS.listen.addresses : [parsed.host];
+  return { addresses, port: parsed.port ?? DEFAULT_MESH_PORT };
+}
+
+function readAdvertise(given: Given): NonNullable<DaemonOptions['advertise']> {
+  const parsed = parseHostPort(given.text);
+  const isWildcard = parsed?.host === '0.0.0.0' || parsed?.host === '::';
+  if (parsed === undefined || isIP(parsed.host) === 0 || isWildcard || parsed.port === 0) {
+    return wrong(
+      given,
+      'write an IP address that others reach, and perhaps a port: 192.0.2.1:7783',
+    );
+  }
+  return { address: parsed.host, ...(parsed.port === undefined ? {} : { port: parsed.port }) };
+}
+
+function readUdpPort(given: Given): number {
+  return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
+}
+
+function readDirectory(given: Given): string {
+  return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
+}
+
+function readSocket(given: Given): string {
+  const path = resolve(given.text);
+  const fits = given.text !== '' && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES;
+  return fits ? path : wrong(given, `give a path of 1 to ${MAX_SOCKET_PATH_BYTES} bytes`);
+}
+
+function oneOf<T extends string>(choices: readonly T[]): (given: Given) => T {
+  return (given) =>
+    choices.find((choice) => choice === given.text) ?? wrong(given, `choose ${choices.join(', ')}`);
+}
+
+function readTarget(given: Given): string {
+  const target = parseHostPort(given.text);
+  if (target !== undefined && target.host !== '' && target.port !== 0) return given.text;
+  return wrong(given, 'write HOST, HOST:PORT or [IPV6]:PORT');
+}
+
+/** How each setting is read from text. A key's environment variable is WEFT_ and the key in capitals. */
+const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unknown } = {
+  name: readName,
+  listen: readListen,
+  advertise: readAdvertise,
+  vxlanPort: readUdpPort,
+  stateDir: readDirectory,
+  socket: readSocket,
+  dataPlane: oneOf(DATA_PLANES),
+  join: readTarget,
+  logLevel: oneOf(LOG_LEVELS),
+};
+
+/** The keys of a config file. */
+export const CONFIG_KEYS = Object.keys(READERS) as (keyof DaemonOptions)[];
+
+/** `stateDir` as `WEFT_STATE_DIR`. */
+export function environmentName(key: string): string {
+  return `WEFT_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+const flagName = (key: string): string =>
+  `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** Texts by key, as one source gives them; `join` alone may have several. */
+type Layer = Partial<Record<keyof DaemonOptions, readonly Given[]>>;
+
+function environmentLayer(env: Readonly<Record<string, string | undefined>>): Layer {
+  const layer: Layer = {};
+  for (const key of CONFIG_KEYS) {
+    const where = environmentName(key);
+    const text = env[where];
+    if (text === undefined || text === '') continue;
+    const texts = key === 'join' ? text.split(',') : [text];
+    layer[key] = texts.map((one) => ({ text: one.trim(), where }));
+  }
+  return layer;
+}
+
+/** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
+function asGiven(key: string, value: unknown, where: string): readonly Given[] {
+  const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
+  return values.map((one) => {
+    if (typeof one === 'string') return { text: one, where };
+    if (typeof one === 'number' && key === 'vxlanPort') return { text: String(one), where };
+    return wrong(
+      { text: JSON.stringify(one), where },
+      `it must be ${key === 'vxlanPort' ? 'a number' : 'a string'}`,
+    );
+  });
+}
+
+function layerOf(values: Readonly<Record<string, unknown>>, where: (key: string) => string): Layer {
+  const layer: Layer = {};
+  for (const [key, value] of Object.entries(values)) {
+    const known = CONFIG_KEYS.find((candidate) => candidate === key);
+    if (known === undefined) {
+      throw new AppError(
+        'E_CONFIG',
+        `${where(key)} is no setting${suggestion(key, CONFIG_KEYS)}; there are ${CONFIG_KEYS.join(', ')}.`,
+      );
+    }
+    layer[known] = asGiven(key, value, where(key));
+  }
+  return layer;
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    const why = errnoOf(cause) ?? String(cause);
+    throw new AppError(
+      'E_CONFIG',
+      `The config file ${file} can't be read (${why}); check --config.`,
+      { cause },
+    );
+  }
+}
+
+async function fileLayer(file: string): Promise<Layer> {
+  const text = await readText(file);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.replace(/\s+/g, ' ') : String(cause);
+    throw new AppError(
+      'E_CONFIG',
+      `The config file ${file} is not JSON (${why}); it takes one object and no comments.`,
+      { cause },
+    );
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new AppError(
+      'E_CONFIG',
+      `The config file ${file} holds no JSON object; write {"listen": ":7783"} and the like.`,
+    );
+  }
+  return layerOf(value as Record<string, unknown>, (key) => `"${key}" in ${file}`);
+}
+
+export interface OptionSources {
+  /** Path of the JSON config file; without it WEFT_CONFIG's, without that none. */
+  readonly config?: string | undefined;
+  /** Flags by option key, as commander gives them; all known, values as typed by the person. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Defaults, overridden by the config file, by WEFT_* variables, by flags; each whole key at a time, so
+ * that `--join` replaces the file's list. E_CONFIG names the setting, its source, what it was and what it may be.
+ */
+export async function loadOptions({ config, flags, env }: OptionSources): Promise<DaemonOptions> {
+  const file = config ?? env['WEFT_CONFIG'];
+  const given: Layer = {
+    ...(file === undefined || file === '' ? {} : await fileLayer(file)),
+    ...environmentLayer(env),
+    ...layerOf(flags, flagName),
+  };
+  const read: Record<string, unknown> = {};
+  for (const key of CONFIG_KEYS) {
+    const values = given[key]?.map((one) => READERS[key](one));
+    if (values !== undefined) read[key] = key === 'join' ? values : values[0];
+  }
+  if (read['name'] === undefined) {
+    read['name'] = readName({ text: hostname(), where: "This machine's host name" });
+  }
+  return { ...DEFAULT_OPTIONS, ...read } as DaemonOptions;
+}

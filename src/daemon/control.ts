@@ -1,0 +1,323 @@
+import type {
+  AttachRequest,
+  Control,
+  DetachRequest,
+  EndpointInfo,
+  FdbInfo,
+  ForeignVtep,
+  JoinReport,
+  NetworkDetail,
+  NetworkInfo,
+  NetworkRequest,
+  PeerInfo,
+  Status,
+  VersionInfo,
+  VtepInfo,
+} from '../api/control.ts';
+import { AppError, isAppError } from '../base/errors.ts';
+import { packageVersion } from '../base/package-root.ts';
+import { formatSocketAddress, type SocketAddress, type Vni } from '../base/types.ts';
+import type { DataPlane } from '../dataplane/dataplane.ts';
+import type { JoinOutcome } from '../gossip/join.ts';
+import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
+import { MEMBER_STATES } from '../gossip/member.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+import type { Sysctl } from '../os/sysctl.ts';
+import { canonicalAddress } from '../wire/cidr.ts';
+import { describeConflicts } from './conflicts.ts';
+import type { Directory } from './directory.ts';
+import type { Fabric } from './fabric.ts';
+import type { Networks } from './networks.ts';
+import type { Peers } from './peers.ts';
+import type { Reconciler } from './reconciler.ts';
+import type { Serial } from './serial.ts';
+import type { State } from './state.ts';
+import { parseTarget, resolveTarget } from './targets.ts';
+import {
+  endpointInfo,
+  fdbInfo,
+  idleVtepInfo,
+  networkInfo,
+  otherPeerInfo,
+  peerInfo,
+  portInfo,
+  vtepInfo,
+} from './views.ts';
+import type { Workloads } from './workloads.ts';
+
+/** Said at every start and in every status, until links bring identity and keys. */
+export const OPEN_MESH_WARNING =
+  'The mesh is open: whoever reaches this host can join it, and frames travel unencrypted; use it on a network you trust.';
+
+const FILTERED_WARNING =
+  "This host's firewall judges bridged frames (net.bridge.bridge-nf-call-iptables is 1): its forward rules, such as Docker's, may drop what workloads say to each other; set it to 0 or allow the bridges weft-*.";
+
+export interface DaemonControlOptions {
+  readonly dataPlane: DataPlane;
+  readonly dataPlaneReason: string;
+  readonly mesh: Mesh;
+  readonly peers: Peers;
+  readonly directory: Directory;
+  readonly networks: Networks;
+  readonly workloads: Workloads;
+  readonly fabric: Fabric;
+  readonly reconciler: Reconciler;
+  readonly state: State;
+  readonly serial: Serial;
+  readonly sysctl: Sysctl;
+  /** Port that a target without one means. */
+  readonly defaultPort: number;
+  /** Port that a foreign VTEP without one has. */
+  readonly defaultVxlanPort: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly startedAt: number;
+}
+
+/** Everything a user can do, done. What changes something runs one call at a time. */
+export class DaemonControl implements Control {
+  readonly #options: DaemonControlOptions;
+
+  constructor(options: DaemonControlOptions) {
+    this.#options = options;
+  }
+
+  async status(): Promise<Status> {
+    const { dataPlane, dataPlaneReason, mesh, directory, startedAt } = this.#options;
+    const counters = dataPlane.counters();
+    const { kind, features } = dataPlane.description;
+    return {
+      ...{ version: packageVersion, name: mesh.self.name, id: mesh.self.id, pid: process.pid },
+      startedAt: new Date(startedAt).toISOString(),
+      meshAddress: formatSocketAddress(dataPlane.meshAddress),
+      advertise: formatSocketAddress(mesh.self.address),
+      vxlanPort: dataPlane.vxlanAddress.port,
+      warnings: await this.#warnings(),
+      dataPlane: {
+        ...{ kind, features, reason: dataPlaneReason },
+        drops: counters.drops,
+        fdb: { ...counters.fdb },
+        ports: counters.ports.map((port) => portInfo(port, this.#networkName)),
+        vteps: this.#vtepInfos(),
+      },
+      gossip: { members: this.#memberCounts(), counters: mesh.counters() },
+      networks: directory.networks().length,
+      endpoints: {
+        local: directory.endpointsOf(mesh.self.id).length,
+        mesh: directory.endpoints().length,
+      },
+    };
+  }
+
+  peers(): Promise<readonly PeerInfo[]> {
+    const { mesh, startedAt } = this.#options;
+    const self = peerInfo(mesh.self, { wall: startedAt, isSelf: true });
+    const others = mesh.members().map(otherPeerInfo);
+    return Promise.resolve([self, ...others.sort((a, b) => a.name.localeCompare(b.name))]);
+  }
+
+  async join(targets: readonly string[]): Promise<JoinReport> {
+    for (const target of targets) parseTarget(target, this.#options.defaultPort);
+    const results = await Promise.all(targets.map((target) => this.#join(target)));
+    const joined = results.flatMap((result) => ('peer' in result ? [result] : []));
+    const failures = results.flatMap((result) => ('error' in result ? [result] : []));
+    const [first] = failures;
+    if (joined.length === 0 && first) throw first.error;
+    return {
+      joined,
+      failed: failures.map(({ target, error: { code, message } }) => ({ target, code, message })),
+    };
+  }
+
+  async leave(): Promise<void> {
+    await this.#options.mesh.leave();
+    this.#options.state.setPeers([]);
+  }
+
+  createNetwork(request: NetworkRequest): Promise<NetworkInfo> {
+    return this.#change(async () => networkInfo(await this.#options.networks.create(request), 0));
+  }
+
+  listNetworks(): Promise<readonly NetworkInfo[]> {
+    const { directory } = this.#options;
+    const count = (name: string): number => directory.endpoints(name).length;
+    return Promise.resolve(
+      directory.networks().map((network) => networkInfo(network, count(network.name))),
+    );
+  }
+
+  async inspectNetwork(name: string): Promise<NetworkDetail> {
+    const { networks, directory, fabric, peers } = this.#options;
+    const network = networks.require(name);
+    const endpoints = directory.endpoints(name);
+    const carried = fabric.get(network.vni);
+    return {
+      ...networkInfo(network, endpoints.length),
+      ...(carried && { bridge: carried.bridge, device: carried.device }),
+      createdBy: peers.nameOf(network.createdBy),
+      createdAt: network.createdAt,
+      attached: endpoints.map((endpoint) => this.#endpointInfo(endpoint, network)),
+      vteps: await this.listVteps(name),
+    };
+  }
+
+  removeNetwork(name: string): Promise<void> {
+    const { networks, peers, reconciler } = this.#options;
+    return this.#change(async () => {
+      networks.remove(name, (host) => peers.nameOf(host));
+      await reconciler.reconcile();
+    });
+  }
+
+  attach(request: AttachRequest): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const endpoint = await this.#options.workloads.attach(request);
+      return this.#endpointInfo(endpoint, this.#options.networks.require(endpoint.network));
+    });
+  }
+
+  detach(request: DetachRequest): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const endpoint = await this.#options.workloads.detach(request);
+      return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
+    });
+  }
+
+  addVtep(name: string, address: string): Promise<ForeignVtep> {
+    return this.#change(() => {
+      const { networks, directory, reconciler, peers } = this.#options;
+      const network = networks.require(name).name;
+      const vtep = this.#parseVtep(address);
+      const peer = peers.nameAt(vtep.address);
+      if (peer !== undefined || vtep.address === this.#options.mesh.self.address.address) {
+        throw new AppError(
+          'E_VTEP_EXISTS',
+          `${vtep.address} is host ${peer ?? this.#options.mesh.self.name} of the mesh, which is a VTEP of every network already; name a VTEP outside the mesh.`,
+        );
+      }
+      directory.putVtep({ network, ...vtep });
+      reconciler.refreshVteps();
+      return Promise.resolve({ network, address: formatSocketAddress(vtep) });
+    });
+  }
+
+  removeVtep(name: string, address: string): Promise<void> {
+    return this.#change(() => {
+      const { networks, directory, reconciler } = this.#options;
+      const network = networks.require(name).name;
+      const vtep = this.#parseVtep(address);
+      if (!directory.vteps(network).some((known) => known.address === vtep.address)) {
+        throw new AppError(
+          'E_VTEP_MISSING',
+          `Network ${network} has no foreign VTEP ${vtep.address}; "weft vtep ls ${network}" lists them.`,
+        );
+      }
+      directory.removeVtep(network, vtep.address);
+      reconciler.refreshVteps();
+      return Promise.resolve();
+    });
+  }
+
+  listVteps(name: string): Promise<readonly VtepInfo[]> {
+    const { networks, directory } = this.#options;
+    const network = networks.require(name).name;
+    const active = this.#vtepInfos().filter((vtep) => vtep.network === network);
+    const idle = directory
+      .vteps(network)
+      .map(idleVtepInfo)
+      .filter(({ address }) => !active.some((vtep) => vtep.address === address));
+    return Promise.resolve([...active, ...idle]);
+  }
+
+  fdb(name: string): Promise<readonly FdbInfo[]> {
+    const { networks, dataPlane } = this.#options;
+    const { vni } = networks.require(name);
+    const counters = dataPlane.counters();
+    return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, counters)));
+  }
+
+  version(): Promise<VersionInfo> {
+    const { version: node } = process;
+    return Promise.resolve({ version: packageVersion, node, protocol: { ...PROTOCOL } });
+  }
+
+  /** One change at a time, answered when it is on disk. */
+  #change<T>(make: () => Promise<T>): Promise<T> {
+    return this.#options.serial.run(async () => {
+      const result = await make();
+      await this.#options.state.settled();
+      return result;
+    });
+  }
+
+  /** Tries each address of a target in turn. */
+  async #join(
+    target: string,
+  ): Promise<{ target: string; peer: string } | { target: string; error: AppError }> {
+    try {
+      const addresses = await resolveTarget(target, this.#options.defaultPort);
+      let last: JoinOutcome | undefined;
+      for (const address of addresses) {
+        [last] = await this.#options.mesh.join([address]);
+        if (last?.ok) return { target, peer: last.name };
+      }
+      if (last?.ok === false) return { target, error: last.error };
+      throw new AppError('E_JOIN_UNRESOLVED', `The name "${target}" has no address.`);
+    } catch (error) {
+      if (isAppError(error)) return { target, error };
+      throw error;
+    }
+  }
+
+  #parseVtep(text: string): SocketAddress {
+    const { host, port } = parseTarget(text, this.#options.defaultVxlanPort);
+    const address = canonicalAddress(host);
+    if (address !== undefined) return { address, port };
+    throw new AppError(
+      'E_ADDRESS_INVALID',
+      `"${text}" is no VTEP; give an IP address, with a port if it is not ${this.#options.defaultVxlanPort}.`,
+    );
+  }
+
+  async #warnings(): Promise<string[]> {
+    const { directory, peers, state, sysctl } = this.#options;
+    const failure = state.failure;
+    const isFiltered = await sysctl.filtersBridgedFrames();
+    return [
+      OPEN_MESH_WARNING,
+      ...(failure === undefined
+        ? []
+        : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
+      ...(isFiltered ? [FILTERED_WARNING] : []),
+      ...describeConflicts(directory, (host) => peers.nameOf(host)),
+    ];
+  }
+
+  #memberCounts(): Status['gossip']['members'] {
+    const states = this.#options.mesh.members().map(({ state }) => state);
+    const count = (wanted: string): number => states.filter((state) => state === wanted).length;
+    const counts = Object.fromEntries(MEMBER_STATES.map((state) => [state, count(state)]));
+    const { alive = 0, suspect = 0, dead = 0, left = 0 } = counts;
+    return { alive: alive + 1, suspect, dead, left };
+  }
+
+  readonly #networkName = (vni: Vni): string =>
+    this.#options.fabric.get(vni)?.network ?? `VNI ${vni}`;
+
+  #vtepInfos(): VtepInfo[] {
+    const { dataPlane, peers } = this.#options;
+    const names = {
+      networkName: this.#networkName,
+      peerAt: (address: string) => peers.nameAt(address),
+    };
+    return dataPlane.counters().vteps.map((vtep) => vtepInfo(vtep, names));
+  }
+
+  #endpointInfo(endpoint: Endpoint, network: NetworkDefinition | undefined): EndpointInfo {
+    const { peers } = this.#options;
+    return endpointInfo(endpoint, {
+      mtu: network?.mtu ?? 0,
+      hostName: (host) => peers.nameOf(host),
+    });
+  }
+}

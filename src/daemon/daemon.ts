@@ -1,0 +1,220 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { packageVersion } from '../base/package-root.ts';
+import type { Rng } from '../base/rng.ts';
+import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
+import type { DataPlane } from '../dataplane/dataplane.ts';
+import { openPortableDataPlane } from '../dataplane/portable/plane.ts';
+import { openDataPlane, type DataPlaneFactories } from '../dataplane/select.ts';
+import type { IpFamily } from '../encap/mtu.ts';
+import { createEncapsulations } from '../encap/registry.ts';
+import { VXLAN_UDP_PORT } from '../encap/vxlan.ts';
+import { presets } from '../gossip/config.ts';
+import { Mesh } from '../gossip/driver.ts';
+import { Auditor } from '../network/audit.ts';
+import { Bridges } from '../network/bridge.ts';
+import { Sandboxes } from '../network/sandbox.ts';
+import { systemExec } from '../os/exec.ts';
+import { IpTool, type Ip } from '../os/ip.ts';
+import { systemNetns } from '../os/netns.ts';
+import { ProcSysctl, type Sysctl } from '../os/sysctl.ts';
+import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
+import type { TapDevice } from '../tun/device.ts';
+import { Tap } from '../tun/tap.ts';
+import { openTcpStream } from '../underlay/stream-tcp.ts';
+import type { StreamTransport } from '../underlay/stream.ts';
+import { bindUdp } from '../underlay/udp.ts';
+import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
+import { Directory } from './directory.ts';
+import { Fabric } from './fabric.ts';
+import { Networks } from './networks.ts';
+import type { DaemonOptions } from './options.ts';
+import { encodeMemberMeta, Peers } from './peers.ts';
+import { Reconciler } from './reconciler.ts';
+import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
+import { SeedBook } from './seeds.ts';
+import { Serial } from './serial.ts';
+import type { RunningDaemon } from './service.ts';
+import { State } from './state.ts';
+import { Workloads } from './workloads.ts';
+
+/** All hosts of a mesh have the same; hosts with different ones ignore each other. */
+const MESH_LABEL = 'weft';
+
+export interface DaemonDeps {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+}
+
+/** What holds resources; closed in the opposite order. */
+interface Opened {
+  readonly state: State;
+  readonly plane: DataPlane;
+  readonly planeReason: string;
+  readonly streams: StreamTransport;
+}
+
+/**
+ * The composition root: constructs every part, hands each its collaborators, and starts them. Rejects
+ * with an AppError if a port, the state directory or a device can't be had; nothing stays open then.
+ */
+export async function startDaemon(
+  options: DaemonOptions,
+  deps: DaemonDeps,
+): Promise<RunningDaemon> {
+  const opened = await open(options, deps);
+  try {
+    return await assemble(options, deps, opened);
+  } catch (error) {
+    await close(opened);
+    throw error;
+  }
+}
+
+function factories({ clock, rng }: DaemonDeps): DataPlaneFactories {
+  return { portable: { open: (wanted) => openPortableDataPlane(wanted, { clock, rng, bindUdp }) } };
+}
+
+async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
+  const { addresses, port } = options.listen;
+  const state = State.open(options.stateDir);
+  try {
+    const { plane, reason } = await openDataPlane(
+      options.dataPlane,
+      { addresses, meshPort: port, vxlanPort: options.vxlanPort },
+      factories(deps),
+    );
+    try {
+      const streams = await openTcpStream({ addresses, port: plane.meshAddress.port }, deps);
+      return { state, plane, planeReason: reason, streams };
+    } catch (error) {
+      await plane.close();
+      throw error;
+    }
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+}
+
+async function close({ state, plane, streams }: Opened): Promise<void> {
+  await streams.close();
+  await plane.close();
+  await state.close();
+}
+
+/** What the other hosts are told to send to. */
+async function advertised(
+  options: DaemonOptions,
+  ip: Ip,
+  meshPort: number,
+): Promise<SocketAddress> {
+  const { advertise, listen } = options;
+  const bound = listen.addresses.find((address) => address !== '0.0.0.0' && address !== '::');
+  const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip)).address;
+  return { address, port: advertise?.port ?? meshPort };
+}
+
+/** The underlay's MTU; the advertised address may be a NAT's, then the default interface counts. */
+async function underlayOf(
+  ip: Ip,
+  { address }: SocketAddress,
+): Promise<{ readonly mtu: number; readonly family: IpFamily }> {
+  const { mtu } = (await findLocalAddress(ip, address)) ?? (await defaultAdvertise(ip));
+  return { mtu, family: address.includes(':') ? 6 : 4 };
+}
+
+function openTap(name: string, mtu: number): TapDevice {
+  const tap = Tap.open({ name, mtu });
+  tap.isUp = true;
+  return tap;
+}
+
+async function assemble(
+  options: DaemonOptions,
+  deps: DaemonDeps,
+  opened: Opened,
+): Promise<RunningDaemon> {
+  const { clock, rng, log } = deps;
+  const { state, plane, streams } = opened;
+  const [netns, ip] = [systemNetns, new IpTool(systemExec)];
+  const sysctl: Sysctl = new ProcSysctl(systemExec);
+  const host = state.id;
+  const advertise = await advertised(options, ip, plane.meshAddress.port);
+
+  const mesh = new Mesh({
+    self: {
+      ...{ id: host, name: options.name, address: advertise },
+      meta: encodeMemberMeta({ version: packageVersion, vxlanPort: plane.vxlanAddress.port }),
+    },
+    ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
+    ...{ datagrams: plane.control, streams, clock, rng, log, rows: state },
+  });
+  const tables = {
+    networks: mesh.table('networks', { validate: parseNetworkRecord }),
+    endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
+    vteps: mesh.table('vteps', { validate: parseVtepRecord }),
+  };
+  mesh.load(state.rows());
+
+  const directory = new Directory(tables);
+  const peers = new Peers(mesh);
+  const serial = new Serial();
+  const bridges = new Bridges({ ip, sysctl, host });
+  const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
+  const auditor = new Auditor({ ip, bridges, sandboxes, host });
+  const fabric = new Fabric({ dataPlane: plane, bridges, openTap, log });
+  const reconciler = new Reconciler({
+    ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
+    memberVteps: () => peers.vteps(),
+  });
+  const networks = new Networks({
+    ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
+    underlay: () => underlayOf(ip, mesh.self.address),
+    wallNow: () => clock.wallNow(),
+  });
+  const workloads = new Workloads({
+    ...{ self: host, directory, networks, reconciler, sandboxes, netns, rng },
+    hostName: (id) => peers.nameOf(id),
+    isAlive: (id) => peers.isAlive(id),
+  });
+  const control = new DaemonControl({
+    ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
+    ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
+    ...{ defaultPort: options.listen.port, defaultVxlanPort: VXLAN_UDP_PORT },
+  });
+
+  const stopListening = [
+    mesh.onMember(() => {
+      reconciler.refreshVteps();
+      state.setPeers(peers.addresses());
+      state.noteIncarnation(mesh.self.incarnation);
+    }),
+    tables.vteps.onChange(() => reconciler.refreshVteps()),
+    tables.networks.onChange(() => reconciler.request()),
+    tables.endpoints.onChange(({ origin }) => {
+      if (origin === 'remote') reconciler.request();
+    }),
+  ];
+  await reconciler.start();
+  const seeds = new SeedBook({ mesh, clock, log, defaultPort: options.listen.port });
+  mesh.start();
+  seeds.start(state.peers, options.join);
+  log.warn({}, OPEN_MESH_WARNING);
+
+  return {
+    control,
+    readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
+    async close() {
+      // First, or leaving would make this host forget the peers that the next start calls.
+      for (const stop of stopListening) stop();
+      seeds.stop();
+      reconciler.stop();
+      await serial.run(() => mesh.leave());
+      state.noteIncarnation(mesh.self.incarnation);
+      mesh.stop();
+      await close(opened);
+    },
+  };
+}

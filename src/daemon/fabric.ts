@@ -1,0 +1,137 @@
+import type { Logger } from '../base/log.ts';
+import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
+import type { DataPlane } from '../dataplane/dataplane.ts';
+import type { Bridges, BridgeSpec } from '../network/bridge.ts';
+import { bridgeName, tapName } from '../network/names.ts';
+import type { TapDevice } from '../tun/device.ts';
+
+/** A network that this host carries. */
+export interface Carried extends BridgeSpec {
+  readonly bridge: string;
+  readonly device: string;
+  readonly port: PortId;
+}
+
+export interface FabricOptions {
+  readonly dataPlane: DataPlane;
+  readonly bridges: Bridges;
+  readonly openTap: (name: string, mtu: number) => TapDevice;
+  readonly log: Logger;
+}
+
+/** What stands behind a carried network; the port changes when its device had to be opened again. */
+interface Entry {
+  carried: Carried;
+  readonly vteps: Map<string, Vtep>;
+  readonly localMacs: Set<Mac>;
+}
+
+/**
+ * The networks that this host carries: a bridge, a TAP device on it and a data plane port each. Callers
+ * make one call at a time.
+ */
+export class Fabric {
+  readonly #options: FabricOptions;
+  readonly #entries = new Map<Vni, Entry>();
+
+  constructor(options: FabricOptions) {
+    this.#options = options;
+  }
+
+  carried(): readonly Carried[] {
+    return [...this.#entries.values()].map(({ carried }) => carried);
+  }
+
+  get(vni: Vni): Carried | undefined {
+    return this.#entries.get(vni)?.carried;
+  }
+
+  /** Carries the network from now on. If it rejects, no device or port of this call is left. */
+  async carry(spec: BridgeSpec): Promise<Carried> {
+    const known = this.get(spec.vni);
+    if (known) return known;
+    this.#report(await this.#options.bridges.ensureBridge(spec));
+    const carried = await this.#plug(spec);
+    this.#entries.set(spec.vni, { carried, vteps: new Map(), localMacs: new Set() });
+    return carried;
+  }
+
+  /** Stops carrying a network and removes its bridge; false if it was not carried. */
+  async drop(vni: Vni): Promise<boolean> {
+    if (!this.#entries.delete(vni)) return false;
+    this.#options.dataPlane.removeNetwork(vni);
+    await this.#options.bridges.removeBridge(vni);
+    return true;
+  }
+
+  /** Makes `wanted` the VTEPs of a carried network, changing only what differs. */
+  setVteps(vni: Vni, wanted: readonly Vtep[]): void {
+    const vteps = this.#entries.get(vni)?.vteps;
+    if (!vteps) return;
+    const next = new Map(wanted.map((vtep) => [vtep.address, vtep]));
+    for (const address of vteps.keys()) {
+      if (next.has(address)) continue;
+      vteps.delete(address);
+      this.#options.dataPlane.removeVtep(vni, address);
+    }
+    for (const vtep of next.values()) {
+      if (vteps.get(vtep.address)?.port === vtep.port) continue;
+      vteps.set(vtep.address, vtep);
+      this.#options.dataPlane.addVtep(vni, vtep);
+    }
+  }
+
+  /** Makes `wanted` the MACs that only this host's endpoints may send from. */
+  setLocalMacs(vni: Vni, wanted: ReadonlySet<Mac>): void {
+    const entry = this.#entries.get(vni);
+    if (!entry) return;
+    for (const mac of entry.localMacs) {
+      if (wanted.has(mac)) continue;
+      entry.localMacs.delete(mac);
+      this.#options.dataPlane.removeLocalMac(vni, mac);
+    }
+    for (const mac of wanted) {
+      if (entry.localMacs.has(mac)) continue;
+      entry.localMacs.add(mac);
+      this.#options.dataPlane.addLocalMac(vni, mac, entry.carried.port);
+    }
+  }
+
+  /** Opens again the devices that are not among `present`: somebody deleted them. */
+  async replug(present: ReadonlySet<string>): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      if (!present.has(entry.carried.device)) await this.#replug(entry);
+    }
+  }
+
+  async #replug(entry: Entry): Promise<void> {
+    const { dataPlane, bridges } = this.#options;
+    dataPlane.removePort(entry.carried.port);
+    this.#report(await bridges.ensureBridge(entry.carried));
+    entry.carried = await this.#plug(entry.carried);
+    for (const mac of entry.localMacs) {
+      dataPlane.addLocalMac(entry.carried.vni, mac, entry.carried.port);
+    }
+    this.#report([`device ${entry.carried.device} was deleted: opened again.`]);
+  }
+
+  /** Opens the TAP device, puts it on the bridge and connects it to the data plane. */
+  async #plug(spec: BridgeSpec): Promise<Carried> {
+    const { dataPlane, bridges, openTap } = this.#options;
+    const { network, vni, mtu } = spec;
+    const device = openTap(tapName(vni), mtu);
+    try {
+      await bridges.ensurePort(spec, device.name);
+    } catch (error) {
+      device.close();
+      throw error;
+    }
+    dataPlane.addNetwork(vni, { mtu });
+    const port = dataPlane.addPort(vni, device);
+    return { network, vni, mtu, bridge: bridgeName(vni), device: device.name, port };
+  }
+
+  #report(changes: readonly string[]): void {
+    for (const change of changes) this.#options.log.info({ change }, 'repaired');
+  }
+}

@@ -1,0 +1,21 @@
+import { systemClock } from '../base/clock.ts';
+import { systemRng } from '../base/rng.ts';
+import { startDaemon } from './daemon.ts';
+import { createLogger } from './log.ts';
+import type { DaemonOptions } from './options.ts';
+import { runService } from './service.ts';
+
+/** Runs a daemon in this process until a signal ends it; resolves with the exit status. */
+export function runDaemon(options: DaemonOptions): Promise<number> {
+  return runService(
+    options,
+    {
+      signals: process,
+      notifySocket: process.env['NOTIFY_SOCKET'],
+      logger: createLogger({ level: options.logLevel }),
+      out: (text) => void process.stdout.write(text),
+      exit: (status) => process.exit(status),
+    },
+    (wanted, log) => startDaemon(wanted, { clock: systemClock, rng: systemRng, log }),
+  );
+}

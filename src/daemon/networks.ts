@@ -1,0 +1,94 @@
+import { AppError } from '../base/errors.ts';
+import { randomHex, type Rng } from '../base/rng.ts';
+import type { PeerId } from '../base/types.ts';
+import type { NetworkRequest } from '../api/control.ts';
+import type { EncapsulationRegistry } from '../encap/registry.ts';
+import { checkNetworkMtu, type IpFamily } from '../encap/mtu.ts';
+import { checkVni } from '../encap/vni.ts';
+import {
+  checkNetworkFree,
+  checkNetworkName,
+  checkSubnet,
+  chooseVni,
+  type NetworkDefinition,
+} from '../network/network.ts';
+import { formatCidr } from '../wire/cidr.ts';
+import type { Directory } from './directory.ts';
+
+export interface NetworksOptions {
+  readonly self: PeerId;
+  readonly directory: Directory;
+  readonly encapsulations: EncapsulationRegistry;
+  /** What the hosts' own network takes: of the interface that carries our advertised address. */
+  readonly underlay: () => Promise<{ readonly mtu: number; readonly family: IpFamily }>;
+  readonly rng: Rng;
+  readonly wallNow: () => number;
+}
+
+/** Makes and removes network definitions. The reconciler turns them into devices. */
+export class Networks {
+  readonly #options: NetworksOptions;
+
+  constructor(options: NetworksOptions) {
+    this.#options = options;
+  }
+
+  /** The definition of that name; E_NETWORK_MISSING names those that there are. */
+  require(name: string): NetworkDefinition {
+    const { directory } = this.#options;
+    const network = directory.network(name);
+    if (network) return network;
+    const names = directory.networks().map((each) => each.name);
+    const known = names.length === 0 ? 'there is none yet' : `there is ${names.join(', ')}`;
+    throw new AppError(
+      'E_NETWORK_MISSING',
+      `There is no network ${name} (${known}); create it with "weft network create".`,
+    );
+  }
+
+  async create(request: NetworkRequest): Promise<NetworkDefinition> {
+    const { directory, encapsulations, self, rng, wallNow } = this.#options;
+    checkNetworkName(request.name);
+    const subnet = checkSubnet(request.subnet);
+    const existing = directory.networks();
+    const encapsulation = encapsulations.get(request.encap ?? 'vxlan');
+    const { mtu: underlayMtu, family } = await this.#options.underlay();
+    const mtu = checkNetworkMtu(
+      request.mtu,
+      { underlayMtu, family, encapsulation },
+      subnet.address.family,
+    );
+    const vni =
+      request.vni === undefined
+        ? chooseVni(request.name, (taken) => existing.some((network) => network.vni === taken))
+        : checkVni(request.vni);
+    checkNetworkFree({ name: request.name, vni }, existing);
+    const network: NetworkDefinition = {
+      ...{ id: randomHex(rng, 32), name: request.name, vni, mtu },
+      ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
+      createdAt: new Date(wallNow()).toISOString(),
+    };
+    directory.putNetwork(network);
+    return network;
+  }
+
+  /** Removes a network without endpoints; with its foreign VTEPs. */
+  remove(name: string, hostName: (host: PeerId) => string): void {
+    const { directory } = this.#options;
+    this.require(name);
+    const endpoints = directory.endpoints(name);
+    if (endpoints.length > 0) {
+      const some = endpoints
+        .slice(0, 3)
+        .map(({ id, host, sandbox }) => `${id} (${sandbox.path} on host ${hostName(host)})`);
+      const more =
+        endpoints.length > some.length ? ` and ${endpoints.length - some.length} more` : '';
+      throw new AppError(
+        'E_NETWORK_IN_USE',
+        `Network ${name} has ${endpoints.length} endpoint${endpoints.length === 1 ? '' : 's'}: ${some.join(', ')}${more}; detach them first.`,
+      );
+    }
+    for (const vtep of directory.vteps(name)) directory.removeVtep(name, vtep.address);
+    directory.removeNetwork(name);
+  }
+}

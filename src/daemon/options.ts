@@ -1,0 +1,46 @@
+import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const DATA_PLANES = ['auto', 'native', 'portable'] as const;
+export type DataPlaneChoice = (typeof DATA_PLANES)[number];
+
+/** Addresses to bind and the one mesh port, UDP and TCP. */
+export interface Listen {
+  readonly addresses: readonly string[];
+  readonly port: number;
+}
+
+/** All that a daemon is told before it starts. Checked: whoever holds one need not check again. */
+export interface DaemonOptions {
+  /** This host's name in the mesh: 1 to 63 letters, digits, `.`, `_` or `-`. Default: the host name. */
+  readonly name: string;
+  /** Default: every IPv4 and IPv6 address, port 7783. Port 0 picks a free one. */
+  readonly listen: Listen;
+  /** What other hosts are told to send to, if not an address found out; no port: the mesh port. */
+  readonly advertise?: { readonly address: string; readonly port?: number };
+  /** UDP port of plain VXLAN, 0 to 65535; 0 picks a free one. Default 4789. */
+  readonly vxlanPort: number;
+  /** Absolute path of the directory with the daemon's memory. Default /var/lib/weft. */
+  readonly stateDir: string;
+  /** Absolute path of the control socket, at most 107 bytes. Default /run/weft/weft.sock. */
+  readonly socket: string;
+  /** Default `auto`: native where it can run. */
+  readonly dataPlane: DataPlaneChoice;
+  /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
+  readonly join: readonly string[];
+  /** Least severe line that is logged. Default `info`. */
+  readonly logLevel: LogLevel;
+}
+
+/** Every default but the name, which is the machine's. */
+export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
+  listen: { addresses: ['0.0.0.0', '::'], port: DEFAULT_MESH_PORT },
+  vxlanPort: DEFAULT_VXLAN_PORT,
+  stateDir: '/var/lib/weft',
+  socket: DEFAULT_SOCKET,
+  dataPlane: 'auto',
+  join: [],
+  logLevel: 'info',
+};

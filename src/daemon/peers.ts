@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import type { PeerId, SocketAddress, Vtep } from '../base/types.ts';
+import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
+import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
+import { parseMemberMeta, type MemberMeta } from './records.ts';
+
+/** What the daemon needs of the mesh to know its peers. */
+export interface MemberSource {
+  readonly self: MemberRecord;
+  /** Without this host. */
+  members(): readonly Member[];
+  member(id: PeerId): Member | undefined;
+}
+
+/** The bytes that gossip carries for a host. */
+export function encodeMemberMeta(meta: MemberMeta): Uint8Array {
+  const bytes = encodeCbor(meta);
+  assert(bytes !== undefined, 'plain data is always encodable');
+  return bytes;
+}
+
+/** What a member says of itself, or undefined if it says nothing that we understand. */
+export function memberMeta(member: MemberRecord): MemberMeta | undefined {
+  return parseMemberMeta(decodeCbor(member.meta)?.value);
+}
+
+/** Questions about the other hosts. */
+export class Peers {
+  readonly #source: MemberSource;
+
+  constructor(source: MemberSource) {
+    this.#source = source;
+  }
+
+  /** Where the other live members take VXLAN. A suspect is still sent to: it may be slow and alive. */
+  vteps(): Vtep[] {
+    return this.#source
+      .members()
+      .filter(isActive)
+      .flatMap((member) => {
+        const port = memberMeta(member)?.vxlanPort;
+        return port === undefined ? [] : [{ address: member.address.address, port }];
+      });
+  }
+
+  isAlive(id: PeerId): boolean {
+    const member = this.#source.member(id);
+    return id === this.#source.self.id || (member !== undefined && isActive(member));
+  }
+
+  /** The host's name, or its id if the mesh no longer remembers it. */
+  nameOf(id: PeerId): string {
+    return id === this.#source.self.id
+      ? this.#source.self.name
+      : (this.#source.member(id)?.name ?? id);
+  }
+
+  nameAt(address: string): string | undefined {
+    return this.#source.members().find((member) => member.address.address === address)?.name;
+  }
+
+  /** Mesh addresses to call again after a restart: of all that did not say goodbye. */
+  addresses(): SocketAddress[] {
+    return this.#source
+      .members()
+      .filter(({ state }) => state !== 'left')
+      .map(({ address }) => address);
+  }
+}

@@ -1,0 +1,185 @@
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { asMillis, type PeerId, type Vtep } from '../base/types.ts';
+import type { Auditor } from '../network/audit.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+import type { Ip } from '../os/ip.ts';
+import type { Netns } from '../os/netns.ts';
+import { displacedNetworks } from './conflicts.ts';
+import type { Directory } from './directory.ts';
+import type { Carried, Fabric } from './fabric.ts';
+import type { Serial } from './serial.ts';
+
+/** How often the kernel is compared with what it should have. */
+const SWEEP_EVERY = asMillis(10_000);
+
+export interface ReconcilerOptions {
+  readonly self: PeerId;
+  readonly directory: Directory;
+  readonly fabric: Fabric;
+  readonly auditor: Auditor;
+  readonly ip: Ip;
+  readonly netns: Netns;
+  /** Where the other live members take VXLAN. */
+  readonly memberVteps: () => readonly Vtep[];
+  readonly serial: Serial;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A network of this host with its endpoints here. */
+interface Desired {
+  readonly network: NetworkDefinition;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/**
+ * Brings this host to what the tables say: carries the networks that have an endpoint here and no
+ * others, keeps their VTEPs to the live members, repairs what somebody broke, and forgets endpoints
+ * whose sandbox has vanished.
+ */
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
+  #sweep: Timer | undefined;
+  #isStopped = false;
+  #isQueued = false;
+
+  constructor(options: ReconcilerOptions) {
+    this.#options = options;
+  }
+
+  /** Reconciles now and then every 10 s until `stop`; settles after the first time. */
+  async start(): Promise<void> {
+    await this.#options.serial.run(() => this.reconcile());
+    this.#scheduleSweep();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#sweep?.cancel();
+  }
+
+  /** Reconciles soon, after the jobs that already wait; several requests become one. */
+  request(): void {
+    if (this.#isQueued || this.#isStopped) return;
+    this.#isQueued = true;
+    void this.#options.serial.run(async () => {
+      this.#isQueued = false;
+      await this.#tryReconcile();
+    });
+  }
+
+  /** The members or foreign VTEPs have changed: the data plane hears of it at once. */
+  refreshVteps(): void {
+    for (const carried of this.#options.fabric.carried()) this.#setVteps(carried);
+  }
+
+  /** Carries one network, with its VTEPs and local MACs set; the caller holds the `Serial`. */
+  async carry(network: NetworkDefinition): Promise<Carried> {
+    const { name, vni, mtu } = network;
+    const carried = await this.#options.fabric.carry({ network: name, vni, mtu });
+    this.#setVteps(carried);
+    this.refreshMacs(network);
+    return carried;
+  }
+
+  /** Tells the data plane which MACs are this host's own. */
+  refreshMacs({ name, vni }: NetworkDefinition): void {
+    const macs = this.#ownEndpoints().filter((endpoint) => endpoint.network === name);
+    this.#options.fabric.setLocalMacs(vni, new Set(macs.map(({ mac }) => mac)));
+  }
+
+  /** The work itself; the caller holds the `Serial`. */
+  async reconcile(): Promise<void> {
+    const { fabric, auditor, ip } = this.#options;
+    await this.forgetVanished();
+    const desired = this.#desired();
+    await this.#dropOthers(desired);
+    const links = await ip.links();
+    await fabric.replug(new Set(links.map(({ name }) => name)));
+    for (const { network } of desired) await this.carry(network);
+    const { changes, lost } = await auditor.audit(
+      desired.map(({ network, endpoints }) => ({
+        ...{ network: network.name, vni: network.vni, mtu: network.mtu, endpoints },
+        device: fabric.get(network.vni)?.device ?? '',
+      })),
+    );
+    for (const change of changes) this.#options.log.info({ change }, 'repaired');
+    for (const { endpoint, reason } of lost) {
+      this.#options.log.warn({ endpoint: endpoint.id, reason }, 'endpoint can not be restored');
+    }
+  }
+
+  /**
+   * Forgets this host's endpoints whose sandbox or network is gone: the kernel has removed such an
+   * interface, and the address becomes free with the row. The caller holds the `Serial`.
+   */
+  async forgetVanished(): Promise<void> {
+    const { directory, netns, log } = this.#options;
+    for (const endpoint of this.#ownEndpoints()) {
+      const why =
+        directory.network(endpoint.network) === undefined
+          ? 'its network was removed'
+          : (await netns.exists(endpoint.sandbox))
+            ? undefined
+            : 'its sandbox has vanished';
+      if (why === undefined) continue;
+      directory.removeEndpoint(endpoint.id);
+      log.info({ endpoint: endpoint.id, network: endpoint.network, why }, 'endpoint forgotten');
+    }
+  }
+
+  async #tryReconcile(): Promise<void> {
+    try {
+      await this.reconcile();
+    } catch (error) {
+      this.#options.log.error({ err: error }, 'reconciling failed; it is tried again in 10 s');
+    }
+  }
+
+  #scheduleSweep(): void {
+    if (this.#isStopped) return;
+    this.#sweep = this.#options.clock.after(SWEEP_EVERY, () => {
+      this.request();
+      this.#scheduleSweep();
+    });
+  }
+
+  #ownEndpoints(): Endpoint[] {
+    return this.#options.directory.endpointsOf(this.#options.self);
+  }
+
+  /** Endpoints of this host by network, without networks that may not be carried. */
+  #desired(): Desired[] {
+    const networks = this.#options.directory.networks();
+    const displaced = displacedNetworks(networks);
+    const own = this.#ownEndpoints();
+    return networks
+      .filter(({ name }) => !displaced.has(name))
+      .map((network) => ({
+        network,
+        endpoints: own.filter((endpoint) => endpoint.network === network.name),
+      }))
+      .filter(({ endpoints }) => endpoints.length > 0);
+  }
+
+  /** A network that was removed, lost its last endpoint here, or has another VNI or MTU by now. */
+  async #dropOthers(desired: readonly Desired[]): Promise<void> {
+    const { fabric, log } = this.#options;
+    for (const { network: name, vni, mtu } of fabric.carried()) {
+      const isWanted = desired.some(
+        ({ network }) => network.name === name && network.vni === vni && network.mtu === mtu,
+      );
+      if (isWanted) continue;
+      await fabric.drop(vni);
+      log.info({ network: name, vni }, 'network is no longer carried here');
+    }
+  }
+
+  #setVteps({ network, vni }: Carried): void {
+    const { directory, fabric, memberVteps } = this.#options;
+    const foreign = directory.vteps(network).map(({ address, port }) => ({ address, port }));
+    fabric.setVteps(vni, [...memberVteps(), ...foreign]);
+  }
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { PeerId, Vni } from '../base/types.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+
+/**
+ * The rows of the replicated tables, as they travel between hosts (CBOR) and lie on disk. A row that
+ * does not have this shape is refused on receipt; keys that a newer version adds are left out.
+ */
+const peerId = z.string().regex(/^[0-9a-f]{32}$/) as unknown as z.ZodType<PeerId>;
+
+/** Without the name, which is the key. */
+const networkRecord = z.object({
+  id: z.string().regex(/^[0-9a-f]{32}$/),
+  vni: z.int().min(1).max(0xffffff) as unknown as z.ZodType<Vni>,
+  subnet: z.string().max(64),
+  mtu: z.int().min(552).max(65535),
+  encap: z.string().max(16),
+  createdBy: peerId,
+  createdAt: z.string().max(40),
+});
+
+/** Without the id, which is the key. */
+const endpointRecord = z.object({
+  network: z.string().max(64),
+  host: peerId,
+  /** A 48-bit integer. */
+  mac: z.number().int().min(1).max(0xffff_ffff_ffff) as unknown as z.ZodType<Endpoint['mac']>,
+  address: z.string().max(64),
+  ifname: z.string().min(1).max(15),
+  sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+});
+
+/** Keyed by `NETWORK ADDRESS`. */
+const vtepRecord = z.object({
+  network: z.string().max(64),
+  address: z.string().max(64),
+  port: z.int().min(1).max(65535),
+});
+
+const memberMeta = z.object({
+  version: z.string().max(32),
+  vxlanPort: z.int().min(1).max(65535),
+});
+
+export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
+export type EndpointRecord = Omit<Endpoint, 'id'>;
+export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+/** What a host says of itself beside what gossip knows. */
+export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
+
+/** Narrows a decoded value to a row of the table, or undefined if it is none. */
+export const parseNetworkRecord = (value: unknown): NetworkRecord | undefined =>
+  networkRecord.safeParse(value).data;
+export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined =>
+  endpointRecord.safeParse(value).data;
+export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
+  vtepRecord.safeParse(value).data;
+export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
+  memberMeta.safeParse(value).data;

@@ -1,0 +1,236 @@
+import type { AttachRequest, DetachRequest } from '../api/control.ts';
+import { AppError, isAppError } from '../base/errors.ts';
+import { randomHex, type Rng } from '../base/rng.ts';
+import type { Mac, PeerId } from '../base/types.ts';
+import {
+  checkEndpointAddress,
+  checkEndpointFree,
+  checkEndpointMac,
+  DEFAULT_IFNAME,
+  type Endpoint,
+} from '../network/endpoint.ts';
+import { checkIfname } from '../network/names.ts';
+import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
+import type { Sandboxes } from '../network/sandbox.ts';
+import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
+import { formatMac, randomLocalMac } from '../wire/mac.ts';
+import { displacedNetworks } from './conflicts.ts';
+import type { Directory } from './directory.ts';
+import type { Networks } from './networks.ts';
+import type { Reconciler } from './reconciler.ts';
+
+const MIN_ID_PREFIX = 4;
+
+export interface WorkloadsOptions {
+  readonly self: PeerId;
+  readonly directory: Directory;
+  readonly networks: Networks;
+  readonly reconciler: Reconciler;
+  readonly sandboxes: Sandboxes;
+  readonly netns: Netns;
+  readonly rng: Rng;
+  /** For sentences. */
+  readonly hostName: (host: PeerId) => string;
+  /** Whether a host takes part in the mesh now. */
+  readonly isAlive: (host: PeerId) => boolean;
+}
+
+/** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
+export class Workloads {
+  readonly #options: WorkloadsOptions;
+
+  constructor(options: WorkloadsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes the sandbox an endpoint of the network; asked again for the same, it returns the endpoint
+   * that there is. The kernel comes first and the record second: what a crash leaves between the two
+   * is an interface that no table knows, and the next start removes it.
+   */
+  async attach(request: AttachRequest): Promise<Endpoint> {
+    const { directory, networks, netns } = this.#options;
+    const network = networks.require(request.network);
+    this.#refuseDisplaced(network);
+    const ifname = request.ifname ?? DEFAULT_IFNAME;
+    checkIfname(ifname);
+    const sandbox = await netns.resolve(sandboxReference(request));
+    const present = this.#find(sandbox, ifname);
+    if (present !== undefined) return this.#again(present, network, request);
+    await this.#options.reconciler.forgetVanished();
+    const endpoint = this.#plan(network, request, sandbox, ifname);
+    await this.#plug(network, endpoint);
+    directory.putEndpoint(endpoint);
+    this.#options.reconciler.refreshMacs(network);
+    return endpoint;
+  }
+
+  /** Removes an endpoint of this host, or of one that is gone. The record goes first. */
+  async detach(request: DetachRequest): Promise<Endpoint> {
+    const { directory, sandboxes, self, hostName, isAlive, reconciler } = this.#options;
+    const endpoint = await this.#named(request);
+    if (endpoint.host !== self && isAlive(endpoint.host)) {
+      throw new AppError(
+        'E_ENDPOINT_REMOTE',
+        `Endpoint ${endpoint.id} lives on host ${hostName(endpoint.host)}; run "weft detach" there.`,
+      );
+    }
+    directory.removeEndpoint(endpoint.id);
+    if (endpoint.host !== self) return endpoint;
+    await sandboxes.detach(endpoint.id);
+    const network = directory.network(endpoint.network);
+    if (network) reconciler.refreshMacs(network);
+    reconciler.request();
+    return endpoint;
+  }
+
+  /** Attached already: the same again is fine (and repaired if need be), anything else is not. */
+  async #again(
+    present: Endpoint,
+    network: NetworkDefinition,
+    { ip, mac }: AttachRequest,
+  ): Promise<Endpoint> {
+    const subnet = checkSubnet(network.subnet);
+    const isSame =
+      present.network === network.name &&
+      (ip === undefined || checkEndpointAddress(ip, subnet) === present.address) &&
+      (mac === undefined || checkEndpointMac(mac) === present.mac);
+    if (isSame) {
+      await this.#plug(network, present);
+      return present;
+    }
+    throw new AppError(
+      'E_IFNAME_TAKEN',
+      `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${present.address} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
+    );
+  }
+
+  #plan(
+    network: NetworkDefinition,
+    request: AttachRequest,
+    sandbox: Sandbox,
+    ifname: string,
+  ): Endpoint {
+    const { directory, rng, self, hostName } = this.#options;
+    if (request.ip === undefined) {
+      throw new AppError(
+        'E_ADDRESS_REQUIRED',
+        `Give the endpoint an address of ${network.subnet} with --ip; Weft does not choose addresses yet.`,
+      );
+    }
+    const endpoint: Endpoint = {
+      ...{ id: randomHex(rng, 16), network: network.name, host: self, ifname, sandbox },
+      address: checkEndpointAddress(request.ip, checkSubnet(network.subnet)),
+      mac: request.mac === undefined ? this.#freeMac() : checkEndpointMac(request.mac),
+    };
+    checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
+    return endpoint;
+  }
+
+  #freeMac(): Mac {
+    const taken = new Set(this.#options.directory.endpoints().map(({ mac }) => mac));
+    for (;;) {
+      const mac = randomLocalMac(this.#options.rng);
+      if (!taken.has(mac)) return mac;
+    }
+  }
+
+  async #plug(network: NetworkDefinition, endpoint: Endpoint): Promise<void> {
+    const { reconciler, sandboxes } = this.#options;
+    const { bridge, mtu } = await reconciler.carry(network);
+    try {
+      await sandboxes.attach({ endpoint, bridge, mtu });
+    } catch (error) {
+      // The bridge goes again with the next reconciling if no endpoint of this host needs it.
+      reconciler.request();
+      throw error;
+    }
+  }
+
+  #refuseDisplaced({ name, vni }: NetworkDefinition): void {
+    const owner = displacedNetworks(this.#options.directory.networks()).get(name);
+    if (owner === undefined) return;
+    throw new AppError(
+      'E_VNI_TAKEN',
+      `Network ${name} can't be used: its VNI ${vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
+    );
+  }
+
+  #find(sandbox: Sandbox, ifname: string): Endpoint | undefined {
+    return this.#own().find(
+      (endpoint) => endpoint.sandbox.inode === sandbox.inode && endpoint.ifname === ifname,
+    );
+  }
+
+  #own(): Endpoint[] {
+    return this.#options.directory.endpointsOf(this.#options.self);
+  }
+
+  async #named(request: DetachRequest): Promise<Endpoint> {
+    return request.endpoint === undefined ? this.#bySandbox(request) : this.#byId(request.endpoint);
+  }
+
+  #byId(text: string): Endpoint {
+    const matches = this.#options.directory
+      .endpoints()
+      .filter(({ id }) => id === text || (text.length >= MIN_ID_PREFIX && id.startsWith(text)));
+    const [only, ...others] = matches;
+    if (only !== undefined && others.length === 0) return only;
+    throw new AppError(
+      'E_ENDPOINT_MISSING',
+      only === undefined
+        ? `There is no endpoint ${text}; "weft network inspect NETWORK" lists them.`
+        : `"${text}" begins the ids of ${matches.length} endpoints; give more of it.`,
+    );
+  }
+
+  async #bySandbox(request: DetachRequest): Promise<Endpoint> {
+    const network = this.#options.networks.require(request.network ?? '');
+    const reference = sandboxReference(request);
+    const isMeant = await this.#matcher(reference);
+    const matches = this.#own().filter(
+      (endpoint) => endpoint.network === network.name && isMeant(endpoint.sandbox),
+    );
+    const [only, ...others] = matches;
+    if (only !== undefined && others.length === 0) return only;
+    const where = 'pid' in reference ? `process ${reference.pid}` : reference.netns;
+    throw new AppError(
+      'E_ENDPOINT_MISSING',
+      only === undefined
+        ? `Network ${network.name} has no endpoint in ${where} on this host; "weft network inspect ${network.name}" lists them.`
+        : `Network ${network.name} has ${matches.length} endpoints in ${where}; name one with --endpoint.`,
+    );
+  }
+
+  /** By identity while the sandbox exists; by the path it had once it is gone. */
+  async #matcher(reference: SandboxReference): Promise<(sandbox: Sandbox) => boolean> {
+    try {
+      const { inode } = await this.#options.netns.resolve(reference);
+      return (sandbox) => sandbox.inode === inode;
+    } catch (error) {
+      if (!isAppError(error, 'E_SANDBOX_MISSING')) throw error;
+      const path = formerPath(reference);
+      return (sandbox) => sandbox.path === path;
+    }
+  }
+}
+
+function formerPath(reference: SandboxReference): string {
+  if ('pid' in reference) return `/proc/${reference.pid}/ns/net`;
+  return reference.netns.startsWith('/') ? reference.netns : `/run/netns/${reference.netns}`;
+}
+
+function sandboxReference({
+  netns,
+  pid,
+}: {
+  readonly netns?: string;
+  readonly pid?: number;
+}): SandboxReference {
+  if (netns !== undefined && pid === undefined) return { netns };
+  if (pid !== undefined && netns === undefined) return { pid };
+  throw new AppError(
+    'E_USAGE',
+    'Name the sandbox with either --netns or --pid, and not with both.',
+  );
+}

@@ -1,0 +1,123 @@
+import { AppError } from '../base/errors.ts';
+import type { PeerId, Vni } from '../base/types.ts';
+import type { Ip } from '../os/ip.ts';
+import type { IpCommand, LinkSettings } from '../os/ip-command.ts';
+import type { Link } from '../os/ip-json.ts';
+import type { Sysctl } from '../os/sysctl.ts';
+import { formatMac } from '../wire/mac.ts';
+import { bridgeMac, bridgeName, formatMark } from './names.ts';
+import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+
+/** What a bridge must know of its network. */
+export interface BridgeSpec {
+  readonly network: string;
+  readonly vni: Vni;
+  readonly mtu: number;
+}
+
+export interface BridgesOptions {
+  readonly ip: Ip;
+  readonly sysctl: Sysctl;
+  /** This host, whose mark the bridges carry. */
+  readonly host: PeerId;
+}
+
+/**
+ * The bridges of this host's networks: one each, with a fixed MAC, no STP, no multicast snooping and no
+ * IPv6 of the host's own, so that it is a plain wire between the workloads and the TAP device.
+ *
+ * Every `ensure…` can be called at any time: it reuses what fits, repairs what does not, and returns
+ * one sentence for each thing that it changed. If it rejects, a bridge that it made is gone again.
+ */
+export class Bridges {
+  readonly #ip: Ip;
+  readonly #sysctl: Sysctl;
+  readonly #host: PeerId;
+
+  constructor({ ip, sysctl, host }: BridgesOptions) {
+    this.#ip = ip;
+    this.#sysctl = sysctl;
+    this.#host = host;
+  }
+
+  /** `links` spares a look at the kernel if the caller has just had one. */
+  async ensureBridge(spec: BridgeSpec, links?: readonly Link[]): Promise<string[]> {
+    const name = bridgeName(spec.vni);
+    const found = (links ?? (await this.#ip.links())).find((link) => link.name === name);
+    return found?.bridge === undefined
+      ? this.#make(spec, found)
+      : this.#repair(spec, found, found.bridge);
+  }
+
+  /**
+   * Makes a device a port of the network's bridge: enslaved, with the network's MTU, up, without IPv6.
+   * Rejects with E_DEVICE_MISSING if there is no such device.
+   */
+  async ensurePort(spec: BridgeSpec, ifname: string, links?: readonly Link[]): Promise<string[]> {
+    const found = (links ?? (await this.#ip.links())).find((link) => link.name === ifname);
+    if (found === undefined) {
+      throw new AppError(
+        'E_DEVICE_MISSING',
+        `there is no interface ${ifname} to put on the bridge of network ${spec.network}; it was deleted, so start the daemon again.`,
+      );
+    }
+    await this.#sysctl.disableIpv6(ifname);
+    const wanted = { master: bridgeName(spec.vni), mtu: spec.mtu, up: true } as const;
+    const repair = compareLink(found, wanted);
+    await this.#ip.apply(repairCommands(ifname, repair));
+    return repair.differences.map((difference) => `${ifname}: ${difference}; repaired.`);
+  }
+
+  /** False if there was none. Its ports stay, without a bridge. */
+  removeBridge(vni: Vni): Promise<boolean> {
+    return deleteIfPresent(this.#ip, bridgeName(vni));
+  }
+
+  #settings(spec: BridgeSpec): LinkSettings & { readonly mac: string } {
+    return {
+      mac: formatMac(bridgeMac(this.#host, spec.vni)),
+      mtu: spec.mtu,
+      alias: formatMark({ host: this.#host, network: spec.network }),
+      up: true,
+    };
+  }
+
+  /** IPv6 must be off before the bridge is up, or the host's first messages are already on the overlay. */
+  async #make(spec: BridgeSpec, inTheWay: Link | undefined): Promise<string[]> {
+    const name = bridgeName(spec.vni);
+    const { mac, ...settings } = this.#settings(spec);
+    const removal: IpCommand[] = inTheWay === undefined ? [] : [{ kind: 'deleteLink', name }];
+    await this.#ip.apply([...removal, { kind: 'addBridge', name, mac }]);
+    try {
+      await this.#sysctl.disableIpv6(name);
+      await this.#ip.apply([{ kind: 'setLink', name, ...settings }]);
+    } catch (error) {
+      await deleteIfPresent(this.#ip, name);
+      throw error;
+    }
+    return [
+      inTheWay === undefined
+        ? `bridge ${name} of network ${spec.network} was missing; made.`
+        : `${name} was a ${inTheWay.kind || 'device'} and no bridge; replaced.`,
+    ];
+  }
+
+  async #repair(
+    spec: BridgeSpec,
+    found: Link,
+    { stp, multicastSnooping }: NonNullable<Link['bridge']>,
+  ): Promise<string[]> {
+    const { name } = found;
+    await this.#sysctl.disableIpv6(name);
+    const repair = compareLink(found, this.#settings(spec));
+    const isWire = !stp && !multicastSnooping;
+    await this.#ip.apply([
+      ...(isWire ? [] : [{ kind: 'setBridge', name } as const]),
+      ...repairCommands(name, repair),
+    ]);
+    return [
+      ...(isWire ? [] : ['STP or multicast snooping on instead of off']),
+      ...repair.differences,
+    ].map((difference) => `bridge ${name}: ${difference}; repaired.`);
+  }
+}

@@ -1,0 +1,95 @@
+import { AppError } from '../base/errors.ts';
+import type { Mac, PeerId } from '../base/types.ts';
+import type { Sandbox } from '../os/netns.ts';
+import {
+  containsAddress,
+  formatAddress,
+  formatCidr,
+  isHostAddress,
+  lastAddress,
+  parseAddress,
+  parseCidr,
+  type Cidr,
+} from '../wire/cidr.ts';
+import { formatMac, isStationMac, parseMac } from '../wire/mac.ts';
+
+/** A workload's attachment to a network: one interface in one sandbox on one host. */
+export interface Endpoint {
+  /** Lower-case hex digits, at least 12. */
+  readonly id: string;
+  /** Name of its network. */
+  readonly network: string;
+  readonly host: PeerId;
+  readonly mac: Mac;
+  /** CIDR in canonical text: the address with the subnet's prefix length, e.g. `10.7.0.2/24`. */
+  readonly address: string;
+  readonly ifname: string;
+  readonly sandbox: Sandbox;
+}
+
+/** The name of an endpoint's interface if the caller gives none. */
+export const DEFAULT_IFNAME = 'eth0';
+
+/**
+ * Reads the address that an endpoint is to have in `subnet`, written bare or with the subnet's own prefix
+ * length. Returns it as `Endpoint.address`. Rejects with E_ADDRESS_INVALID, E_ADDRESS_OUTSIDE.
+ */
+export function checkEndpointAddress(text: string, subnet: Cidr): string {
+  const { prefixLength } = subnet;
+  const suffix = `/${prefixLength}`;
+  const address = parseAddress(text.endsWith(suffix) ? text.slice(0, -suffix.length) : text);
+  if (address === undefined) throw new AppError('E_ADDRESS_INVALID', notAddress(text, subnet));
+  if (isHostAddress(subnet, address)) return formatCidr({ address, prefixLength });
+  const range = `${formatCidr(subnet)} (its last address is ${formatAddress(lastAddress(subnet))})`;
+  throw new AppError(
+    'E_ADDRESS_OUTSIDE',
+    containsAddress(subnet, address)
+      ? `address ${text} is the first or last of ${range} and stands for all of it; give one between.`
+      : `address ${text} is outside the network's subnet ${range}; give one inside.`,
+  );
+}
+
+function notAddress(text: string, subnet: Cidr): string {
+  return parseCidr(text) === undefined
+    ? `"${text}" is no IP address; give one of ${formatCidr(subnet)}.`
+    : `"${text}" has another prefix length than the network's subnet; give the address alone, or with /${subnet.prefixLength}.`;
+}
+
+/** Reads the MAC that an endpoint is to have. Rejects with E_MAC_INVALID. */
+export function checkEndpointMac(text: string): Mac {
+  const mac = parseMac(text);
+  if (mac !== undefined && isStationMac(mac)) return mac;
+  throw new AppError(
+    'E_MAC_INVALID',
+    mac === undefined
+      ? `"${text}" is no MAC address; give six pairs of hex digits, such as 02:00:5e:10:00:01.`
+      : `MAC ${text} is zero or a group address, which no interface can have; give one whose first byte is even, such as 02:00:5e:10:00:01.`,
+  );
+}
+
+/**
+ * Checks that an endpoint to be made collides with no other of its network, on whatever host. Rejects with
+ * E_ADDRESS_TAKEN, E_MAC_TAKEN, in which `hostName` names the host. O(endpoints).
+ */
+export function checkEndpointFree(
+  { id, network, address, mac }: Pick<Endpoint, 'id' | 'network' | 'address' | 'mac'>,
+  existing: Iterable<Endpoint>,
+  hostName: (host: PeerId) => string = String,
+): void {
+  for (const other of existing) {
+    if (other.network !== network || other.id === id) continue;
+    const owner = `endpoint ${other.id} in ${other.sandbox.path} on host ${hostName(other.host)}`;
+    if (other.address === address) {
+      throw new AppError(
+        'E_ADDRESS_TAKEN',
+        `address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
+      );
+    }
+    if (other.mac === mac) {
+      throw new AppError(
+        'E_MAC_TAKEN',
+        `MAC ${formatMac(mac)} belongs to ${owner}; give another, or none to have one chosen.`,
+      );
+    }
+  }
+}

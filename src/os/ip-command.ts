@@ -1,0 +1,117 @@
+/**
+ * What Weft asks of ip(8), as values: they are shown to `ip -batch` as one line each, and a test's
+ * kernel reads them without parsing text. Names are interface names that were checked before.
+ */
+export type IpCommand =
+  | {
+      readonly kind: 'addBridge';
+      readonly name: string;
+      readonly mac: string;
+    }
+  | {
+      /** Gives a bridge that is there the settings that `addBridge` makes one with. */
+      readonly kind: 'setBridge';
+      readonly name: string;
+    }
+  | {
+      /** A veth pair: `name` here, `peer.name` in the namespace at `peer.namespace`. */
+      readonly kind: 'addVeth';
+      readonly name: string;
+      readonly mtu: number;
+      readonly peer: {
+        readonly name: string;
+        readonly namespace: string;
+        readonly mac: string;
+        readonly mtu: number;
+      };
+    }
+  | ({ readonly kind: 'setLink'; readonly name: string } & LinkSettings)
+  | { readonly kind: 'deleteLink'; readonly name: string }
+  | {
+      /** `address` is a CIDR with the host's own bits. IPv6 skips duplicate address detection. */
+      readonly kind: 'addAddress';
+      readonly name: string;
+      readonly address: string;
+    }
+  | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string };
+
+/** What `setLink` changes; what is not given stays. */
+export interface LinkSettings {
+  readonly master?: string;
+  readonly mtu?: number;
+  readonly mac?: string;
+  /** Shown by `ip link` as `alias`; no blanks. */
+  readonly alias?: string;
+  /** `true` brings the link up. */
+  readonly up?: true;
+}
+
+function settingWords({ master, mtu, mac, alias, up }: LinkSettings): string[] {
+  return [
+    ...(master === undefined ? [] : ['master', master]),
+    ...(mtu === undefined ? [] : ['mtu', String(mtu)]),
+    ...(mac === undefined ? [] : ['address', mac]),
+    ...(alias === undefined ? [] : ['alias', alias]),
+    ...(up === undefined ? [] : ['up']),
+  ];
+}
+
+/**
+ * Without STP, so that ports forward at once, and without multicast snooping, so that every multicast
+ * frame reaches the TAP device and with it the other hosts.
+ */
+const BRIDGE_WORDS = ['type', 'bridge', 'stp_state', '0', 'mcast_snooping', '0'] as const;
+
+/** The words after `ip`. */
+export function ipWords(command: IpCommand): string[] {
+  const { kind, name } = command;
+  switch (kind) {
+    case 'addBridge':
+      return ['link', 'add', 'name', name, 'address', command.mac, ...BRIDGE_WORDS];
+    case 'setBridge':
+      return ['link', 'set', 'dev', name, ...BRIDGE_WORDS];
+    case 'addVeth':
+      return [
+        ...['link', 'add', 'name', name, 'mtu', String(command.mtu), 'type', 'veth'],
+        ...['peer', 'name', command.peer.name, 'address', command.peer.mac],
+        ...['mtu', String(command.peer.mtu), 'netns', command.peer.namespace],
+      ];
+    case 'setLink':
+      return ['link', 'set', 'dev', name, ...settingWords(command)];
+    case 'deleteLink':
+      return ['link', 'delete', 'dev', name];
+    case 'addAddress':
+      return [
+        ...['address', 'add', command.address, 'dev', name],
+        ...(command.address.includes(':') ? ['nodad'] : []),
+      ];
+    case 'deleteAddress':
+      return ['address', 'delete', command.address, 'dev', name];
+  }
+}
+
+function undoOf(command: IpCommand): IpCommand | undefined {
+  switch (command.kind) {
+    case 'addBridge':
+    case 'addVeth':
+      return { kind: 'deleteLink', name: command.name };
+    case 'addAddress':
+      return { ...command, kind: 'deleteAddress' };
+    case 'setBridge':
+    case 'setLink':
+    case 'deleteLink':
+    case 'deleteAddress':
+      return undefined;
+  }
+}
+
+/**
+ * What takes back `done`, last first. Only what was made can be taken back: a setting of a link that
+ * was there before, or a deletion, stays as it is.
+ */
+export function undoCommands(done: readonly IpCommand[]): IpCommand[] {
+  return done
+    .map(undoOf)
+    .filter((undo) => undo !== undefined)
+    .reverse();
+}

@@ -1,0 +1,69 @@
+import { AppError } from '../base/errors.ts';
+import type { Ip } from './ip.ts';
+import type { Link, LinkAddress } from './ip-json.ts';
+
+/** The local end of the underlay: an address of this host and the interface that carries it. */
+export interface UnderlayAddress {
+  readonly address: string;
+  readonly ifname: string;
+  /** Of the interface, or of the route if that is smaller. */
+  readonly mtu: number;
+}
+
+function globalAddress(link: Link, wanted?: string): LinkAddress | undefined {
+  return link.addresses.find(
+    ({ address, scope }) => scope === 'global' && (wanted === undefined || address === wanted),
+  );
+}
+
+function at(link: Link, address: string): UnderlayAddress {
+  return { address, ifname: link.name, mtu: link.mtu };
+}
+
+/** Finds the interface that has `address` (canonical text); undefined if none has. */
+export async function findLocalAddress(
+  ip: Ip,
+  address: string,
+): Promise<UnderlayAddress | undefined> {
+  const link = (await ip.links()).find((each) =>
+    each.addresses.some((candidate) => candidate.address === address),
+  );
+  return link && at(link, address);
+}
+
+/** The source address, interface and MTU that the kernel would use towards `destination`; undefined if it has no route. */
+export async function sourceTowards(
+  ip: Ip,
+  destination: string,
+): Promise<UnderlayAddress | undefined> {
+  const route = await ip.routeTo(destination);
+  if (route?.device === undefined || route.source === undefined) return undefined;
+  const link = (await ip.links()).find(({ name }) => name === route.device);
+  return (
+    link && {
+      ...at(link, route.source),
+      mtu: Math.min(link.mtu, route.mtu ?? link.mtu),
+    }
+  );
+}
+
+/**
+ * The address that other hosts most likely reach this one at: of the default route's interface, else the
+ * first global address of an interface that is up and no bridge. Rejects with E_ROUTE_MISSING.
+ */
+export async function defaultAdvertise(ip: Ip): Promise<UnderlayAddress> {
+  const [links, routes] = await Promise.all([ip.links(), ip.routes()]);
+  const defaults = routes.filter(({ destination }) => destination === 'default');
+  const preferred = defaults.map(({ device }) => links.find(({ name }) => name === device));
+  const others = links.filter((link) => link.isUp && link.kind !== 'bridge');
+  for (const link of [...preferred, ...others]) {
+    if (link === undefined) continue;
+    const wanted = defaults.find(({ device }) => device === link.name)?.source;
+    const found = globalAddress(link, wanted) ?? globalAddress(link);
+    if (found !== undefined) return at(link, found.address);
+  }
+  throw new AppError(
+    'E_ROUTE_MISSING',
+    'this host has no default route and no interface with a global address; give the address that other hosts reach it at with --advertise.',
+  );
+}

@@ -1,0 +1,56 @@
+import test from 'ava';
+import { CommanderError } from 'commander';
+import { benchProgram, type BenchOptions, type MicroOptions } from '../../../bench/lib/options.ts';
+
+interface Heard {
+  bench?: BenchOptions;
+  micro?: MicroOptions;
+}
+
+async function parse(...words: string[]): Promise<Heard> {
+  const heard: Heard = {};
+  const program = benchProgram(['bare', 'weft'], ['rtt', 'tcp1'], {
+    bench: (options) => Promise.resolve(void (heard.bench = options)),
+    micro: (options) => Promise.resolve(void (heard.micro = options)),
+  });
+  program.exitOverride().configureOutput({ writeErr: () => undefined });
+  await program.parseAsync(words, { from: 'user' });
+  return heard;
+}
+
+test('without options all contenders run three rounds on the veth as it is', async (t) => {
+  const { bench } = await parse();
+  t.like(bench, { underlay: 'offload', rounds: 3, seconds: 3, pacedMbps: 500, peers: false });
+  t.is(bench?.contenders, undefined);
+});
+
+test('options are read and converted', async (t) => {
+  const words = '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt';
+  const { bench } = await parse(...words.split(' '), '--json', 'a.json', '--plot', 'a.svg');
+  t.like(bench, {
+    ...{ underlay: 'no-offload', rounds: 5, seconds: 5, json: 'a.json', plot: 'a.svg' },
+    contenders: ['weft', 'bare'],
+    metrics: ['rtt'],
+  });
+});
+
+for (const words of [
+  '--rounds 0',
+  '--rounds 1.5',
+  '--rounds x',
+  '--seconds 0.5',
+  '--underlay fast',
+  '--contenders bare,nobody',
+  '--metrics ping',
+  'macro',
+]) {
+  test(`refused: ${words}`, async (t) => {
+    await t.throwsAsync(parse(...words.split(' ')), { instanceOf: CommanderError });
+  });
+}
+
+test('micro has a --json of its own', async (t) => {
+  const { bench, micro } = await parse('micro', '--json', 'm.json');
+  t.is(bench, undefined);
+  t.deepEqual(micro, { json: 'm.json' });
+});

@@ -1,0 +1,232 @@
+import test from 'ava';
+import type { EndpointInfo } from '../../src/api/control.ts';
+import { AppError } from '../../src/base/errors.ts';
+import { FAKE_PEERS, FAKE_STATUS } from '../fakes/fake-control.ts';
+import { CliHarness, populated } from './harness.ts';
+
+/** Every line fits a terminal of 80 columns and none ends in a space. */
+const isTidy = (text: string): boolean =>
+  text.endsWith('\n') && text.split('\n').every((line) => line.length <= 80 && !/\s$/.test(line));
+
+const HUMAN: readonly (readonly [string, RegExp])[] = [
+  [
+    'peers',
+    /^NAME +STATE +SINCE[\s\S]*host-a \(this host\) +alive +1m 15s +192\.0\.2\.1:7783[\s\S]*host-b +dead/,
+  ],
+  ['network ls', /^NAME +VNI +SUBNET[\s\S]*\nblue +42 +10\.7\.0\.0\/24 +1450 +vxlan/],
+  [
+    'network inspect blue',
+    /bridge weft-blue[\s\S]*made +1m 15s ago by host-a[\s\S]*10\.7\.0\.2\/24[\s\S]*192\.0\.2\.9:4789 +foreign/,
+  ],
+  ['network create red --subnet 10.8.0.0/24', /\nred +4097/],
+  [
+    'attach blue --pid 7 --ip 10.7.0.3',
+    /address +10\.7\.0\.3\/24, MAC 02:00:5e:10:00:01, MTU 1450/,
+  ],
+  ['detach blue --netns web', /^detached 10\.7\.0\.2\/24 \(eth0 in web\)/],
+  ['vtep add blue 192.0.2.10:9', /^added 192\.0\.2\.10:9 to blue/],
+  ['vtep ls blue', /192\.0\.2\.9:4789 +foreign +0 B/],
+  ['fdb blue', /02:00:5e:10:00:02 +vtep 192\.0\.2\.2:4789 +learned +1m 15s/],
+  ['join host-b', /^joined host-b \(host-b\)/],
+  ['version', /^weft \d+\.\d+\.\d+ \(node v.*\ndaemon 0\.1\.0 .*mesh protocol 1/],
+];
+
+for (const [line, expected] of HUMAN) {
+  test(`for a person: weft ${line}`, async (t) => {
+    const { status, out, err } = await (await populated()).run(...line.split(' '));
+    t.is(status, 0, err);
+    t.is(err, '');
+    t.regex(out, expected);
+    if (!line.includes('inspect')) t.true(isTidy(out), out);
+  });
+
+  test(`one JSON document: weft ${line} --json`, async (t) => {
+    const { status, out, err } = await (await populated()).run(...line.split(' '), '--json');
+    t.is(status, 0);
+    t.is(err, '');
+    t.is(typeof JSON.parse(out), 'object');
+  });
+}
+
+for (const line of ['leave', 'network rm blue', 'vtep rm blue 192.0.2.9']) {
+  test(`done in silence: weft ${line}`, async (t) => {
+    const cli = await populated();
+    t.like(await cli.run(...line.split(' ')), { status: 0, out: '', err: '' });
+    t.is((await cli.run(...line.split(' '), '--json')).status, 2);
+  });
+}
+
+test('status: warnings first, drops by name with their meaning, zeros left out', async (t) => {
+  const { status, out } = await new CliHarness().run('status');
+  t.is(status, 0);
+  t.true(isTidy(out), out);
+  const lines = out.split('\n');
+  t.regex(lines[0] ?? '', /^warning: The mesh is open/);
+  t.regex(lines[1] ?? '', /^warning: 1 host dead/);
+  t.regex(out, /host +host-a \(01234567\), weft 0\.1\.0\nup +1m 15s, pid 4711\n/);
+  t.regex(out, /2 alive, 1 dead/);
+  t.regex(out, /blue +wt-blue +10 \(2\.0 KiB\) +0 \(0 B\)/);
+  t.regex(out, /vxlan_flags +3 +what came to the VXLAN port was not VXLAN/);
+  t.false(out.includes('vxlan_short'));
+});
+
+test('status of a quiet daemon says that nothing was dropped', async (t) => {
+  const cli = new CliHarness();
+  cli.control.statusAnswer = {
+    ...FAKE_STATUS,
+    warnings: [],
+    dataPlane: { ...FAKE_STATUS.dataPlane, drops: { vxlan_short: 0 }, ports: [], vteps: [] },
+    gossip: { ...FAKE_STATUS.gossip, members: { alive: 1, suspect: 0, dead: 0, left: 0 } },
+  };
+  const { out } = await cli.run('status');
+  t.true(out.startsWith('host'));
+  t.true(out.endsWith('Nothing was dropped.\n'));
+});
+
+test('JSON is what the daemon said', async (t) => {
+  const cli = await populated();
+  t.deepEqual(await cli.json('status'), FAKE_STATUS);
+  t.deepEqual(await cli.json('peers'), FAKE_PEERS);
+  const endpoint = (await cli.json('attach', 'blue', '--netns', 'db')) as EndpointInfo;
+  t.deepEqual(Object.keys(endpoint), [
+    ...['endpoint', 'network', 'address', 'mac', 'ifname', 'mtu', 'host', 'sandbox'],
+  ]);
+});
+
+test('flags become the request, and only those that were given', async (t) => {
+  const cli = await populated();
+  await cli.run(
+    ...'attach blue --pid 7 --ifname net1 --ip 10.7.0.9 --mac 02:AA:00:00:00:01'.split(' '),
+  );
+  const mac = '02:aa:00:00:00:01';
+  t.deepEqual(cli.lastCall?.args, [
+    { network: 'blue', pid: 7, ifname: 'net1', ip: '10.7.0.9', mac },
+  ]);
+  await cli.run(
+    ...'network create n --subnet 10.0.0.0/8 --vni 0 --mtu 1400 --encap vxlan'.split(' '),
+  );
+  t.deepEqual(cli.lastCall?.args, [
+    { name: 'n', subnet: '10.0.0.0/8', vni: 0, mtu: 1400, encap: 'vxlan' },
+  ]);
+  await cli.run('detach', '--endpoint', 'e000', '--json');
+  t.deepEqual(cli.lastCall?.args, [{ endpoint: 'e000' }]);
+  await cli.run('vtep', 'add', 'blue', '2001:db8::9');
+  t.deepEqual(cli.lastCall?.args, ['blue', '[2001:db8::9]:4789']);
+  await cli.run('join', 'a', 'b:1');
+  t.deepEqual(cli.lastCall?.args, [['a', 'b:1']]);
+});
+
+const WRONG: readonly (readonly [string, RegExp])[] = [
+  ['frobnicate', /unknown command 'frobnicate'/],
+  ['statsu', /Did you mean status/],
+  ['status --verbose', /unknown option '--verbose'/],
+  ['status extra', /too many arguments/],
+  ['network create blue', /--subnet/],
+  ['network create --subnet 10.0.0.0/8', /name/],
+  ['network create n --subnet 10.0.0.0', /"10\.0\.0\.0" is no subnet/],
+  ['network create n --subnet 10.0.0.0/33', /is no subnet/],
+  ['network create n --subnet 10.0.0.0/8 --vni 16777216', /16777216.*16777215/],
+  ['network create n --subnet 10.0.0.0/8 --vni -1', /-1.*16777215|vni/],
+  ['network create n --subnet 10.0.0.0/8 --mtu 100000', /100000.*65535/],
+  ['network create n --subnet 10.0.0.0/8 --encap gre', /"gre".*vxlan/],
+  ['attach blue', /Neither --netns nor --pid/],
+  ['attach blue --netns a --pid 1', /Both --netns and --pid/],
+  ['attach blue --pid zero', /"zero"/],
+  ['attach blue --netns a --ip 10.0.0.1/24', /10\.0\.0\.1\/24/],
+  ['attach blue --netns a --mac 01:00:5e:00:00:01', /01:00:5e:00:00:01/],
+  ['attach blue --netns a --ifname much-too-long-name', /much-too-long-name.*15 bytes/],
+  ['detach', /Nothing to detach/],
+  ['detach blue', /Neither --netns nor --pid/],
+  ['detach blue --endpoint e000', /--endpoint names the endpoint alone/],
+  ['vtep add blue', /address/],
+  ['vtep add blue host', /"host" is no VTEP/],
+  ['vtep add blue 192.0.2.1:0', /192\.0\.2\.1:0/],
+  ['join', /hosts/],
+  ['join nonsense:port', /nonsense:port/],
+  ['up --colour', /--colour/],
+  ['up --vxlan-port 70000', /--vxlan-port is "70000"/],
+  ['up --data-plane fast', /--data-plane is "fast"/],
+  ['up --config /nonexistent', /\/nonexistent/],
+];
+
+for (const [line, sentence] of WRONG) {
+  test(`wrong usage in one line: weft ${line}`, async (t) => {
+    const cli = new CliHarness();
+    const { status, out, err, sockets } = await cli.run(...line.split(' '));
+    t.is(status, 2);
+    t.is(out, '');
+    t.regex(err, sentence);
+    t.regex(err, /^weft: [^\n]+\n$/);
+    t.deepEqual(sockets, []);
+  });
+}
+
+test('an error of the daemon ends with 1, no daemon with 3, each in one line', async (t) => {
+  const cli = new CliHarness();
+  t.like(await cli.run('network', 'rm', 'none'), {
+    status: 1,
+    err: 'weft: There is no network none; weft network ls shows all.\n',
+  });
+  cli.control.failWith = new AppError('E_VNI_RANGE', 'Said by the daemon.');
+  t.like(await cli.run('status'), { status: 1, err: 'weft: Said by the daemon.\n' });
+  cli.control.failWith = new AppError('E_DAEMON_UNREACHABLE', 'Nobody there.');
+  t.like(await cli.run('status'), { status: 3, out: '', err: 'weft: Nobody there.\n' });
+});
+
+test('a bug is not dressed up as a failure', async (t) => {
+  const cli = new CliHarness();
+  cli.control.failWith = new TypeError('bug');
+  await t.throwsAsync(cli.run('status'), { instanceOf: TypeError });
+});
+
+test('a join that reached some but not all says which and ends with 1', async (t) => {
+  const { status, out, err } = await new CliHarness().run('join', 'host-b', 'bad-host');
+  t.is(status, 1);
+  t.is(out, 'joined host-b (host-b)\n');
+  t.is(err, 'weft: bad-host refused the connection.\n');
+});
+
+test('version works without a daemon', async (t) => {
+  const cli = new CliHarness();
+  cli.control.failWith = new AppError('E_DAEMON_UNREACHABLE', 'Nobody there.');
+  t.regex((await cli.run('version')).out, /no daemon reached/);
+  t.deepEqual(Object.keys((await cli.json('version')) as object), ['version', 'node']);
+});
+
+test('the socket: flag before or after the command, then variable, then default', async (t) => {
+  const cli = new CliHarness();
+  t.deepEqual((await cli.run('peers')).sockets, ['/run/weft/weft.sock']);
+  cli.env = { WEFT_SOCKET: '/env.sock' };
+  t.deepEqual((await cli.run('peers')).sockets, ['/env.sock']);
+  t.deepEqual((await cli.run('--socket', '/a.sock', 'peers')).sockets, ['/a.sock']);
+  t.deepEqual((await cli.run('network', 'ls', '--socket', '/b.sock')).sockets, ['/b.sock']);
+});
+
+for (const words of [
+  [],
+  ['up'],
+  ['join'],
+  ['network'],
+  ['network', 'create'],
+  ['attach'],
+  ['vtep', 'add'],
+]) {
+  test(`weft ${[...words, '--help'].join(' ')} fits a terminal`, async (t) => {
+    const { status, out, err } = await new CliHarness().run(...words, '--help');
+    t.is(status, 0);
+    t.is(err, '');
+    t.regex(out, /^Usage: weft/);
+    t.true(
+      out.split('\n').every((line) => line.length <= 80),
+      out,
+    );
+    if (words.length !== 1 || words[0] !== 'network') t.regex(out, /Example/);
+  });
+}
+
+test('no command shows the help on stderr and is wrong usage', async (t) => {
+  const { status, out, err } = await new CliHarness().run();
+  t.is(status, 2);
+  t.is(out, '');
+  t.regex(err, /^Usage: weft/);
+});

@@ -1,0 +1,126 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../src/base/package-root.ts';
+import { CONFIG_KEYS, environmentName, loadOptions } from '../../src/daemon/config.ts';
+import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
+import { temporaryDirectory } from '../fakes/temporary-directory.ts';
+
+const load = (flags: Record<string, unknown>, env: Record<string, string> = {}) =>
+  loadOptions({ flags: { name: 'a', ...flags }, env });
+
+test('without a word it is all defaults and the host name', async (t) => {
+  const name = hostname();
+  t.deepEqual(await loadOptions({ flags: {}, env: {} }), { ...DEFAULT_OPTIONS, name });
+});
+
+test('flags win over environment, environment over file, file over defaults', async (t) => {
+  const config = join(temporaryDirectory(t), 'weft.json');
+  writeFileSync(config, '{"name":"file","vxlanPort":1,"dataPlane":"portable","join":["x","y:1"]}');
+  const options = await loadOptions({
+    config,
+    flags: { name: 'flag' },
+    env: { WEFT_NAME: 'env', WEFT_VXLAN_PORT: '2', WEFT_PORT: 'tcp://10.0.0.1:80' },
+  });
+  t.is(options.name, 'flag');
+  t.is(options.vxlanPort, 2);
+  t.is(options.dataPlane, 'portable');
+  t.deepEqual(options.join, ['x', 'y:1']);
+  const fromEnv = await loadOptions({ flags: {}, env: { WEFT_CONFIG: config, WEFT_JOIN: 'z, w' } });
+  t.is(fromEnv.name, 'file');
+  t.deepEqual(fromEnv.join, ['z', 'w']);
+});
+
+test('listen and advertise take every form of an address', async (t) => {
+  const both = DEFAULT_OPTIONS.listen.addresses;
+  t.deepEqual((await load({ listen: ':7784' })).listen, { addresses: both, port: 7784 });
+  t.deepEqual((await load({ listen: '192.0.2.1' })).listen, {
+    addresses: ['192.0.2.1'],
+    port: 7783,
+  });
+  t.deepEqual((await load({ listen: '[2001:db8::1]:9' })).listen, {
+    addresses: ['2001:db8::1'],
+    port: 9,
+  });
+  t.deepEqual((await load({ advertise: '192.0.2.1' })).advertise, { address: '192.0.2.1' });
+  t.deepEqual((await load({ advertise: '[2001:db8::1]:7' })).advertise, {
+    address: '2001:db8::1',
+    port: 7,
+  });
+});
+
+const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
+  [{ name: 'no space' }, /--name is "no space"/],
+  [{ listen: 'eth0:7783' }, /--listen is "eth0:7783".*IP address/],
+  [{ listen: '1.2.3.4:99999' }, /--listen/],
+  [{ advertise: '0.0.0.0' }, /--advertise/],
+  [{ advertise: 'host' }, /--advertise/],
+  [{ vxlanPort: '65536' }, /--vxlan-port is "65536".*65535/],
+  [{ stateDir: '' }, /--state-dir/],
+  [{ socket: `/${'x'.repeat(107)}` }, /--socket.*107/],
+  [{ dataPlane: 'fast' }, /--data-plane is "fast".*native/],
+  [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
+  [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
+];
+
+for (const [flags, sentence] of WRONG) {
+  test(`a wrong flag is named: ${JSON.stringify(flags)}`, async (t) => {
+    await t.throwsAsync(load(flags), { code: 'E_CONFIG', message: sentence });
+  });
+}
+
+test('a wrong variable is named', async (t) => {
+  await t.throwsAsync(load({}, { WEFT_LOG_LEVEL: 'loud' }), {
+    message: /WEFT_LOG_LEVEL is "loud"/,
+  });
+});
+
+const WRONG_FILES: readonly (readonly [string, RegExp])[] = [
+  ['{"vxlanport": 1}', /"vxlanport" in .*did you mean "vxlanPort"/],
+  ['{"colour": 1}', /"colour".*there are name, listen/],
+  ['{"vxlanPort": true}', /"vxlanPort" in .* is "true".*number/],
+  ['{"name": 7}', /must be a string/],
+  ['{"join": "a:b"}', /"join" in .* is "a:b"/],
+  ['{"join": [7]}', /must be a string/],
+  ['// no comments\n{}', /is not JSON/],
+  ['', /is not JSON/],
+  ['[]', /no JSON object/],
+];
+
+for (const [text, sentence] of WRONG_FILES) {
+  test(`a wrong config file is refused: ${text}`, async (t) => {
+    const config = join(temporaryDirectory(t), 'weft.json');
+    writeFileSync(config, text);
+    const error = await t.throwsAsync(loadOptions({ config, flags: {}, env: {} }), {
+      code: 'E_CONFIG',
+      message: sentence,
+    });
+    t.false(error.message.includes('\n'));
+  });
+}
+
+test('a config file that is not there is named', async (t) => {
+  await t.throwsAsync(loadOptions({ config: '/nonexistent/weft.json', flags: {}, env: {} }), {
+    code: 'E_CONFIG',
+    message: /\/nonexistent\/weft\.json.*ENOENT/,
+  });
+});
+
+test('each key has a variable', (t) => {
+  t.is(environmentName('stateDir'), 'WEFT_STATE_DIR');
+  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 9);
+});
+
+test('docs/operations.md lists every key with its flag and variable', (t) => {
+  const text = readFileSync(join(packageRoot, 'docs/operations.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `(\w+)` \| `--([a-z-]+)`.*?\| `(WEFT_[A-Z_]+)`/gm)];
+  t.deepEqual(
+    rows.map(([, key]) => key),
+    CONFIG_KEYS,
+  );
+  for (const [, key = '', flag = '', variable = ''] of rows) {
+    t.is(environmentName(key), variable);
+    t.is(`WEFT_${flag.replaceAll('-', '_').toUpperCase()}`, variable);
+  }
+});

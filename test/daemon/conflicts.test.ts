@@ -1,0 +1,83 @@
+import test from 'ava';
+import { asMac, asPeerId, asVni } from '../../src/base/types.ts';
+import { describeConflicts, displacedNetworks } from '../../src/daemon/conflicts.ts';
+import { Directory, type Rows } from '../../src/daemon/directory.ts';
+import type { Endpoint } from '../../src/network/endpoint.ts';
+import type { NetworkDefinition } from '../../src/network/network.ts';
+
+function memoryRows<T>(): Rows<T> {
+  const rows = new Map<string, T>();
+  return {
+    get: (key) => rows.get(key),
+    put: (key, value) => void rows.set(key, value),
+    remove: (key) => void rows.delete(key),
+    entries: () => Array.from(rows, ([key, value]) => ({ key, value })),
+  };
+}
+
+const emptyDirectory = (): Directory =>
+  new Directory({ networks: memoryRows(), endpoints: memoryRows(), vteps: memoryRows() });
+
+const network = (name: string, vni: number, createdAt: string): NetworkDefinition => ({
+  ...{ name, createdAt, vni: asVni(vni), id: name.charCodeAt(0).toString(16).padStart(32, '0') },
+  ...{ subnet: '10.7.0.0/24', mtu: 1450, encap: 'vxlan', createdBy: asPeerId('a') },
+});
+
+const endpoint = (id: string, address: string, host: string): Endpoint => ({
+  ...{ id, address, network: 'blue', host: asPeerId(host.repeat(32)) },
+  ...{
+    mac: asMac(0x020000000001),
+    ifname: 'eth0',
+    sandbox: { path: '/run/netns/x', inode: '1:2' },
+  },
+});
+
+test('the older of two networks keeps the VNI; equal ages fall to the lower id', (t) => {
+  const old = network('old', 7, '2026-01-01T00:00:00Z');
+  const young = network('young', 7, '2026-01-02T00:00:00Z');
+  const twin = network('a', 7, '2026-01-01T00:00:00Z');
+  t.deepEqual([...displacedNetworks([young, old]).keys()], ['young']);
+  t.is(displacedNetworks([young, old, twin]).get('old')?.name, 'a');
+  t.is(displacedNetworks([old, network('other', 8, old.createdAt)]).size, 0);
+});
+
+test('conflicts are told in sentences that name both sides', (t) => {
+  const directory = emptyDirectory();
+  directory.putNetwork(network('blue', 7, '2026-01-01T00:00:00Z'));
+  directory.putNetwork(network('red', 7, '2026-01-02T00:00:00Z'));
+  directory.putEndpoint(endpoint('e1', '10.7.0.2/24', 'a'));
+  directory.putEndpoint(endpoint('e2', '10.7.0.2/24', 'b'));
+  directory.putEndpoint(endpoint('e3', '10.7.0.3/24', 'b'));
+  const sentences = describeConflicts(directory, (host) => `host-${host[0] ?? ''}`);
+  t.is(sentences.length, 2);
+  t.regex(sentences[0] ?? '', /red .* VNI 7 .* blue/);
+  t.regex(sentences[1] ?? '', /10\.7\.0\.2\/24 .* e1 on host-a and e2 on host-b/);
+});
+
+test('a mesh without conflicts has no sentences', (t) => {
+  const directory = emptyDirectory();
+  directory.putNetwork(network('blue', 7, '2026-01-01T00:00:00Z'));
+  directory.putEndpoint(endpoint('e1', '10.7.0.2/24', 'a'));
+  t.deepEqual(
+    describeConflicts(directory, () => ''),
+    [],
+  );
+});
+
+test('removing an endpoint or VTEP takes just that row', (t) => {
+  const directory = emptyDirectory();
+  directory.putEndpoint(endpoint('e1', '10.7.0.2/24', 'a'));
+  directory.putEndpoint(endpoint('e2', '10.7.0.3/24', 'b'));
+  directory.putVtep({ network: 'blue', address: '192.0.2.9', port: 4789 });
+  directory.putVtep({ network: 'red', address: '192.0.2.9', port: 4789 });
+  directory.removeEndpoint('e1');
+  directory.removeVtep('blue', '192.0.2.9');
+  t.deepEqual(
+    directory.endpointsOf(asPeerId('b'.repeat(32))).map(({ id }) => id),
+    ['e2'],
+  );
+  t.deepEqual(
+    directory.vteps().map(({ network: name }) => name),
+    ['red'],
+  );
+});

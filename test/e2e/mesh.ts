@@ -1,0 +1,154 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Lab, type LabHost, type LabNamespace } from '../../bench/lib/lab.ts';
+import type { CommandResult, LabProcess } from '../../bench/lib/process.ts';
+import type { EndpointInfo, PeerInfo, Status } from '../../src/api/control.ts';
+import { packageRoot } from '../../src/base/package-root.ts';
+
+const WEFT = join(packageRoot, 'bin/weft');
+
+/** A host of the lab with a Weft daemon. */
+export class WeftHost {
+  readonly name: string;
+  readonly host: LabHost;
+  readonly directory: string;
+  daemon: LabProcess | undefined;
+
+  constructor(name: string, host: LabHost, directory: string) {
+    this.name = name;
+    this.host = host;
+    this.directory = directory;
+  }
+
+  get namespace(): LabNamespace {
+    return this.host.namespace;
+  }
+
+  get socket(): string {
+    return join(this.directory, `${this.name}.sock`);
+  }
+
+  get stateDirectory(): string {
+    return join(this.directory, this.name);
+  }
+
+  /** Starts the daemon and returns when it says that it is ready. */
+  async up(...flags: readonly string[]): Promise<void> {
+    this.daemon = this.namespace.start(process.execPath, [
+      ...[WEFT, 'up', '--name', this.name, '--socket', this.socket],
+      ...['--state-dir', this.stateDirectory, '--data-plane', dataPlane, ...flags],
+    ]);
+    await this.daemon.waitForLine(/\bready\b/);
+  }
+
+  /** Runs a `weft` command against this host's daemon and returns its stdout. */
+  weft(...words: readonly string[]): Promise<string> {
+    return this.namespace.run(process.execPath, [WEFT, ...words, '--socket', this.socket]);
+  }
+
+  tryWeft(...words: readonly string[]): Promise<CommandResult> {
+    return this.namespace.tryRun(process.execPath, [WEFT, ...words, '--socket', this.socket]);
+  }
+
+  async json<T>(...words: readonly string[]): Promise<T> {
+    return JSON.parse(await this.weft(...words, '--json')) as T;
+  }
+
+  status(): Promise<Status> {
+    return this.json<Status>('status');
+  }
+
+  peers(): Promise<PeerInfo[]> {
+    return this.json<PeerInfo[]>('peers');
+  }
+
+  attach(
+    network: string,
+    sandbox: LabNamespace,
+    ip: string,
+    ...more: string[]
+  ): Promise<EndpointInfo> {
+    return this.json<EndpointInfo>('attach', network, '--netns', sandbox.name, '--ip', ip, ...more);
+  }
+
+  /** Ends the daemon as a crash would and returns when it is gone. */
+  async kill(): Promise<void> {
+    this.daemon?.signal('SIGKILL');
+    await this.daemon?.exited;
+  }
+}
+
+/** Which data plane the daemons of this test file use; a file may set it before `startMesh`. */
+let dataPlane = 'auto';
+export function useDataPlane(kind: string): void {
+  dataPlane = kind;
+}
+
+export interface TestMesh {
+  readonly lab: Lab;
+  readonly hosts: readonly WeftHost[];
+  /** A namespace that plays a container. */
+  container(name: string): Promise<LabNamespace>;
+}
+
+/** Hosts with addresses and directories, but no daemon yet; all is removed when the test ends. */
+export async function makeHosts(
+  t: ExecutionContext,
+  area: string,
+  names: readonly string[],
+): Promise<TestMesh> {
+  const lab = new Lab(area);
+  const directory = mkdtempSync(join(tmpdir(), `weft-t${area}-`));
+  t.teardown(async () => {
+    await lab.destroy();
+    rmSync(directory, { recursive: true, force: true });
+  });
+  const underlay = await lab.underlay(names);
+  const hosts = underlay.map((host, index) => new WeftHost(names[index] ?? '', host, directory));
+  return { lab, hosts, container: (name) => lab.namespace(name) };
+}
+
+/** Hosts with daemons that have joined the first. */
+export async function startMesh(
+  t: ExecutionContext,
+  area: string,
+  names: readonly string[],
+): Promise<TestMesh> {
+  const mesh = await makeHosts(t, area, names);
+  const [first, ...others] = mesh.hosts;
+  await first?.up();
+  for (const host of others) {
+    await host.up();
+    await host.weft('join', first?.host.address ?? '');
+  }
+  await Promise.all(mesh.hosts.map((host) => waitForPeers(host, names.length)));
+  return mesh;
+}
+
+/** Waits until `host` sees `count` members alive, itself among them. */
+export async function waitForPeers(
+  host: WeftHost,
+  count: number,
+  timeoutMs = 10_000,
+): Promise<void> {
+  await eventually(async () => {
+    const alive = (await host.peers()).filter((peer) => peer.state === 'alive');
+    return alive.length === count;
+  }, timeoutMs);
+}
+
+/** Asks again until the answer is true; how long it took, in ms. Throws after `timeoutMs`. */
+export async function eventually(
+  isTrue: () => Promise<boolean>,
+  timeoutMs: number,
+): Promise<number> {
+  const start = performance.now();
+  while (!(await isTrue())) {
+    if (performance.now() - start > timeoutMs) {
+      throw new Error(`not true within ${timeoutMs} ms: ${isTrue.toString()}`);
+    }
+  }
+  return performance.now() - start;
+}

@@ -1,0 +1,244 @@
+import type {
+  AttachRequest,
+  Control,
+  DetachRequest,
+  EndpointInfo,
+  FdbInfo,
+  NetworkDetail,
+  NetworkInfo,
+  NetworkRequest,
+  PeerInfo,
+  Status,
+  VtepInfo,
+} from '../../src/api/control.ts';
+import { AppError } from '../../src/base/errors.ts';
+
+const NO_TRAFFIC = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0 };
+const STARTED = '2026-01-02T03:04:05.000Z';
+
+export const FAKE_STATUS: Status = {
+  version: '0.1.0',
+  name: 'host-a',
+  id: '0123456789abcdef0123456789abcdef',
+  pid: 4711,
+  startedAt: STARTED,
+  meshAddress: '0.0.0.0:7783',
+  advertise: '192.0.2.1:7783',
+  vxlanPort: 4789,
+  warnings: ['The mesh is open: whoever reaches port 7783 can join.'],
+  dataPlane: {
+    kind: 'portable',
+    reason: 'asked for with --data-plane portable',
+    features: { receive: 'one datagram per event' },
+    drops: { vxlan_flags: 3, vxlan_short: 0 },
+    fdb: { learned: 2, moved: 0, aged: 0, evicted: 0, flushed: 0 },
+    ports: [{ network: 'blue', device: 'wt-blue', ...NO_TRAFFIC, rxFrames: 10, rxBytes: 2048 }],
+    vteps: [
+      {
+        network: 'blue',
+        address: '192.0.2.2:4789',
+        origin: 'member',
+        peer: 'host-b',
+        ...NO_TRAFFIC,
+      },
+    ],
+  },
+  gossip: {
+    members: { alive: 2, suspect: 0, dead: 1, left: 0 },
+    counters: { probes: 12, acks: 12 },
+  },
+  networks: 1,
+  endpoints: { local: 1, mesh: 2 },
+};
+
+export const FAKE_PEERS: readonly PeerInfo[] = [
+  {
+    name: 'host-a',
+    id: '0123456789abcdef0123456789abcdef',
+    address: '192.0.2.1:7783',
+    vxlanPort: 4789,
+    state: 'alive',
+    incarnation: 1,
+    self: true,
+    since: STARTED,
+    version: '0.1.0',
+  },
+  {
+    name: 'host-b',
+    id: 'fedcba9876543210fedcba9876543210',
+    address: '192.0.2.2:7783',
+    vxlanPort: 4789,
+    state: 'dead',
+    incarnation: 4,
+    self: false,
+    since: STARTED,
+    version: '0.1.0',
+  },
+];
+
+const FAKE_FDB: readonly FdbInfo[] = [
+  { mac: '02:00:5e:10:00:01', origin: 'static', target: 'port wt-blue', ageSeconds: 0 },
+  { mac: '02:00:5e:10:00:02', origin: 'learned', target: 'vtep 192.0.2.2:4789', ageSeconds: 75 },
+];
+
+/**
+ * A daemon's worth of `Control` in memory: networks, endpoints and foreign VTEPs live in maps, the
+ * rest is fixed. Records every call; `failWith` makes each method reject with that error.
+ */
+export class FakeControl implements Control {
+  readonly calls: { readonly method: string; readonly args: readonly unknown[] }[] = [];
+  failWith: Error | undefined;
+  statusAnswer: Status = FAKE_STATUS;
+  /** Awaited before each answer: lets a test hold calls open. */
+  gate: Promise<void> = Promise.resolve();
+  readonly #networks = new Map<string, NetworkDetail>();
+  readonly #endpoints = new Map<string, EndpointInfo>();
+
+  async #enter(method: string, ...args: readonly unknown[]): Promise<void> {
+    this.calls.push({ method, args });
+    await this.gate;
+    if (this.failWith !== undefined) throw this.failWith;
+  }
+
+  #network(name: string): NetworkDetail {
+    const found = this.#networks.get(name);
+    if (found !== undefined) return found;
+    throw new AppError(
+      'E_NETWORK_MISSING',
+      `There is no network ${name}; weft network ls shows all.`,
+    );
+  }
+
+  async status() {
+    await this.#enter('status');
+    return this.statusAnswer;
+  }
+
+  async peers() {
+    await this.#enter('peers');
+    return FAKE_PEERS;
+  }
+
+  async join(targets: readonly string[]) {
+    await this.#enter('join', targets);
+    const unreachable = targets.filter((target) => target.startsWith('bad'));
+    if (unreachable.length === targets.length) {
+      throw new AppError('E_JOIN_UNREACHABLE', `No daemon answers at ${targets.join(', ')}.`);
+    }
+    return {
+      joined: targets
+        .filter((target) => !target.startsWith('bad'))
+        .map((target) => ({ target, peer: 'host-b' })),
+      failed: unreachable.map((target) => ({
+        target,
+        code: 'E_JOIN_UNREACHABLE',
+        message: `${target} refused the connection.`,
+      })),
+    };
+  }
+
+  async leave() {
+    await this.#enter('leave');
+  }
+
+  async createNetwork(request: NetworkRequest): Promise<NetworkInfo> {
+    await this.#enter('createNetwork', request);
+    const info: NetworkInfo = {
+      name: request.name,
+      id: `id-${request.name}`,
+      vni: request.vni ?? 4097,
+      subnet: request.subnet,
+      mtu: request.mtu ?? 1450,
+      encap: request.encap ?? 'vxlan',
+      endpoints: 0,
+    };
+    this.#networks.set(info.name, {
+      ...info,
+      bridge: 'weft-blue',
+      device: 'wt-blue',
+      createdBy: 'host-a',
+      createdAt: STARTED,
+      attached: [],
+      vteps: [],
+    });
+    return info;
+  }
+
+  async listNetworks() {
+    await this.#enter('listNetworks');
+    return [...this.#networks.values()];
+  }
+
+  async inspectNetwork(name: string) {
+    await this.#enter('inspectNetwork', name);
+    const attached = [...this.#endpoints.values()].filter(({ network }) => network === name);
+    return { ...this.#network(name), attached };
+  }
+
+  async removeNetwork(name: string) {
+    await this.#enter('removeNetwork', name);
+    this.#network(name);
+    this.#networks.delete(name);
+  }
+
+  async attach(request: AttachRequest): Promise<EndpointInfo> {
+    await this.#enter('attach', request);
+    const { mtu } = this.#network(request.network);
+    const info: EndpointInfo = {
+      endpoint: `e${String(this.#endpoints.size)}`.padEnd(32, '0'),
+      network: request.network,
+      address: `${request.ip ?? '10.7.0.2'}/24`,
+      mac: request.mac ?? '02:00:5e:10:00:01',
+      ifname: request.ifname ?? 'eth0',
+      mtu,
+      host: 'host-a',
+      sandbox: request.netns ?? `/proc/${String(request.pid)}/ns/net`,
+    };
+    this.#endpoints.set(info.endpoint, info);
+    return info;
+  }
+
+  async detach(request: DetachRequest): Promise<EndpointInfo> {
+    await this.#enter('detach', request);
+    const found = [...this.#endpoints.values()].find(
+      ({ endpoint, network }) => endpoint === request.endpoint || network === request.network,
+    );
+    if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
+    this.#endpoints.delete(found.endpoint);
+    return found;
+  }
+
+  async addVtep(network: string, address: string) {
+    await this.#enter('addVtep', network, address);
+    const detail = this.#network(network);
+    const vtep: VtepInfo = { network, address, origin: 'foreign', ...NO_TRAFFIC };
+    this.#networks.set(network, { ...detail, vteps: [...detail.vteps, vtep] });
+    return { network, address };
+  }
+
+  async removeVtep(network: string, address: string) {
+    await this.#enter('removeVtep', network, address);
+    const detail = this.#network(network);
+    const vteps = detail.vteps.filter((vtep) => vtep.address !== address);
+    if (vteps.length === detail.vteps.length) {
+      throw new AppError('E_VTEP_MISSING', `Network ${network} has no VTEP ${address}.`);
+    }
+    this.#networks.set(network, { ...detail, vteps });
+  }
+
+  async listVteps(network: string) {
+    await this.#enter('listVteps', network);
+    return this.#network(network).vteps;
+  }
+
+  async fdb(network: string) {
+    await this.#enter('fdb', network);
+    this.#network(network);
+    return FAKE_FDB;
+  }
+
+  async version() {
+    await this.#enter('version');
+    return { version: '0.1.0', node: 'v20.20.2', protocol: { min: 1, max: 1 } };
+  }
+}

@@ -1,0 +1,269 @@
+import { AppError } from '../../src/base/errors.ts';
+import { CommandFailed } from '../../src/os/exec.ts';
+import type { Ip } from '../../src/os/ip.ts';
+import { undoCommands, type IpCommand } from '../../src/os/ip-command.ts';
+import type { Link, Neighbour, Route } from '../../src/os/ip-json.ts';
+import type { Netns, OpenSandbox, Sandbox, SandboxReference } from '../../src/os/netns.ts';
+import type { Sysctl } from '../../src/os/sysctl.ts';
+
+type MutableLink = { -readonly [K in keyof Link]: Link[K] };
+type Commanded<K extends IpCommand['kind']> = Extract<IpCommand, { readonly kind: K }>;
+
+/** The daemon's own namespace. */
+const HOST = '';
+
+/**
+ * Links in namespaces, in memory: enough of a kernel for src/network. Each change is one step; the step
+ * numbered `failAt` (from 1) is refused. `steps` tells how many were asked for.
+ */
+export class FakeKernel implements Ip, Sysctl, Netns {
+  failAt = Infinity;
+  steps = 0;
+  /** How often something was looked at or changed: what would be a process each. */
+  calls = 0;
+  readonly #namespaces = new Map<string, Map<string, MutableLink>>([[HOST, new Map()]]);
+  readonly #ipv6Off = new WeakSet<MutableLink>();
+  readonly #routes: Route[] = [];
+  #lastIndex = 1;
+  #openCount = 0;
+
+  // What a test arranges and looks at.
+
+  addNamespace(path: string): Sandbox {
+    this.#namespaces.set(path, new Map());
+    return { path, inode: `4:${path}` };
+  }
+
+  /** As when the last process in it ends: its veths go, on both ends. */
+  removeNamespace(path: string): void {
+    for (const link of this.#links(path).values()) this.#dropPeer(link);
+    this.#namespaces.delete(path);
+  }
+
+  addLink(name: string, link: Partial<Link> = {}, within = HOST): void {
+    this.#add(within, { ...this.#blank(name), ...link });
+  }
+
+  removeLink(name: string, within = HOST): void {
+    this.#delete(within, name);
+  }
+
+  changeLink(name: string, change: Partial<Link>, within = HOST): void {
+    Object.assign(this.#get(within, name), change);
+  }
+
+  addRoute(route: Route): void {
+    this.#routes.push(route);
+  }
+
+  find(name: string, within = HOST): Link | undefined {
+    return this.#links(within).get(name);
+  }
+
+  /** All there is, to compare before and after; indices left out, since they are never used twice. */
+  snapshot(): unknown {
+    const strip = (link: MutableLink) => ({
+      ...structuredClone({ ...link, index: 0, peerIndex: 0 }),
+      isIpv6Off: this.#ipv6Off.has(link),
+    });
+    return [...this.#namespaces].map(([path, links]) => [path, [...links.values()].map(strip)]);
+  }
+
+  /** Sandboxes that were opened and not closed. */
+  get openSandboxes(): number {
+    return this.#openCount;
+  }
+
+  // Ip
+
+  links(within = HOST): Promise<readonly Link[]> {
+    this.calls++;
+    return Promise.resolve(structuredClone([...this.#links(within).values()]));
+  }
+
+  routes(): Promise<readonly Route[]> {
+    return Promise.resolve(this.#routes);
+  }
+
+  neighbours(): Promise<readonly Neighbour[]> {
+    return Promise.resolve([]);
+  }
+
+  routeTo(destination: string): Promise<Route | undefined> {
+    const exact = this.#routes.find((route) => route.destination === destination);
+    return Promise.resolve(exact ?? this.#routes.find((route) => route.destination === 'default'));
+  }
+
+  apply(commands: readonly IpCommand[], within = HOST): Promise<void> {
+    if (commands.length > 0) this.calls++;
+    const done: IpCommand[] = [];
+    try {
+      for (const command of commands) {
+        this.#step(command.kind);
+        this.#perform(command, within);
+        done.push(command);
+      }
+      return Promise.resolve();
+    } catch (error) {
+      for (const undo of undoCommands(done)) this.#perform(undo, within);
+      return Promise.reject(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  // Sysctl
+
+  async disableIpv6(ifname: string): Promise<void> {
+    if (await this.isIpv6Disabled(ifname)) return;
+    this.#step('disableIpv6', () => new AppError('E_PERMISSION', 'injected'));
+    this.#ipv6Off.add(this.#get(HOST, ifname));
+  }
+
+  isIpv6Disabled(ifname: string): Promise<boolean> {
+    return Promise.resolve(this.#ipv6Off.has(this.#get(HOST, ifname)));
+  }
+
+  enableIpv6(ifname: string, within: string): Promise<void> {
+    this.#step('enableIpv6');
+    this.#ipv6Off.delete(this.#get(within, ifname));
+    return Promise.resolve();
+  }
+
+  filtersBridgedFrames(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
+  // Netns
+
+  resolve(reference: SandboxReference): Promise<Sandbox> {
+    const path = 'pid' in reference ? `/proc/${reference.pid}/ns/net` : reference.netns;
+    return this.#namespaces.has(path)
+      ? Promise.resolve({ path, inode: `4:${path}` })
+      : Promise.reject(new AppError('E_SANDBOX_MISSING', `no ${path}`));
+  }
+
+  async open(sandbox: Sandbox): Promise<OpenSandbox> {
+    if (!(await this.exists(sandbox))) {
+      throw new AppError('E_SANDBOX_MISSING', `${sandbox.path} is gone`);
+    }
+    this.#openCount++;
+    const close = () => {
+      this.#openCount--;
+      return Promise.resolve();
+    };
+    return { ...sandbox, handle: sandbox.path, close };
+  }
+
+  exists({ path, inode }: Sandbox): Promise<boolean> {
+    return Promise.resolve(this.#namespaces.has(path) && inode === `4:${path}`);
+  }
+
+  // The kernel itself
+
+  #step(what: string, refusal = (): Error => new CommandFailed(`injected at ${what}`)): void {
+    this.steps++;
+    if (this.steps === this.failAt) throw refusal();
+  }
+
+  #links(within: string): Map<string, MutableLink> {
+    const links = this.#namespaces.get(within);
+    if (links === undefined) throw new CommandFailed(`no namespace ${within}`);
+    return links;
+  }
+
+  #get(within: string, name: string): MutableLink {
+    const link = this.#links(within).get(name);
+    if (link === undefined) throw new CommandFailed(`Cannot find device "${name}"`);
+    return link;
+  }
+
+  #blank(name: string): MutableLink {
+    const index = ++this.#lastIndex;
+    return {
+      index,
+      name,
+      kind: 'veth',
+      mac: '02:ff:00:00:00:01',
+      mtu: 1500,
+      isUp: false,
+      addresses: [],
+    };
+  }
+
+  #add(within: string, link: MutableLink): void {
+    if (this.#links(within).has(link.name)) throw new CommandFailed('File exists');
+    this.#links(within).set(link.name, link);
+  }
+
+  #dropPeer(link: Link): void {
+    for (const links of this.#namespaces.values()) {
+      for (const other of links.values()) {
+        if (other.index === link.peerIndex) links.delete(other.name);
+      }
+    }
+  }
+
+  #delete(within: string, name: string): void {
+    const link = this.#get(within, name);
+    this.#links(within).delete(name);
+    this.#dropPeer(link);
+    if (link.kind !== 'bridge') return;
+    for (const port of this.#links(within).values()) {
+      if (port.master === name) delete port.master;
+    }
+  }
+
+  #perform(command: IpCommand, within: string): void {
+    switch (command.kind) {
+      case 'addBridge': {
+        const bridge = { stp: false, multicastSnooping: false };
+        const { name, mac } = command;
+        this.#add(within, { ...this.#blank(name), kind: 'bridge', mac, bridge });
+        return;
+      }
+      case 'setBridge':
+        this.#get(within, command.name).bridge = { stp: false, multicastSnooping: false };
+        return;
+      case 'addVeth':
+        this.#addVeth(command, within);
+        return;
+      case 'setLink':
+        this.#set(command, within);
+        return;
+      case 'deleteLink':
+        this.#delete(within, command.name);
+        return;
+      case 'addAddress': {
+        const link = this.#get(within, command.name);
+        const [address = '', length] = command.address.split('/');
+        const added = { address, prefixLength: Number(length), scope: 'global' };
+        link.addresses = [...link.addresses, added];
+        return;
+      }
+      case 'deleteAddress': {
+        const link = this.#get(within, command.name);
+        link.addresses = link.addresses.filter(
+          ({ address, prefixLength }) => `${address}/${prefixLength}` !== command.address,
+        );
+      }
+    }
+  }
+
+  #addVeth({ name, mtu, peer }: Commanded<'addVeth'>, within: string): void {
+    const [outer, inner] = [this.#blank(name), this.#blank(peer.name)];
+    if (this.#links(within).has(name)) throw new CommandFailed('File exists');
+    this.#add(peer.namespace, { ...inner, mac: peer.mac, mtu: peer.mtu, peerIndex: outer.index });
+    this.#add(within, { ...outer, mtu, peerIndex: inner.index });
+  }
+
+  #set({ name, master, mtu, mac, alias, up }: Commanded<'setLink'>, within: string): void {
+    const link = this.#get(within, name);
+    if (master !== undefined && this.#get(within, master).kind !== 'bridge') {
+      throw new CommandFailed('Operation not supported');
+    }
+    if (master !== undefined) link.master = master;
+    if (mtu !== undefined) link.mtu = mtu;
+    if (mac !== undefined) link.mac = mac;
+    if (alias !== undefined) link.alias = alias;
+    if (up !== undefined) link.isUp = true;
+  }
+}

@@ -1,0 +1,138 @@
+import test from 'ava';
+import { attachmentOf, endpointIn, failAtEachStep, HOST, host } from './fixture.ts';
+
+const INSIDE = '/run/netns/x';
+
+test('attaching makes both ends as asked, with two processes', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  kernel.calls = 0;
+  t.deepEqual(await sandboxes.attach(attachment), [
+    `endpoint ${endpoint.id} had no interface; made eth0 in ${INSIDE}.`,
+  ]);
+  t.is(kernel.calls, 2);
+  const name = `wv${endpoint.id.slice(0, 12)}`;
+  t.like(kernel.find(name), {
+    ...{ master: 'weft-42', mtu: 1450, isUp: true },
+    alias: `weft:${HOST}:blue:${endpoint.id}`,
+  });
+  t.like(kernel.find('eth0', INSIDE), {
+    ...{ mac: '02:00:5e:10:00:01', mtu: 1450, isUp: true },
+    addresses: [{ address: '10.7.0.1', prefixLength: 24, scope: 'global' }],
+  });
+  t.true(await kernel.isIpv6Disabled(name));
+  t.is(kernel.openSandboxes, 0);
+});
+
+test('attaching what is attached changes nothing', async (t) => {
+  const { kernel, sandboxes, attachment } = await host();
+  await sandboxes.attach(attachment);
+  const before = kernel.snapshot();
+  t.deepEqual(await sandboxes.attach(attachment), []);
+  t.deepEqual(kernel.snapshot(), before);
+});
+
+for (const address of ['10.7.0.1/24', 'fd00:7::1/64']) {
+  test(`a half-done attach of ${address} leaves nothing, whichever step fails`, async (t) => {
+    const { kernel, sandboxes, endpoint } = await host();
+    const attachment = attachmentOf({ ...endpoint, address });
+    const before = kernel.snapshot();
+    const steps = await failAtEachStep(
+      kernel,
+      () => sandboxes.attach(attachment),
+      (step) => {
+        t.deepEqual(kernel.snapshot(), before, `step ${step}`);
+        t.is(kernel.openSandboxes, 0);
+      },
+    );
+    t.is(steps, address.includes(':') ? 6 : 5);
+    t.truthy(kernel.find('eth0', INSIDE));
+  });
+}
+
+test('a taken name tells who has it: a stranger', async (t) => {
+  const { kernel, sandboxes, attachment } = await host();
+  kernel.addLink(
+    'eth0',
+    {
+      ...{ mac: '02:42:ac:11:00:02', kind: 'veth' },
+      addresses: [{ address: '172.17.0.2', prefixLength: 16, scope: 'global' }],
+    },
+    INSIDE,
+  );
+  const before = kernel.snapshot();
+  await t.throwsAsync(sandboxes.attach(attachment), {
+    code: 'E_IFNAME_TAKEN',
+    message:
+      /^eth0 in \/run\/netns\/x is taken by a veth with MAC 02:42:ac:11:00:02 and address 172\.17\.0\.2\/16;/,
+  });
+  t.deepEqual(kernel.snapshot(), before);
+});
+
+test('a taken name tells who has it: another endpoint', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  await sandboxes.attach(attachment);
+  const before = kernel.snapshot();
+  const second = { ...endpointIn(endpoint.sandbox, 2), network: 'green' };
+  await t.throwsAsync(sandboxes.attach(attachmentOf(second)), {
+    code: 'E_IFNAME_TAKEN',
+    message: new RegExp(`taken by endpoint ${endpoint.id} of network blue;`),
+  });
+  t.deepEqual(kernel.snapshot(), before);
+  await sandboxes.attach(attachmentOf({ ...second, ifname: 'eth1' }));
+  t.truthy(kernel.find('eth1', INSIDE));
+});
+
+test('a sandbox that is gone, or another one in its place, is told', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  const swapped = { ...endpoint, sandbox: { path: INSIDE, inode: '4:other' } };
+  await t.throwsAsync(sandboxes.attach(attachmentOf(swapped)), { code: 'E_SANDBOX_MISSING' });
+  kernel.removeNamespace(INSIDE);
+  await t.throwsAsync(sandboxes.attach(attachment), { code: 'E_SANDBOX_MISSING' });
+});
+
+test('detaching removes both ends, and twice, and after the sandbox is gone, does nothing', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  const before = kernel.snapshot();
+  await sandboxes.attach(attachment);
+  t.true(await sandboxes.detach(endpoint.id));
+  t.deepEqual(kernel.snapshot(), before);
+  t.false(await sandboxes.detach(endpoint.id));
+  await sandboxes.attach(attachment);
+  kernel.removeNamespace(INSIDE);
+  t.false(await sandboxes.detach(endpoint.id));
+});
+
+test('attaching again repairs both ends', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  await sandboxes.attach(attachment);
+  const good = kernel.snapshot();
+  const name = `wv${endpoint.id.slice(0, 12)}`;
+  kernel.addLink('br9', { kind: 'bridge' });
+  kernel.changeLink(name, { master: 'br9', mtu: 1400 });
+  kernel.changeLink(
+    'eth0',
+    { mtu: 1400, mac: '02:00:00:00:00:09', isUp: false, addresses: [] },
+    INSIDE,
+  );
+  t.deepEqual(await sandboxes.attach(attachment), [
+    `${name}: bridge br9 instead of weft-42; repaired.`,
+    `${name}: MTU 1400 instead of 1450; repaired.`,
+    `eth0 in ${INSIDE}: MTU 1400 instead of 1450; repaired.`,
+    `eth0 in ${INSIDE}: MAC 02:00:00:00:00:09 instead of 02:00:5e:10:00:01; repaired.`,
+    `eth0 in ${INSIDE}: down instead of up; repaired.`,
+    `eth0 in ${INSIDE}: no address 10.7.0.1/24; repaired.`,
+  ]);
+  kernel.removeLink('br9');
+  t.deepEqual(kernel.snapshot(), good);
+});
+
+test('a host end that leads elsewhere is made anew', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  const elsewhere = kernel.addNamespace('/run/netns/old');
+  await sandboxes.attach(attachmentOf({ ...endpoint, sandbox: elsewhere }));
+  const changes = await sandboxes.attach(attachment);
+  t.is(changes.length, 2);
+  t.regex(changes[0] ?? '', /led to another place; removed\.$/);
+  t.truthy(kernel.find('eth0', INSIDE));
+  t.is(kernel.find('eth0', '/run/netns/old'), undefined);
+});
