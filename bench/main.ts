@@ -18,10 +18,12 @@ import { PROBES } from './probes/registry.ts';
 
 const EVERYONE = [...CONTENDERS, ...PEERS];
 
-/** The named ones, in the registry's order; without names all that are always at hand, and peers if asked for. */
-function chooseContenders({ contenders, peers }: BenchOptions): readonly Contender[] {
-  if (contenders === undefined) return peers ? EVERYONE : CONTENDERS;
-  return EVERYONE.filter(({ name }) => contenders.includes(name));
+/** The named ones, or all that are always at hand; and the peers if asked for. In the registry's order. */
+function chooseContenders(options: BenchOptions): readonly Contender[] {
+  const named = options.contenders ?? CONTENDERS.map(({ name }) => name);
+  return EVERYONE.filter(
+    (contender) => named.includes(contender.name) || (options.peers && PEERS.includes(contender)),
+  );
 }
 
 function chooseProbes({ metrics }: BenchOptions): readonly Probe[] {
@@ -97,6 +99,8 @@ async function measureAndReport(options: BenchOptions, interrupt: Interrupt): Pr
     contenders: chooseContenders(options),
     probes: chooseProbes(options),
   };
+  // A path that can't be written is better found out now than after the last round.
+  for (const file of [options.json, options.plot]) if (file !== undefined) writeFileSync(file, '');
   await installPackages(plan.contenders);
   const facts = await machineFacts();
   console.log(`${describeRun(plan, facts)}\n`);

@@ -20,6 +20,38 @@
   },
   "targets": [
     {
+      "target_name": "dataplane",
+      "sources": [
+        "binding/address.cpp",
+        "binding/module.cpp",
+        "binding/native-plane.cpp",
+        "core/checksum.cpp",
+        "core/coalescer.cpp",
+        "core/data-plane.cpp",
+        "core/fdb.cpp",
+        "core/forwarder-receive.cpp",
+        "core/forwarder-send.cpp",
+        "core/forwarder.cpp",
+        "core/packet.cpp",
+        "core/segmenter.cpp",
+        "core/send-queue.cpp",
+        "core/sockets.cpp",
+        "core/tables.cpp",
+      ],
+      "cflags_cc!": ["-O2"],
+      "cflags_cc": ["-O3"],
+    },
+    {
+      "target_name": "dataplane_test",
+      "sources": [
+        "core/checksum.cpp",
+        "core/coalescer.cpp",
+        "core/packet.cpp",
+        "core/segmenter.cpp",
+        "test-addon/module.cpp",
+      ],
+    },
+    {
       "target_name": "tun",
       "sources": [
         "tun/binding.cpp",

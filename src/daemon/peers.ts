@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PeerId, SocketAddress, Vtep } from '../base/types.ts';
+import type { PeerCapabilities } from '../dataplane/dataplane.ts';
 import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
 import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
 import { parseMemberMeta, type MemberMeta } from './records.ts';
@@ -23,6 +24,11 @@ export function encodeMemberMeta(meta: MemberMeta): Uint8Array {
 export function memberMeta(member: MemberRecord): MemberMeta | undefined {
   return parseMemberMeta(decodeCbor(member.meta)?.value);
 }
+
+/** What a member's data plane can do; of one that does not say, the least. */
+export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
+  takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
+});
 
 /** Questions about the other hosts. */
 export class Peers {

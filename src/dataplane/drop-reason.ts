@@ -9,6 +9,7 @@ export const DROP_REASONS = [
   'port_source_invalid', // source MAC is zero or a group address (IEEE 802.3)
   'port_hairpin', // destination is on the port that it came from
   'port_no_destination', // flood on a network with no other port and no VTEP
+  'port_offload_invalid', // virtio-net header that contradicts its frame: forged lengths, unknown kind
   // From the underlay, VXLAN port.
   'vxlan_short', // datagram shorter than the VXLAN header
   'vxlan_flags', // the I flag is not set (RFC 7348 §5)
@@ -21,7 +22,22 @@ export const DROP_REASONS = [
   'vxlan_no_port', // known destination is another VTEP, or no local port: split horizon forbids relaying
   // From the underlay, mesh port.
   'mesh_unknown', // first byte is no kind that we know
+  'mesh_queue_full', // more control datagrams than the event loop has taken
+  // From the underlay, sealed frames on the mesh port.
+  'sealed_short', // datagram shorter than the sealed header and its tag
+  'sealed_session_unknown', // no session with that receiver index
+  'sealed_replayed', // counter seen before, or too old for the replay window
+  'sealed_forged', // authentication failed: not sealed by the peer, or changed on the way
+  'sealed_vni_unknown', // no such network on this host
+  'sealed_vtep_unknown', // the session's peer is no VTEP of that network
+  'sealed_frame_short', // as the vxlan_ reasons of the same names
+  'sealed_frame_long',
+  'sealed_source_invalid',
+  'sealed_source_local',
+  'sealed_no_port',
   // On the way out.
+  'sealed_no_key', // the VTEP takes sealed frames only, and there is no session with its host
+  'sealed_key_exhausted', // the session's key has sealed as many frames as it may
   'underlay_send_failed', // the socket refused the datagram (no route, too long, interface down)
   'underlay_queue_full', // back-pressure: too many datagrams wait in the socket
   'port_write_failed', // the TAP device refused the frame (down, gone, queue full)

@@ -32,6 +32,9 @@ export function pushPullScale(hosts: number): number {
   return hosts <= SCALE_FROM_HOSTS ? 1 : Math.ceil(Math.log2(hosts / SCALE_FROM_HOSTS)) + 1;
 }
 
+/** Exchanges in quick succession by each host that learned something too large for a datagram. */
+const HURRIED_EXCHANGES = 3;
+
 interface Pending {
   readonly purpose: Purpose;
   readonly to: SocketAddress;
@@ -56,6 +59,8 @@ export class Synchroniser {
   #rejoinRound = 0;
   #rejoinFailures = 0;
   #nextMeeting = 0;
+  /** Push-pulls still to follow each other quickly. */
+  #hurried = 0;
   /** Where the next whole state begins in the order of rows, if the last one did not fit. */
   #firstRow = 0;
 
@@ -91,9 +96,10 @@ export class Synchroniser {
     this.#schedulePushPull(this.#core.rng.next() * this.#core.config.pushPullInterval);
   }
 
-  /** Brings the next push-pull forward: something must be told that no datagram can carry. */
+  /** Brings the next few push-pulls forward: something must be told that no datagram can carry. */
   hasten(): void {
-    this.#schedulePushPull(this.#core.config.gossipInterval * (0.5 + this.#core.rng.next()));
+    this.#hurried = HURRIED_EXCHANGES;
+    this.#schedulePushPull(this.#hurry());
   }
 
   /**
@@ -112,8 +118,9 @@ export class Synchroniser {
     const { roster, rng, config, hosts } = this.#core;
     const [partner] = roster.pick(1, rng, ({ state }) => state === 'alive');
     if (partner !== undefined) this.#begin('push-pull', partner.address);
-    const interval = config.pushPullInterval * pushPullScale(hosts);
-    this.#schedulePushPull(interval * (0.75 + rng.next() / 2));
+    const interval = config.pushPullInterval * pushPullScale(hosts) * (0.75 + rng.next() / 2);
+    if (this.#hurried > 0) this.#hurried--;
+    this.#schedulePushPull(this.#hurried > 0 ? this.#hurry() : interval);
   }
 
   /** Calls some of the lost, and sets the next call later the longer nobody answers. */
@@ -268,6 +275,10 @@ export class Synchroniser {
     return [...byText.values()].filter(
       (address) => !isSameAddress(address, this.#core.self.address),
     );
+  }
+
+  #hurry(): number {
+    return this.#core.config.gossipInterval * (0.5 + this.#core.rng.next());
   }
 
   #schedulePushPull(after: number): void {

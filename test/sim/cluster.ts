@@ -317,14 +317,20 @@ export class Cluster {
     this.after(this.#delay(), () => {
       const host = this.#reach(from, to);
       const isCut = host === undefined && this.#byAddress.has(formatSocketAddress(to));
-      if (host === undefined) { this.after(isCut ? timeout : REFUSED_AFTER_MS, fail); return; }
+      if (host === undefined) {
+        this.after(isCut ? timeout : REFUSED_AFTER_MS, fail);
+        return;
+      }
       const { answer, effects } = host.machine.answer(
         Buffer.from(request),
         from.reached,
         host.instant(),
       );
       host.perform(effects);
-      if (answer === undefined) { fail(); return; }
+      if (answer === undefined) {
+        fail();
+        return;
+      }
       this.after(this.#delay(), () => {
         if (!from.isUp) return;
         from.perform(from.machine.exchanged(exchange, Buffer.from(answer), from.instant()));

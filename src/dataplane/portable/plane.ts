@@ -22,6 +22,7 @@ import type {
   DataPlaneOptions,
   FdbCounters,
   FdbEntry,
+  PeerCapabilities,
   FdbTarget,
 } from '../dataplane.ts';
 import {
@@ -67,6 +68,8 @@ export async function openPortableDataPlane(
 
 class PortableDataPlane implements DataPlane {
   readonly description: DataPlaneDescription;
+  /** A TAP device without virtio-net headers takes whole checksums only. */
+  readonly capabilities: PeerCapabilities = { takesPartialChecksums: false };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
   readonly control: DatagramChannel;
@@ -213,6 +216,11 @@ class PortableDataPlane implements DataPlane {
     network.vteps = network.vteps.filter((each) => each !== state);
     network.fdb.flush(state.place);
     this.#forwarder.vteps.delete(state.place);
+  }
+
+  /** Nothing to remember: this data plane sends every checksum whole. */
+  setPeer(): void {
+    return;
   }
 
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void {

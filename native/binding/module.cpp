@@ -1,0 +1,24 @@
+#include <napi.h>
+
+#include "../core/drop-reason.hpp"
+#include "../core/stats.hpp"
+#include "native-plane.hpp"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  const auto reasons = Napi::Array::New(env);
+  for (const char* name : weft::kDropReasonNames) reasons.Set(reasons.Length(), name);
+  exports["dropReasons"] = reasons;
+  exports["globalSlots"] =
+      static_cast<uint32_t>(sizeof(weft::GlobalStats) / sizeof(weft::StatSlot));
+  exports["maxQueues"] = weft::kMaxQueues;
+  exports["maxAddresses"] = weft::kMaxBinds;
+  exports["sourcePorts"] = weft::kSourcePorts;
+  exports["NativePlane"] = weft::NativePlane::Define(env);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(dataplane, Init)

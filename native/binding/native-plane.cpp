@@ -1,0 +1,214 @@
+#include "native-plane.hpp"
+
+#include <sys/random.h>
+
+#include <cassert>
+
+#include "address.hpp"
+
+namespace weft {
+namespace {
+
+uint32_t Uint32(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+uint16_t UdpPort(const Napi::Value& value) { return static_cast<uint16_t>(Uint32(value)); }
+Mac MacOf(const Napi::Value& value) {
+  return static_cast<Mac>(value.As<Napi::Number>().Int64Value());
+}
+
+// TypeScript has checked it.
+SocketAddress AddressOf(const Napi::Value& text, const Napi::Value& port) {
+  const auto address = ParseAddress(text.As<Napi::String>().Utf8Value(), UdpPort(port));
+  assert(address.has_value());
+  return *address;
+}
+
+uint64_t RandomKey() {
+  uint64_t key = 0;
+  [[maybe_unused]] const ssize_t size = getrandom(&key, sizeof key, 0);
+  assert(size == sizeof key);
+  return key;
+}
+
+Napi::Value FailureOf(Napi::Env env, const Sockets::Failure& failure) {
+  auto object = Napi::Object::New(env);
+  object["errno"] = failure.error;
+  object["address"] = failure.address;
+  object["port"] = static_cast<uint32_t>(failure.port);
+  return object;
+}
+
+}  // namespace
+
+Napi::Function NativePlane::Define(Napi::Env env) {
+  return DefineClass(
+      env, "NativePlane",
+      {InstanceMethod<&NativePlane::Open>("open"), InstanceMethod<&NativePlane::Binds>("binds"),
+       InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
+       InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
+       InstanceMethod<&NativePlane::AddPort>("addPort"),
+       InstanceMethod<&NativePlane::RemovePort>("removePort"),
+       InstanceMethod<&NativePlane::AddVtep>("addVtep"),
+       InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
+       InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
+       InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
+       InstanceMethod<&NativePlane::Pin>("pin"), InstanceMethod<&NativePlane::Unpin>("unpin"),
+       InstanceMethod<&NativePlane::Fdb>("fdb"),
+       InstanceMethod<&NativePlane::SendControl>("sendControl"),
+       InstanceMethod<&NativePlane::Close>("close")});
+}
+
+NativePlane::NativePlane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativePlane>(info) {}
+
+NativePlane::~NativePlane() { Stop(); }
+
+Napi::Value NativePlane::Open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto options = info[0].As<Napi::Object>();
+  const auto texts = options.Get("addresses").As<Napi::Array>();
+  std::vector<SocketAddress> addresses;
+  for (uint32_t i = 0; i < texts.Length(); i++) {
+    addresses.push_back(AddressOf(texts.Get(i), Napi::Number::New(env, 0)));
+  }
+  DataPlaneOptions native;
+  native.addresses = addresses;
+  native.mesh_port = UdpPort(options.Get("meshPort"));
+  native.vxlan_port = UdpPort(options.Get("vxlanPort"));
+  native.fdb_capacity = Uint32(options.Get("fdbCapacity"));
+  native.fdb_max_age_ms = Uint32(options.Get("fdbMaxAge"));
+  native.joins_udp = options.Get("joinsUdp").As<Napi::Boolean>();
+  native.hash_key = RandomKey();
+  auto* stats = reinterpret_cast<GlobalStats*>(StatsAt(info[1], 0));
+  [[maybe_unused]] const napi_status status = napi_create_threadsafe_function(
+      env, info[2], nullptr, Napi::String::New(env, "weft control datagrams"), 0, 1, nullptr,
+      nullptr, this, OnWake, &wake_);
+  assert(status == napi_ok);
+  Sockets::Failure failure;
+  plane_ = DataPlane::Open(native, *stats, *this, failure);
+  if (plane_ != nullptr) return env.Undefined();
+  Stop();
+  return FailureOf(env, failure);
+}
+
+Napi::Value NativePlane::Binds(const Napi::CallbackInfo& info) {
+  const auto all = Napi::Array::New(info.Env());
+  for (const Bind& bound : plane_->binds()) {
+    auto object = Napi::Object::New(info.Env());
+    object["meshPort"] = static_cast<uint32_t>(bound.mesh_port);
+    object["vxlanPort"] = static_cast<uint32_t>(bound.vxlan_port);
+    object["hasGro"] = bound.has_gro;
+    object["receiveBufferBytes"] = bound.receive_buffer_bytes;
+    all.Set(all.Length(), object);
+  }
+  return all;
+}
+
+void NativePlane::AddNetwork(const Napi::CallbackInfo& info) {
+  plane_->AddNetwork(Uint32(info[0]), Uint32(info[1]));
+}
+
+void NativePlane::RemoveNetwork(const Napi::CallbackInfo& info) {
+  plane_->RemoveNetwork(Uint32(info[0]));
+}
+
+void NativePlane::AddPort(const Napi::CallbackInfo& info) {
+  const auto list = info[2].As<Napi::Array>();
+  std::vector<int> fds;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Value fd = list.Get(i);
+    fds.push_back(fd.As<Napi::Number>().Int32Value());
+  }
+  auto* stats = reinterpret_cast<TrafficStats*>(StatsAt(info[4], Uint32(info[5])));
+  plane_->AddPort(Uint32(info[0]), Uint32(info[1]), fds, Uint32(info[3]), stats);
+}
+
+void NativePlane::RemovePort(const Napi::CallbackInfo& info) {
+  plane_->RemovePort(Uint32(info[0]));
+}
+
+void NativePlane::AddVtep(const Napi::CallbackInfo& info) {
+  auto* stats = reinterpret_cast<TrafficStats*>(StatsAt(info[4], Uint32(info[5])));
+  plane_->AddVtep(Uint32(info[0]), Uint32(info[1]), AddressOf(info[2], info[3]),
+                  Encapsulation::kVxlan, stats);
+}
+
+void NativePlane::MoveVtep(const Napi::CallbackInfo& info) {
+  plane_->MoveVtep(Uint32(info[0]), AddressOf(info[1], info[2]));
+}
+
+void NativePlane::ConfigureVtep(const Napi::CallbackInfo& info) {
+  plane_->ConfigureVtep(Uint32(info[0]), info[1].As<Napi::Boolean>());
+}
+
+void NativePlane::RemoveVtep(const Napi::CallbackInfo& info) {
+  plane_->RemoveVtep(Uint32(info[0]));
+}
+
+void NativePlane::Pin(const Napi::CallbackInfo& info) {
+  plane_->Pin(Uint32(info[0]), MacOf(info[1]), Uint32(info[2]));
+}
+
+void NativePlane::Unpin(const Napi::CallbackInfo& info) {
+  plane_->Unpin(Uint32(info[0]), MacOf(info[1]));
+}
+
+Napi::Value NativePlane::Fdb(const Napi::CallbackInfo& info) {
+  constexpr size_t kColumns = 5;
+  const std::vector<FdbRow> rows = plane_->SnapshotFdb(Uint32(info[0]));
+  auto table = Napi::Float64Array::New(info.Env(), rows.size() * kColumns);
+  double* at = table.Data();
+  for (const FdbRow& row : rows) {
+    *at++ = static_cast<double>(row.mac);
+    *at++ = static_cast<double>(row.age);
+    *at++ = row.place_id;
+    *at++ = row.is_vtep ? 1 : 0;
+    *at++ = row.is_pinned ? 1 : 0;
+  }
+  return table;
+}
+
+void NativePlane::SendControl(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  plane_->SendControl(std::span<const uint8_t>(bytes.Data(), bytes.ByteLength()),
+                      AddressOf(info[1], info[2]));
+}
+
+void NativePlane::Close(const Napi::CallbackInfo&) { Stop(); }
+
+void NativePlane::Stop() {
+  plane_.reset();
+  if (wake_ != nullptr) napi_release_threadsafe_function(wake_, napi_tsfn_abort);
+  wake_ = nullptr;
+}
+
+// On the forwarder's thread: one call is under way at a time, and it takes all that waits.
+void NativePlane::Wake() {
+  if (is_waking_.exchange(true)) return;
+  napi_call_threadsafe_function(wake_, nullptr, napi_tsfn_nonblocking);
+}
+
+void NativePlane::OnWake(napi_env env, napi_value callback, void* context, void*) {
+  auto* self = static_cast<NativePlane*>(context);
+  if (env == nullptr || self->plane_ == nullptr) return;
+  self->DeliverControl(env, Napi::Function(env, callback));
+}
+
+void NativePlane::DeliverControl(Napi::Env env, Napi::Function callback) {
+  is_waking_.store(false);
+  plane_->DrainControl([&](std::span<const uint8_t> bytes, const SocketAddress& from) {
+    const Napi::HandleScope scope(env);
+    const TextAddress sender = FormatAddress(from);
+    callback.Call({Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size()),
+                   Napi::String::New(env, sender.address), Napi::Number::New(env, sender.port)});
+  });
+}
+
+StatSlot* NativePlane::StatsAt(const Napi::Value& slots, uint32_t index) {
+  auto array = slots.As<Napi::BigUint64Array>();
+  for (const auto& known : stats_) {
+    if (known.Value().Data() == array.Data()) return array.Data() + index;
+  }
+  stats_.push_back(Napi::Persistent(array));
+  return array.Data() + index;
+}
+
+}  // namespace weft

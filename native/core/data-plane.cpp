@@ -1,0 +1,177 @@
+#include "data-plane.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace weft {
+namespace {
+
+// A thread that takes no signal: they are the event loop's.
+std::thread StartThread(Forwarder& forwarder) {
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread([&forwarder] {
+    pthread_setname_np(pthread_self(), "weft-forwarder");
+    forwarder.Run();
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+}  // namespace
+
+DataPlane::DataPlane(const DataPlaneOptions& options, GlobalStats& stats)
+    : fdb_capacity_(options.fdb_capacity),
+      fdb_max_age_ms_(options.fdb_max_age_ms),
+      hash_key_(options.hash_key),
+      stats_(stats) {}
+
+std::unique_ptr<DataPlane> DataPlane::Open(const DataPlaneOptions& options, GlobalStats& stats,
+                                           ControlWaker& waker, Sockets::Failure& failure) {
+  std::unique_ptr<DataPlane> plane(new DataPlane(options, stats));
+  failure = plane->sockets_.Open(options.addresses, options.mesh_port, options.vxlan_port);
+  if (failure.error != 0) return nullptr;
+  plane->forwarder_ = std::make_unique<Forwarder>(plane->sockets_, stats, waker, options.joins_udp,
+                                                  options.fdb_max_age_ms);
+  plane->thread_ = StartThread(*plane->forwarder_);
+  return plane;
+}
+
+DataPlane::~DataPlane() {
+  if (!thread_.joinable()) return;
+  forwarder_->Submit(Make(Command::Kind::kStop));
+  thread_.join();
+}
+
+Command DataPlane::Make(Command::Kind kind) const {
+  Command command;
+  command.kind = kind;
+  return command;
+}
+
+void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
+  auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_);
+  Command command = Make(Command::Kind::kAddNetwork);
+  command.network = network.get();
+  [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;
+  assert(is_new);
+  forwarder_->Submit(command);
+}
+
+void DataPlane::RemoveNetwork(uint32_t vni) {
+  Network* network = networks_.at(vni).get();
+  std::vector<uint32_t> ports;
+  for (const auto& [id, port] : ports_) {
+    if (port->network == network) ports.push_back(id);
+  }
+  for (const uint32_t id : ports) RemovePort(id);
+  std::vector<uint32_t> vteps;
+  for (const auto& [id, vtep] : vteps_) {
+    if (vtep->network == network) vteps.push_back(id);
+  }
+  for (const uint32_t id : vteps) RemoveVtep(id);
+  Command command = Make(Command::Kind::kRemoveNetwork);
+  command.network = network;
+  forwarder_->Call(command);
+  networks_.erase(vni);
+}
+
+void DataPlane::AddPort(uint32_t vni, uint32_t id, std::span<const int> fds, uint32_t vnet_bytes,
+                        TrafficStats* stats) {
+  assert(!fds.empty() && fds.size() <= kMaxQueues && vnet_bytes <= kMaxVnetBytes);
+  auto port = std::make_unique<Port>();
+  port->id = id;
+  port->network = networks_.at(vni).get();
+  for (const int fd : fds) port->queues[port->queue_count++] = {port.get(), fd};
+  port->vnet_bytes = vnet_bytes;
+  port->stats = stats;
+  Command command = Make(Command::Kind::kAddPort);
+  command.port = port.get();
+  ports_.emplace(id, std::move(port));
+  forwarder_->Submit(command);
+}
+
+void DataPlane::RemovePort(uint32_t id) {
+  Command command = Make(Command::Kind::kRemovePort);
+  command.port = ports_.at(id).get();
+  forwarder_->Call(command);
+  ports_.erase(id);
+}
+
+void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
+                        Encapsulation encapsulation, TrafficStats* stats) {
+  auto vtep = std::make_unique<Vtep>();
+  vtep->id = id;
+  vtep->network = networks_.at(vni).get();
+  vtep->address = address;
+  vtep->key = KeyOf(address.storage);
+  vtep->encapsulation = encapsulation;
+  vtep->stats = stats;
+  Command command = Make(Command::Kind::kAddVtep);
+  command.vtep = vtep.get();
+  vteps_.emplace(id, std::move(vtep));
+  forwarder_->Submit(command);
+}
+
+void DataPlane::MoveVtep(uint32_t id, const SocketAddress& address) {
+  Command command = Make(Command::Kind::kMoveVtep);
+  command.vtep = vteps_.at(id).get();
+  command.address = address;
+  forwarder_->Submit(command);
+}
+
+void DataPlane::ConfigureVtep(uint32_t id, bool takes_partial) {
+  Command command = Make(Command::Kind::kConfigureVtep);
+  command.vtep = vteps_.at(id).get();
+  command.takes_partial = takes_partial;
+  forwarder_->Submit(command);
+}
+
+void DataPlane::RemoveVtep(uint32_t id) {
+  Command command = Make(Command::Kind::kRemoveVtep);
+  command.vtep = vteps_.at(id).get();
+  forwarder_->Call(command);
+  vteps_.erase(id);
+}
+
+void DataPlane::Pin(uint32_t vni, Mac mac, uint32_t port) {
+  Command command = Make(Command::Kind::kPin);
+  command.network = networks_.at(vni).get();
+  command.port = ports_.at(port).get();
+  command.mac = mac;
+  forwarder_->Submit(command);
+}
+
+void DataPlane::Unpin(uint32_t vni, Mac mac) {
+  Command command = Make(Command::Kind::kUnpin);
+  command.network = networks_.at(vni).get();
+  command.mac = mac;
+  forwarder_->Submit(command);
+}
+
+std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
+  std::vector<FdbRow> rows(size_t{fdb_capacity_} + Fdb::kMaxPinned);
+  FdbSnapshot snapshot{rows.data(), static_cast<uint32_t>(rows.size()), 0};
+  Command command = Make(Command::Kind::kSnapshotFdb);
+  command.network = networks_.at(vni).get();
+  command.snapshot = &snapshot;
+  forwarder_->Call(command);
+  rows.resize(snapshot.count);
+  return rows;
+}
+
+void DataPlane::SendControl(std::span<const uint8_t> bytes, const SocketAddress& to) {
+  const Bind* bound = sockets_.ForFamily(to.is_ipv6());
+  if (bound == nullptr ||
+      sendto(bound->mesh.get(), bytes.data(), bytes.size(), MSG_DONTWAIT, to.get(), to.size) < 0) {
+    Count(&stats_.control_send_failed);
+  }
+}
+
+}  // namespace weft

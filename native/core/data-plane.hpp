@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "forwarder.hpp"
+#include "sockets.hpp"
+
+namespace weft {
+
+struct DataPlaneOptions {
+  std::span<const SocketAddress> addresses;
+  uint16_t mesh_port = 0;
+  uint16_t vxlan_port = 0;
+  uint32_t fdb_capacity = 1;
+  uint32_t fdb_max_age_ms = 1;
+  // Random: keys the FDB's hash.
+  uint64_t hash_key = 0;
+  bool joins_udp = false;
+};
+
+// The control thread's side: owns every object that the forwarder works with, and the forwarder's
+// thread. All calls are from one thread. Callers check their arguments: what is named must exist,
+// and what is added must not.
+class DataPlane {
+ public:
+  // `stats` and every TrafficStats that is passed below outlive the data plane.
+  static std::unique_ptr<DataPlane> Open(const DataPlaneOptions& options, GlobalStats& stats,
+                                         ControlWaker& waker, Sockets::Failure& failure);
+  // Stops the thread and closes the sockets; the devices' descriptors are the caller's.
+  ~DataPlane();
+
+  std::span<const Bind> binds() const { return sockets_.binds(); }
+
+  void AddNetwork(uint32_t vni, uint32_t mtu);
+  // With its ports and VTEPs.
+  void RemoveNetwork(uint32_t vni);
+  void AddPort(uint32_t vni, uint32_t port, std::span<const int> fds, uint32_t vnet_bytes,
+               TrafficStats* stats);
+  // When it returns, the descriptors are no longer in use.
+  void RemovePort(uint32_t port);
+  void AddVtep(uint32_t vni, uint32_t vtep, const SocketAddress& address,
+               Encapsulation encapsulation, TrafficStats* stats);
+  void MoveVtep(uint32_t vtep, const SocketAddress& address);
+  void ConfigureVtep(uint32_t vtep, bool takes_partial);
+  void RemoveVtep(uint32_t vtep);
+  void Pin(uint32_t vni, Mac mac, uint32_t port);
+  void Unpin(uint32_t vni, Mac mac);
+
+  std::vector<FdbRow> SnapshotFdb(uint32_t vni);
+
+  // Sends from the mesh port; a refusal is counted.
+  void SendControl(std::span<const uint8_t> bytes, const SocketAddress& to);
+  template <typename Receive>
+  void DrainControl(Receive receive) {
+    forwarder_->control().Drain(receive);
+  }
+
+ private:
+  DataPlane(const DataPlaneOptions& options, GlobalStats& stats);
+
+  Command Make(Command::Kind kind) const;
+
+  const uint32_t fdb_capacity_;
+  const uint32_t fdb_max_age_ms_;
+  const uint64_t hash_key_;
+  GlobalStats& stats_;
+  Sockets sockets_;
+  std::unordered_map<uint32_t, std::unique_ptr<Network>> networks_;
+  std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
+  std::unordered_map<uint32_t, std::unique_ptr<Vtep>> vteps_;
+  std::unique_ptr<Forwarder> forwarder_;
+  std::thread thread_;
+};
+
+}  // namespace weft

@@ -1,0 +1,174 @@
+#include "fdb.hpp"
+
+#include <bit>
+#include <cassert>
+#include <cstdlib>
+
+namespace weft {
+namespace {
+
+// Zeroed memory that costs nothing until it is touched.
+template <typename T>
+T* AllocateZeroed(size_t count) {
+  auto* memory = static_cast<T*>(std::calloc(count, sizeof(T)));
+  assert(memory != nullptr);
+  return memory;
+}
+
+}  // namespace
+
+void Fdb::FreeDeleter::operator()(void* memory) const { std::free(memory); }
+
+Fdb::Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key)
+    : capacity_(capacity),
+      max_age_(max_age),
+      hash_key_(hash_key | 1),
+      bucket_mask_(std::bit_ceil(capacity + kMaxPinned) - 1),
+      hash_shift_(static_cast<uint32_t>(std::countl_zero(uint64_t{bucket_mask_}))),
+      entries_(AllocateZeroed<Entry>(size_t{capacity} + kMaxPinned + 1)),
+      buckets_(AllocateZeroed<uint32_t>(size_t{bucket_mask_} + 1)) {
+  assert(capacity >= 1 && max_age >= 1);
+}
+
+Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) {
+  const uint32_t at = Find(mac);
+  if (at == kNone) {
+    Add(mac, place, now, counters);
+    return Learned::kNew;
+  }
+  Entry& entry = entries_[at];
+  if (entry.is_pinned) return entry.place == place ? Learned::kSame : Learned::kPinnedElsewhere;
+  if (IsAged(entry, now)) {
+    Remove(at);
+    counters.aged++;
+    Add(mac, place, now, counters);
+    return Learned::kNew;
+  }
+  entry.confirmed = now;
+  if (at != newest_) {
+    Unlink(at);
+    LinkNewest(at);
+  }
+  if (entry.place == place) return Learned::kSame;
+  entry.place = place;
+  return Learned::kMoved;
+}
+
+Place Fdb::Lookup(Mac mac, uint64_t now) const {
+  const uint32_t at = Find(mac);
+  if (at == kNone) return kNowhere;
+  const Entry& entry = entries_[at];
+  return entry.is_pinned || !IsAged(entry, now) ? entry.place : kNowhere;
+}
+
+bool Fdb::Pin(Mac mac, Place place) {
+  const uint32_t found = Find(mac);
+  if (found != kNone) Remove(found);
+  if (pinned_ == kMaxPinned) return false;
+  entries_[Take(mac, place)].is_pinned = true;
+  pinned_++;
+  return true;
+}
+
+void Fdb::Unpin(Mac mac) {
+  const uint32_t at = Find(mac);
+  if (at != kNone && entries_[at].is_pinned) Remove(at);
+}
+
+bool Fdb::IsPinned(Mac mac) const {
+  const uint32_t at = Find(mac);
+  return at != kNone && entries_[at].is_pinned;
+}
+
+uint32_t Fdb::Flush(Place place) {
+  uint32_t flushed = 0;
+  for (uint32_t bucket = 0; bucket <= bucket_mask_; bucket++) {
+    for (uint32_t at = buckets_[bucket]; at != kNone;) {
+      const uint32_t next = entries_[at].chain;
+      if (entries_[at].place == place) {
+        Remove(at);
+        flushed++;
+      }
+      at = next;
+    }
+  }
+  return flushed;
+}
+
+uint32_t Fdb::Sweep(uint64_t now, uint32_t limit) {
+  uint32_t removed = 0;
+  while (removed < limit && oldest_ != kNone && IsAged(entries_[oldest_], now)) {
+    Remove(oldest_);
+    removed++;
+  }
+  return removed;
+}
+
+void Fdb::Add(Mac mac, Place place, uint64_t now, Counters& counters) {
+  counters.aged += Sweep(now, kSweepPerLearn);
+  if (learned_ == capacity_) {
+    Remove(oldest_);
+    counters.evicted++;
+  }
+  const uint32_t at = Take(mac, place);
+  entries_[at].confirmed = now;
+  LinkNewest(at);
+  learned_++;
+}
+
+uint32_t Fdb::BucketOf(Mac mac) const {
+  // Multiply-shift with a secret odd multiplier (Dietzfelbinger): the highest bits are the
+  // mixed ones.
+  return static_cast<uint32_t>((mac * hash_key_) >> hash_shift_);
+}
+
+uint32_t Fdb::Find(Mac mac) const {
+  uint32_t at = buckets_[BucketOf(mac)];
+  while (at != kNone && entries_[at].mac != mac) at = entries_[at].chain;
+  return at;
+}
+
+uint32_t Fdb::Take(Mac mac, Place place) {
+  uint32_t at = free_;
+  if (at != kNone) {
+    free_ = entries_[at].chain;
+  } else {
+    at = used_++;
+  }
+  uint32_t& head = buckets_[BucketOf(mac)];
+  entries_[at] = Entry{mac, place, 0, head, kNone, kNone, false};
+  head = at;
+  size_++;
+  return at;
+}
+
+void Fdb::Remove(uint32_t at) {
+  if (entries_[at].is_pinned) {
+    pinned_--;
+  } else {
+    Unlink(at);
+    learned_--;
+  }
+  uint32_t* link = &buckets_[BucketOf(entries_[at].mac)];
+  while (*link != at) link = &entries_[*link].chain;
+  *link = entries_[at].chain;
+  entries_[at].chain = free_;
+  free_ = at;
+  size_--;
+}
+
+void Fdb::LinkNewest(uint32_t at) {
+  entries_[at].older = newest_;
+  entries_[at].newer = kNone;
+  (newest_ == kNone ? oldest_ : entries_[newest_].newer) = at;
+  newest_ = at;
+}
+
+void Fdb::Unlink(uint32_t at) {
+  const uint32_t older = entries_[at].older;
+  const uint32_t newer = entries_[at].newer;
+  (older == kNone ? oldest_ : entries_[older].newer) = newer;
+  (newer == kNone ? newest_ : entries_[newer].older) = older;
+}
+
+}  // namespace weft

@@ -1,0 +1,176 @@
+// From the underlay to the ports.
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "checksum.hpp"
+#include "forwarder.hpp"
+#include "vxlan.hpp"
+
+namespace weft {
+namespace {
+
+// First bytes of datagrams on the mesh port that belong to the control plane.
+constexpr uint8_t kFirstControlKind = 0x01;
+constexpr uint8_t kLastControlKind = 0x0f;
+
+// Size of the datagrams that the kernel joined into this message; 0 if it is a single one.
+uint32_t SegmentBytes(msghdr& header) {
+  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
+    if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
+      int size;
+      std::memcpy(&size, CMSG_DATA(at), sizeof size);
+      return static_cast<uint32_t>(size);
+    }
+  }
+  return 0;
+}
+
+// Completes a transport checksum whose field holds the pseudo-header sum.
+void CompleteChecksum(std::span<uint8_t> frame) {
+  const Layers layers = ParseFrame(frame);
+  if (!layers.has_ports()) return;
+  const ChecksumSum sum = SumBytes(frame.data() + layers.l4, layers.end - layers.l4);
+  StoreNative(frame.data() + layers.l4 + layers.checksum_offset(), FinishSum(sum));
+}
+
+}  // namespace
+
+const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
+    DropReason::vxlan_frame_short, DropReason::vxlan_frame_long, DropReason::vxlan_source_invalid,
+    DropReason::vxlan_source_local, DropReason::vxlan_no_port};
+
+void Forwarder::Receive(const Receiver& receiver) {
+  for (uint32_t i = 0; i < kReceiveBatch; i++) {
+    messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    messages_[i].msg_hdr.msg_controllen = sizeof(Control);
+  }
+  const int count = recvmmsg(receiver.fd, messages_.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
+  if (count <= 0) return;
+  // Whoever sent these may have changed the tables first: they must be at least as new.
+  ApplyCommands();
+  wakes_control_ = false;
+  for (uint32_t i = 0; i < static_cast<uint32_t>(count); i++) ReceiveMessage(receiver, i);
+  coalescer_.Flush();
+  if (wakes_control_) waker_.Wake();
+}
+
+void Forwarder::ReceiveMessage(const Receiver& receiver, uint32_t index) {
+  uint8_t* at = datagrams_.get() + size_t{index} * kDatagramBytes;
+  const uint32_t size = messages_[index].msg_len;
+  const uint32_t joined = SegmentBytes(messages_[index].msg_hdr);
+  const uint32_t step = joined == 0 ? std::max(size, 1U) : joined;
+  Sender sender;
+  sender.key = KeyOf(senders_[index]);
+  // An empty datagram is a datagram.
+  for (uint32_t offset = 0; offset == 0 || offset < size; offset += step) {
+    const std::span datagram(at + offset, std::min(step, size - offset));
+    switch (receiver.kind) {
+      case Receiver::Kind::kMesh:
+        ReceiveMesh(datagram, index);
+        break;
+      case Receiver::Kind::kVxlan:
+        ReceiveVxlan(datagram, sender);
+        break;
+      case Receiver::Kind::kSender:
+        stats_.CountDrop(DropReason::underlay_unasked);
+    }
+  }
+}
+
+void Forwarder::ReceiveMesh(std::span<uint8_t> datagram, uint32_t index) {
+  if (datagram.empty() || datagram[0] < kFirstControlKind || datagram[0] > kLastControlKind) {
+    return stats_.CountDrop(DropReason::mesh_unknown);
+  }
+  SocketAddress from;
+  from.storage = senders_[index];
+  if (!control_.Push(datagram, from)) return stats_.CountDrop(DropReason::mesh_queue_full);
+  wakes_control_ = true;
+}
+
+void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
+  if (datagram.size() < vxlan::kHeaderBytes) return stats_.CountDrop(DropReason::vxlan_short);
+  if ((datagram[vxlan::kFlagsAt] & vxlan::kFlagI) == 0) {
+    return stats_.CountDrop(DropReason::vxlan_flags);
+  }
+  if (!FindSender(LoadBe24(&datagram[vxlan::kVniAt]), sender)) {
+    return stats_.CountDrop(sender.network == nullptr ? DropReason::vxlan_vni_unknown
+                                                      : DropReason::vxlan_vtep_unknown);
+  }
+  const bool is_partial =
+      sender.vtep->takes_partial && (datagram[vxlan::kPartialAt] & vxlan::kFlagPartial) != 0;
+  Deliver(sender, datagram.subspan(vxlan::kHeaderBytes),
+          is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole, kVxlanReasons);
+}
+
+// Fills in network and VTEP. False if either is unknown.
+bool Forwarder::FindSender(uint32_t vni, Sender& sender) {
+  if (sender.network == nullptr || sender.network->vni != vni) {
+    const AddressKey key = sender.key;
+    sender = Sender{};
+    sender.key = key;
+    sender.network = tables_.FindNetwork(vni);
+    if (sender.network != nullptr) sender.vtep = tables_.FindVtep(*sender.network, key);
+  }
+  return sender.vtep != nullptr;
+}
+
+void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum checksum,
+                        const InnerReasons& reasons) {
+  Network& network = *sender.network;
+  if (frame.size() < kEthernetBytes) return stats_.CountDrop(reasons.frame_short);
+  if (frame.size() > MaxFrameBytes(frame.data(), network.mtu))
+    return stats_.CountDrop(reasons.frame_long);
+  const Mac source = LoadBe48(&frame[ethernet::kSource]);
+  const Mac destination = LoadBe48(&frame[ethernet::kDestination]);
+  if (source != sender.source) {
+    if (!IsValidSource(source)) return stats_.CountDrop(reasons.source_invalid);
+    if (Learn(network, source, sender.vtep->place()) == Fdb::Learned::kPinnedElsewhere) {
+      return stats_.CountDrop(reasons.source_local);
+    }
+    sender.source = source;
+    sender.destination = kNoMac;
+  }
+  sender.vtep->stats->CountRx(1, frame.size());
+  if (destination != sender.destination) {
+    sender.place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
+    sender.destination = destination;
+  }
+  if (sender.place == kNowhere) return Flood(network, frame, checksum, reasons);
+  if (IsVtepPlace(sender.place)) return stats_.CountDrop(reasons.no_port);
+  DeliverTo(*PortAt(sender.place), frame, checksum);
+}
+
+void Forwarder::Flood(Network& network, std::span<uint8_t> frame, InnerChecksum checksum,
+                      const InnerReasons& reasons) {
+  Port* port = network.ports;
+  if (port == nullptr) return stats_.CountDrop(reasons.no_port);
+  if (port->next == nullptr) return DeliverTo(*port, frame, checksum);
+  // The coalescer rewrites headers, so a frame for several ports is written whole to each.
+  if (checksum == InnerChecksum::kPartial) CompleteChecksum(frame);
+  for (; port != nullptr; port = port->next) {
+    coalescer_.PushAlone(*port, frame, InnerChecksum::kWhole);
+  }
+}
+
+void Forwarder::DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum checksum) {
+  if (port.vnet_bytes > 0) return coalescer_.Push(port, frame, checksum);
+  if (checksum == InnerChecksum::kPartial) CompleteChecksum(frame);
+  iovec pieces[2] = {{}, {frame.data(), frame.size()}};
+  WriteFrame(port, VnetHeader{}, pieces, 1, frame.size());
+}
+
+void Forwarder::WriteFrame(Port& port, const VnetHeader& vnet, std::span<iovec> pieces,
+                           uint32_t frames, uint64_t bytes) {
+  pieces[0] = {const_cast<VnetHeader*>(&vnet), port.vnet_bytes};
+  if (port.is_gone ||
+      writev(port.queues[0].fd, pieces.data(), static_cast<int>(pieces.size())) < 0) {
+    return stats_.CountDrop(DropReason::port_write_failed, frames);
+  }
+  port.stats->CountTx(frames, bytes);
+}
+
+}  // namespace weft

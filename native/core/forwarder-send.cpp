@@ -1,0 +1,172 @@
+// From the ports to the underlay and to each other.
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "forwarder.hpp"
+#include "vxlan.hpp"
+
+namespace weft {
+namespace {
+
+constexpr int kMaxPortEvents = 64;
+
+VnetHeader ReadVnet(const uint8_t* at, uint32_t bytes) {
+  VnetHeader vnet;
+  std::memcpy(&vnet, at, std::min<size_t>(bytes, sizeof vnet));
+  return vnet;
+}
+
+// Errors of a read after which the device may be read again.
+bool IsPassing(int error) {
+  return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+void Forwarder::ReadPorts() {
+  std::array<epoll_event, kMaxPortEvents> events;
+  const int count = epoll_wait(port_events_.get(), events.data(), kMaxPortEvents, 0);
+  reads_left_ = kMaxReadsPerTurn;
+  arena_used_ = 0;
+  for (int i = 0; i < count && !is_blocked_; i++) {
+    ReadQueue(*static_cast<const Queue*>(events[static_cast<size_t>(i)].data.ptr));
+  }
+  if (!is_blocked_ && !queue_.is_empty()) SendQueued();
+}
+
+void Forwarder::ReadQueue(const Queue& queue) {
+  Port& port = *queue.port;
+  while (!is_blocked_ && reads_left_ > 0) {
+    if (arena_used_ + kReadBytes > kReadArenaBytes) {
+      SendQueued();
+      arena_used_ = 0;
+      continue;
+    }
+    uint8_t* at = arena_.get() + arena_used_;
+    const ssize_t size = read(queue.fd, at, kReadBytes);
+    if (size <= 0) {
+      if (size == 0 || !IsPassing(errno)) StopReading(port);
+      return;
+    }
+    reads_left_--;
+    // The next frame starts on a cache line of its own.
+    arena_used_ += (static_cast<uint32_t>(size) + 63U) & ~63U;
+    Ingress(port, std::span<const uint8_t>(at, static_cast<size_t>(size)));
+  }
+}
+
+void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
+  if (bytes.size() < port.vnet_bytes + kEthernetBytes) {
+    return stats_.CountDrop(DropReason::port_frame_short);
+  }
+  const VnetHeader vnet = ReadVnet(bytes.data(), port.vnet_bytes);
+  SegmentPlan plan;
+  switch (PlanSegments(vnet, bytes.subspan(port.vnet_bytes), port.network->mtu, plan)) {
+    case PlanResult::kInvalid:
+      return stats_.CountDrop(DropReason::port_offload_invalid);
+    case PlanResult::kTooLong:
+      return stats_.CountDrop(DropReason::port_frame_long, plan.count);
+    case PlanResult::kOk:
+      break;
+  }
+  const Mac source = LoadBe48(plan.frame + ethernet::kSource);
+  if (!IsValidSource(source)) {
+    return stats_.CountDrop(DropReason::port_source_invalid, plan.count);
+  }
+  port.stats->CountRx(plan.count, plan.total_bytes());
+  Learn(*port.network, source, port.place());
+  Forward(port, vnet, plan);
+}
+
+void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan) {
+  Network& network = *port.network;
+  const Mac destination = LoadBe48(plan.frame + ethernet::kDestination);
+  const Place place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
+  if (place == port.place()) return stats_.CountDrop(DropReason::port_hairpin, plan.count);
+  if (IsVtepPlace(place)) return SendTo(*VtepAt(place), plan);
+  if (place != kNowhere) return WriteLocal(*PortAt(place), vnet, plan);
+  if (network.vteps == nullptr && network.ports->next == nullptr) {
+    return stats_.CountDrop(DropReason::port_no_destination, plan.count);
+  }
+  for (Port* other = network.ports; other != nullptr; other = other->next) {
+    if (other != &port) WriteLocal(*other, vnet, plan);
+  }
+  for (Vtep* vtep = network.vteps; vtep != nullptr; vtep = vtep->next) SendTo(*vtep, plan);
+}
+
+// To another port of this host: a super-frame stays one if that device takes it.
+void Forwarder::WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan) {
+  if (port.vnet_bytes > 0) {
+    iovec pieces[2] = {{}, {const_cast<uint8_t*>(plan.frame), plan.frame_bytes}};
+    return WriteFrame(port, vnet, pieces, plan.count, plan.total_bytes());
+  }
+  std::array<uint8_t, kMaxHeaderBytes> header;
+  for (uint32_t i = 0; i < plan.count; i++) {
+    const std::span payload = WriteSegment(plan, i, ChecksumMode::kWhole, header.data());
+    iovec pieces[3] = {{},
+                       {header.data(), plan.header_bytes},
+                       {const_cast<uint8_t*>(payload.data()), payload.size()}};
+    WriteFrame(port, VnetHeader{}, pieces, 1, plan.header_bytes + payload.size());
+  }
+}
+
+void Forwarder::SendTo(Vtep& vtep, const SegmentPlan& plan) {
+  const Bind* bound = sockets_.ForFamily(vtep.address.is_ipv6());
+  if (bound == nullptr) {
+    return stats_.CountDrop(DropReason::underlay_send_failed, plan.count);
+  }
+  if (!MakeRoom(plan)) return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
+  const int socket = bound->senders[FlowHash(plan.frame, plan.layers) % kSourcePorts].get();
+  const ChecksumMode mode =
+      vtep.takes_partial && plan.can_stay_partial() ? ChecksumMode::kPartial : ChecksumMode::kWhole;
+  for (uint32_t i = 0; i < plan.count; i++) QueueVxlan(vtep, socket, plan, i, mode);
+}
+
+// Room for all of a super-frame's headers and datagrams, sending what waits if need be. False if
+// the sockets take nothing.
+bool Forwarder::MakeRoom(const SegmentPlan& plan) {
+  if (is_blocked_) return false;
+  const uint32_t needed = plan.count * (vxlan::kHeaderBytes + kMaxHeaderBytes + kInlineBytes);
+  if (queue_.has_room(plan.count) && scratch_used_ + needed <= kScratchBytes) return true;
+  SendQueued();
+  return !is_blocked_;
+}
+
+void Forwarder::QueueVxlan(Vtep& vtep, int socket, const SegmentPlan& plan, uint32_t index,
+                           ChecksumMode mode) {
+  uint8_t* at = scratch_.get() + scratch_used_;
+  vxlan::WriteHeader(at, vtep.network->vni, mode == ChecksumMode::kPartial);
+  std::span payload = WriteSegment(plan, index, mode, at + vxlan::kHeaderBytes);
+  const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
+  uint32_t head = vxlan::kHeaderBytes + plan.header_bytes;
+  if (payload.size() <= kInlineBytes) {
+    std::memcpy(at + head, payload.data(), payload.size());
+    head += static_cast<uint32_t>(payload.size());
+    payload = {};
+  }
+  queue_.Add(vtep, socket, std::span(at, head), payload, frame_bytes);
+  scratch_used_ += head;
+}
+
+void Forwarder::SendQueued() {
+  if (queue_.Send() == SendQueue::Outcome::kBlocked) {
+    if (!is_blocked_) blocked_until_ = now_ + kMaxBlockedMs;
+    is_blocked_ = true;
+    return;
+  }
+  is_blocked_ = false;
+  scratch_used_ = 0;
+}
+
+// A full socket says nothing of when it drains through its device's queue (ENOBUFS), so this asks
+// again each millisecond instead of waiting for POLLOUT.
+void Forwarder::RetryBlocked() {
+  if (now_ >= blocked_until_) queue_.Abandon();
+  SendQueued();
+}
+
+}  // namespace weft

@@ -1,0 +1,221 @@
+#include "forwarder.hpp"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+
+namespace weft {
+namespace {
+
+constexpr int kMaxEvents = 32;
+
+uint64_t MonotonicMs() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_nsec) / 1000000;
+}
+
+void Watch(int set, int fd, const void* data) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = const_cast<void*>(data);
+  [[maybe_unused]] const int result = epoll_ctl(set, EPOLL_CTL_ADD, fd, &event);
+  assert(result == 0);
+}
+
+void Unwatch(int set, int fd) { epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr); }
+
+}  // namespace
+
+Forwarder::Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker,
+                     bool joins_udp, uint32_t fdb_max_age_ms)
+    : sockets_(sockets),
+      stats_(stats),
+      waker_(waker),
+      coalescer_(*this, joins_udp),
+      queue_(stats),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      events_(epoll_create1(EPOLL_CLOEXEC)),
+      port_events_(epoll_create1(EPOLL_CLOEXEC)),
+      sweep_ms_(std::clamp<uint64_t>(fdb_max_age_ms / 4, kMinSweepMs, kMaxSweepMs)),
+      arena_(new uint8_t[kReadArenaBytes]),
+      scratch_(new uint8_t[kScratchBytes]),
+      datagrams_(new uint8_t[size_t{kReceiveBatch} * kDatagramBytes]) {
+  assert(wake_.is_open() && events_.is_open() && port_events_.is_open());
+  for (const Bind& bound : sockets.binds()) {
+    receivers_[receiver_count_++] = {bound.mesh.get(), Receiver::Kind::kMesh};
+    receivers_[receiver_count_++] = {bound.vxlan.get(), Receiver::Kind::kVxlan};
+    for (const OwnedFd& sender : bound.senders) {
+      receivers_[receiver_count_++] = {sender.get(), Receiver::Kind::kSender};
+    }
+  }
+  OpenEventSets();
+}
+
+void Forwarder::OpenEventSets() {
+  Watch(events_.get(), wake_.get(), &wake_);
+  Watch(events_.get(), port_events_.get(), &port_events_);
+  for (uint32_t i = 0; i < receiver_count_; i++) {
+    Watch(events_.get(), receivers_[i].fd, &receivers_[i]);
+  }
+  for (uint32_t i = 0; i < kReceiveBatch; i++) {
+    message_iovs_[i] = {datagrams_.get() + size_t{i} * kDatagramBytes, kDatagramBytes};
+    messages_[i].msg_hdr.msg_name = &senders_[i];
+    messages_[i].msg_hdr.msg_iov = &message_iovs_[i];
+    messages_[i].msg_hdr.msg_iovlen = 1;
+    messages_[i].msg_hdr.msg_control = &controls_[i];
+  }
+}
+
+void Forwarder::Submit(const Command& command) {
+  commands_.Push(command);
+  eventfd_write(wake_.get(), 1);
+}
+
+void Forwarder::Call(const Command& command) {
+  const uint64_t number = commands_.Push(command);
+  eventfd_write(wake_.get(), 1);
+  commands_.WaitFor(number);
+}
+
+void Forwarder::Run() {
+  while (is_running_) Turn();
+}
+
+void Forwarder::Turn() {
+  std::array<epoll_event, kMaxEvents> events;
+  const int count = epoll_wait(events_.get(), events.data(), kMaxEvents, WaitTime());
+  now_ = MonotonicMs();
+  bool has_ports = false;
+  for (int i = 0; i < count; i++) {
+    const void* source = events[static_cast<size_t>(i)].data.ptr;
+    if (source == &wake_) {
+      eventfd_t ignored;
+      eventfd_read(wake_.get(), &ignored);
+    } else if (source == &port_events_) {
+      has_ports = true;
+    } else {
+      Receive(*static_cast<const Receiver*>(source));
+    }
+  }
+  ApplyCommands();
+  if (is_blocked_) RetryBlocked();
+  if (has_ports && !is_blocked_) ReadPorts();
+  if (now_ >= next_sweep_) Sweep();
+}
+
+int Forwarder::WaitTime() const {
+  if (is_blocked_) return kBlockedRetryMs;
+  return next_sweep_ > now_ ? static_cast<int>(next_sweep_ - now_) : 0;
+}
+
+void Forwarder::ApplyCommands() {
+  commands_.Drain([this](const Command& command) { Apply(command); });
+}
+
+void Forwarder::Apply(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kAddNetwork:
+      return tables_.AddNetwork(*command.network);
+    case Command::Kind::kRemoveNetwork:
+      return tables_.RemoveNetwork(*command.network);
+    case Command::Kind::kAddPort:
+      return AddPort(*command.port);
+    case Command::Kind::kRemovePort:
+      return RemovePort(*command.port);
+    case Command::Kind::kPin:
+      command.network->fdb.Pin(command.mac, command.port->place());
+      return;
+    case Command::Kind::kUnpin:
+      return command.network->fdb.Unpin(command.mac);
+    case Command::Kind::kSnapshotFdb:
+      return Snapshot(*command.network, now_, *command.snapshot);
+    case Command::Kind::kStop:
+      is_running_ = false;
+      return;
+    case Command::Kind::kFence:
+      return;
+    default:
+      return ApplyVtep(command);
+  }
+}
+
+void Forwarder::ApplyVtep(const Command& command) {
+  Vtep& vtep = *command.vtep;
+  switch (command.kind) {
+    case Command::Kind::kAddVtep:
+      return tables_.AddVtep(vtep);
+    case Command::Kind::kMoveVtep:
+      vtep.address = command.address;
+      return;
+    case Command::Kind::kConfigureVtep:
+      vtep.takes_partial = command.takes_partial;
+      vtep.session = command.session;
+      return;
+    default:
+      assert(command.kind == Command::Kind::kRemoveVtep);
+      // What waits for a full socket refers to VTEPs.
+      if (!queue_.is_empty()) queue_.Abandon();
+      Flush(*vtep.network, vtep.place());
+      tables_.RemoveVtep(vtep);
+  }
+}
+
+void Forwarder::AddPort(Port& port) {
+  tables_.AddPort(port);
+  for (uint32_t i = 0; i < port.queue_count; i++) {
+    Watch(port_events_.get(), port.queues[i].fd, &port.queues[i]);
+  }
+}
+
+void Forwarder::RemovePort(Port& port) {
+  StopReading(port);
+  Flush(*port.network, port.place());
+  tables_.RemovePort(port);
+}
+
+void Forwarder::StopReading(Port& port) {
+  if (port.is_gone) return;
+  port.is_gone = true;
+  for (uint32_t i = 0; i < port.queue_count; i++) {
+    Unwatch(port_events_.get(), port.queues[i].fd);
+  }
+}
+
+void Forwarder::Flush(Network& network, Place place) {
+  Count(&stats_.fdb_flushed, network.fdb.Flush(place));
+}
+
+void Forwarder::Snapshot(const Network& network, uint64_t now, FdbSnapshot& snapshot) {
+  snapshot.count = 0;
+  network.fdb.ForEach(now, [&](Mac mac, Place place, bool is_pinned, uint64_t age) {
+    assert(snapshot.count < snapshot.capacity);
+    const bool is_vtep = IsVtepPlace(place);
+    const uint32_t id = is_vtep ? VtepAt(place)->id : PortAt(place)->id;
+    snapshot.rows[snapshot.count++] = {mac, age, id, is_vtep, is_pinned};
+  });
+}
+
+void Forwarder::Sweep() {
+  tables_.ForEachNetwork(
+      [this](Network& network) { Count(&stats_.fdb_aged, network.fdb.Sweep(now_, kSweepLimit)); });
+  next_sweep_ = now_ + sweep_ms_;
+}
+
+Fdb::Learned Forwarder::Learn(Network& network, Mac mac, Place place) {
+  Fdb::Counters left;
+  const Fdb::Learned learned = network.fdb.Learn(mac, place, now_, left);
+  if (learned == Fdb::Learned::kMoved) Count(&stats_.fdb_moved);
+  if (learned == Fdb::Learned::kNew) {
+    Count(&stats_.fdb_learned);
+    Count(&stats_.fdb_aged, left.aged);
+    Count(&stats_.fdb_evicted, left.evicted);
+  }
+  return learned;
+}
+
+}  // namespace weft

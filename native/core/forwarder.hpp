@@ -1,0 +1,171 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "coalescer.hpp"
+#include "command-queue.hpp"
+#include "control-queue.hpp"
+#include "segmenter.hpp"
+#include "send-queue.hpp"
+#include "sockets.hpp"
+#include "tables.hpp"
+
+// The forwarder: one thread that owns the TAP queues' reads, the UDP sockets' receives and the
+// tables. A turn of its loop:
+//
+//   wait        epoll: sockets, ports (a nested set), the wake-up eventfd
+//   receive     one batch of each readable socket: header, tables, coalescer, TAP writes
+//   commands    what the control thread queued, before every batch is looked at
+//   send        frames of each readable port: plan, FDB, segments, sendmmsg
+//
+// Each direction has a budget per turn, so that a flood from one side can't starve the other. When
+// a socket's buffer is full the ports are not read, until it has room or kMaxBlockedMs have passed.
+namespace weft {
+
+// Called from the forwarder's thread when control datagrams wait.
+class ControlWaker {
+ public:
+  virtual void Wake() = 0;
+
+ protected:
+  ~ControlWaker() = default;
+};
+
+class Forwarder final : private FrameSink {
+ public:
+  // The first three outlive the forwarder.
+  Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker, bool joins_udp,
+            uint32_t fdb_max_age_ms);
+
+  // The thread's whole life; returns after kStop.
+  void Run();
+
+  // For the control thread. Submit returns at once, Call when the command was carried out.
+  void Submit(const Command& command);
+  void Call(const Command& command);
+  ControlQueue& control() { return control_; }
+
+ private:
+  static constexpr uint32_t kReceiveBatch = 32;
+  static constexpr uint32_t kDatagramBytes = 65536;
+  static constexpr uint32_t kReadBytes = 66 * 1024;
+  static constexpr uint32_t kReadArenaBytes = 16 * kReadBytes;
+  static constexpr uint32_t kScratchBytes = 4 << 20;
+  static constexpr uint32_t kMaxReadsPerTurn = 256;
+  // Payloads up to this are copied behind their headers: one piece costs the kernel less than two.
+  static constexpr uint32_t kInlineBytes = 192;
+  static constexpr uint64_t kMaxBlockedMs = 20;
+  static constexpr int kBlockedRetryMs = 1;
+  static constexpr uint64_t kMinSweepMs = 20;
+  static constexpr uint64_t kMaxSweepMs = 1000;
+  static constexpr uint32_t kSweepLimit = 1024;
+
+  struct Receiver {
+    enum class Kind : uint8_t { kMesh, kVxlan, kSender };
+    int fd = -1;
+    Kind kind = Kind::kMesh;
+  };
+
+  // What one datagram's sender is known to be, kept for the datagrams that follow it.
+  struct Sender {
+    AddressKey key;
+    Network* network = nullptr;
+    Vtep* vtep = nullptr;
+    Mac source = kNoMac;
+    Mac destination = kNoMac;
+    Place place = kNowhere;
+  };
+
+  // The same refusals have one name per encapsulation.
+  struct InnerReasons {
+    DropReason frame_short;
+    DropReason frame_long;
+    DropReason source_invalid;
+    DropReason source_local;
+    DropReason no_port;
+  };
+  static const InnerReasons kVxlanReasons;
+
+  void OpenEventSets();
+  void Turn();
+  int WaitTime() const;
+  void ApplyCommands();
+  void Apply(const Command& command);
+  void ApplyVtep(const Command& command);
+  void AddPort(Port& port);
+  void RemovePort(Port& port);
+  void StopReading(Port& port);
+  void Flush(Network& network, Place place);
+  static void Snapshot(const Network& network, uint64_t now, FdbSnapshot& snapshot);
+  void Sweep();
+
+  // Underlay to ports.
+  void Receive(const Receiver& receiver);
+  void ReceiveMessage(const Receiver& receiver, uint32_t index);
+  void ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender);
+  void ReceiveMesh(std::span<uint8_t> datagram, uint32_t index);
+  bool FindSender(uint32_t vni, Sender& sender);
+  void Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum checksum,
+               const InnerReasons& reasons);
+  void Flood(Network& network, std::span<uint8_t> frame, InnerChecksum checksum,
+             const InnerReasons& reasons);
+  void DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum checksum);
+  void WriteFrame(Port& port, const VnetHeader& vnet, std::span<iovec> pieces, uint32_t frames,
+                  uint64_t bytes) override;
+
+  // Ports to underlay and to other ports.
+  void ReadPorts();
+  void ReadQueue(const Queue& queue);
+  void Ingress(Port& port, std::span<const uint8_t> bytes);
+  void Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
+  void WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
+  void SendTo(Vtep& vtep, const SegmentPlan& plan);
+  bool MakeRoom(const SegmentPlan& plan);
+  void QueueVxlan(Vtep& vtep, int socket, const SegmentPlan& plan, uint32_t index,
+                  ChecksumMode mode);
+  void SendQueued();
+  void RetryBlocked();
+
+  Fdb::Learned Learn(Network& network, Mac mac, Place place);
+
+  const Sockets& sockets_;
+  GlobalStats& stats_;
+  ControlWaker& waker_;
+  CommandQueue commands_;
+  ControlQueue control_;
+  Tables tables_;
+  Coalescer coalescer_;
+  SendQueue queue_;
+  OwnedFd wake_;
+  OwnedFd events_;
+  OwnedFd port_events_;
+  std::array<Receiver, kMaxBinds*(kSourcePorts + 2)> receivers_;
+  uint32_t receiver_count_ = 0;
+  bool is_running_ = true;
+  uint64_t now_ = 0;
+  const uint64_t sweep_ms_;
+  uint64_t next_sweep_ = 0;
+  bool is_blocked_ = false;
+  uint64_t blocked_until_ = 0;
+  uint32_t arena_used_ = 0;
+  uint32_t scratch_used_ = 0;
+  uint32_t reads_left_ = 0;
+  bool wakes_control_ = false;
+
+  std::unique_ptr<uint8_t[]> arena_;
+  std::unique_ptr<uint8_t[]> scratch_;
+  std::unique_ptr<uint8_t[]> datagrams_;
+  std::array<mmsghdr, kReceiveBatch> messages_{};
+  std::array<iovec, kReceiveBatch> message_iovs_{};
+  std::array<sockaddr_storage, kReceiveBatch> senders_{};
+  struct alignas(cmsghdr) Control {
+    std::array<char, 64> bytes;
+  };
+  std::array<Control, kReceiveBatch> controls_{};
+};
+
+}  // namespace weft

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "stats.hpp"
+#include "tables.hpp"
+
+// Datagrams on their way to VTEPs. They are gathered per destination and UDP source port, so that
+// one system call carries up to 64 of them (UDP_SEGMENT), and leave in the order in which they
+// came.
+//
+//   Add ... Add  ->  Send  ->  kSent: all buffers are free again
+//                         \->  kBlocked: the kernel's buffer is full; keep the buffers, call Send
+//                              again when the socket is writable, or Abandon
+namespace weft {
+
+// sendmsg takes no more from one UDP_SEGMENT message, and Linux no more segments.
+constexpr uint32_t kMaxSegmentsPerMessage = 64;
+constexpr uint32_t kMaxMessageBytes = 65507;
+
+class SendQueue {
+ public:
+  enum class Outcome : uint8_t { kSent, kBlocked };
+
+  explicit SendQueue(GlobalStats& stats);
+
+  bool is_empty() const { return segment_count_ == 0; }
+  // For that many datagrams to one destination.
+  bool has_room(uint32_t datagrams) const {
+    return segment_count_ + datagrams <= kMaxSegments && bin_count_ < kMaxBins;
+  }
+
+  // Queues one datagram: `head` then `body`, both of which stay where they are until Send is done.
+  // `frame_bytes` is what the VTEP's counters show. There must be room.
+  void Add(Vtep& vtep, int socket, std::span<const uint8_t> head, std::span<const uint8_t> body,
+           uint32_t frame_bytes);
+
+  Outcome Send();
+
+  // The socket that refused when Send said kBlocked.
+  int blocked_socket() const { return messages_[next_message_].socket; }
+
+  // Drops what waits, as `underlay_queue_full`.
+  void Abandon();
+
+  // Datagrams one super-frame may become, with room for a few super-frames.
+  static constexpr uint32_t kMaxSegments = 4096;
+  static constexpr uint32_t kMaxBins = 64;
+
+ private:
+  struct Segment {
+    const uint8_t* head;
+    const uint8_t* body;
+    uint32_t head_bytes;
+    uint32_t body_bytes;
+    uint32_t frame_bytes;
+    uint32_t next;  // in the same bin
+  };
+
+  struct Bin {
+    Vtep* vtep;
+    int socket;
+    uint32_t first;
+    uint32_t last;
+  };
+
+  struct Message {
+    Vtep* vtep;
+    int socket;
+    uint32_t first_segment;
+    uint32_t segments;
+    uint64_t frame_bytes;
+  };
+
+  struct alignas(cmsghdr) Control {
+    std::array<char, CMSG_SPACE(sizeof(uint16_t))> bytes;
+  };
+
+  Bin& FindBin(Vtep& vtep, int socket);
+  void BuildMessages();
+  uint32_t BuildMessage(const Bin& bin, uint32_t first);
+  void AppendPiece(const uint8_t* at, uint32_t size, uint32_t first_iov);
+  void FinishMessage(const Message& message, uint32_t segment_bytes, uint32_t first_iov);
+  uint32_t RunLength() const;
+  void CountSent(const Message& message);
+  bool HandleError(int error);
+  void SendPlain(const Message& message);
+  void Reset();
+
+  GlobalStats& stats_;
+  std::unique_ptr<Segment[]> segments_;
+  std::unique_ptr<iovec[]> iovs_;
+  std::unique_ptr<mmsghdr[]> headers_;
+  std::unique_ptr<Message[]> messages_;
+  std::unique_ptr<Control[]> controls_;
+  std::array<Bin, kMaxBins> bins_;
+  uint32_t segment_count_ = 0;
+  uint32_t bin_count_ = 0;
+  uint32_t last_bin_ = 0;
+  uint32_t iov_count_ = 0;
+  uint32_t message_count_ = 0;
+  uint32_t next_message_ = 0;
+};
+
+}  // namespace weft

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "drop-reason.hpp"
+
+// Counters live in memory that JavaScript allocated and reads at any time. One thread writes each
+// slot, so an increment is a relaxed load and store: no locked instruction, no torn value.
+namespace weft {
+
+using StatSlot = uint64_t;
+
+inline void Count(StatSlot* slot, uint64_t amount = 1) {
+  std::atomic_ref<StatSlot> value(*slot);
+  value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+// Frames and bytes of frames through a port or a VTEP: four slots in this order.
+struct TrafficStats {
+  StatSlot rx_frames = 0;
+  StatSlot rx_bytes = 0;
+  StatSlot tx_frames = 0;
+  StatSlot tx_bytes = 0;
+
+  void CountRx(uint64_t frames, uint64_t bytes) {
+    Count(&rx_frames, frames);
+    Count(&rx_bytes, bytes);
+  }
+  void CountTx(uint64_t frames, uint64_t bytes) {
+    Count(&tx_frames, frames);
+    Count(&tx_bytes, bytes);
+  }
+};
+static_assert(sizeof(TrafficStats) == 4 * sizeof(StatSlot));
+
+// Counters of the whole data plane, in this order.
+struct GlobalStats {
+  StatSlot drops[kDropReasonCount] = {};
+  StatSlot fdb_learned = 0;
+  StatSlot fdb_moved = 0;
+  StatSlot fdb_aged = 0;
+  StatSlot fdb_evicted = 0;
+  StatSlot fdb_flushed = 0;
+  // VTEPs toward which UDP_SEGMENT failed, so that each datagram is sent on its own.
+  StatSlot plain_vteps = 0;
+  // Control datagrams that the socket refused; the one slot that the control thread writes.
+  StatSlot control_send_failed = 0;
+
+  void CountDrop(DropReason reason, uint64_t amount = 1) {
+    Count(&drops[static_cast<size_t>(reason)], amount);
+  }
+};
+static_assert(sizeof(GlobalStats) == (kDropReasonCount + 7) * sizeof(StatSlot));
+
+}  // namespace weft

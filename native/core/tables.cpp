@@ -1,0 +1,92 @@
+#include "tables.hpp"
+
+#include <cassert>
+
+#include "endian.hpp"
+
+namespace weft {
+namespace {
+
+// No IPv6 unicast address begins with ff (RFC 4291 §2.4).
+constexpr uint64_t kIpv4Mark = 0xff00000000000000;
+
+template <typename T>
+void RemoveFrom(T*& head, T& item, T* T::*link) {
+  T** at = &head;
+  while (*at != &item) {
+    assert(*at != nullptr);
+    at = &((*at)->*link);
+  }
+  *at = item.*link;
+  item.*link = nullptr;
+}
+
+// New items go last, so that floods visit them in the order in which they were added.
+template <typename T>
+void AppendTo(T*& head, T& item) {
+  T** at = &head;
+  while (*at != nullptr) at = &(*at)->next;
+  *at = &item;
+  item.next = nullptr;
+}
+
+}  // namespace
+
+AddressKey KeyOf(const sockaddr_storage& address) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(&address);
+  if (address.ss_family == AF_INET) {
+    return {kIpv4Mark, LoadBe32(bytes + offsetof(sockaddr_in, sin_addr))};
+  }
+  const uint8_t* ip = bytes + offsetof(sockaddr_in6, sin6_addr);
+  return {LoadBe64(ip), LoadBe64(ip + 8)};
+}
+
+Tables::Tables() : vteps_(kVtepBuckets) {}
+
+Network* Tables::FindNetwork(uint32_t vni) const {
+  Network* network = networks_[vni % kNetworkBuckets];
+  while (network != nullptr && network->vni != vni) network = network->next_in_bucket;
+  return network;
+}
+
+Vtep* Tables::FindVtep(const Network& network, const AddressKey& key) const {
+  Vtep* vtep = vteps_[VtepBucket(network, key)];
+  while (vtep != nullptr && (vtep->network != &network || vtep->key != key)) {
+    vtep = vtep->next_in_bucket;
+  }
+  return vtep;
+}
+
+size_t Tables::VtepBucket(const Network& network, const AddressKey& key) {
+  const uint64_t mixed = (key.low ^ key.high * 31 ^ network.vni) * 0x9e3779b97f4a7c15;
+  return (mixed >> 32) % kVtepBuckets;
+}
+
+void Tables::AddNetwork(Network& network) {
+  Network*& head = networks_[network.vni % kNetworkBuckets];
+  network.next_in_bucket = head;
+  head = &network;
+}
+
+void Tables::RemoveNetwork(Network& network) {
+  assert(network.ports == nullptr && network.vteps == nullptr);
+  RemoveFrom(networks_[network.vni % kNetworkBuckets], network, &Network::next_in_bucket);
+}
+
+void Tables::AddPort(Port& port) { AppendTo(port.network->ports, port); }
+
+void Tables::RemovePort(Port& port) { RemoveFrom(port.network->ports, port, &Port::next); }
+
+void Tables::AddVtep(Vtep& vtep) {
+  AppendTo(vtep.network->vteps, vtep);
+  Vtep*& head = vteps_[VtepBucket(*vtep.network, vtep.key)];
+  vtep.next_in_bucket = head;
+  head = &vtep;
+}
+
+void Tables::RemoveVtep(Vtep& vtep) {
+  RemoveFrom(vtep.network->vteps, vtep, &Vtep::next);
+  RemoveFrom(vteps_[VtepBucket(*vtep.network, vtep.key)], vtep, &Vtep::next_in_bucket);
+}
+
+}  // namespace weft

@@ -1,0 +1,141 @@
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "fdb.hpp"
+#include "stats.hpp"
+
+// What the forwarder knows: networks, their ports and their VTEPs. The control thread builds these
+// objects and frees them; between the commands that hand them over and take them back, only the
+// forwarder's thread touches them (docs/adr/0100).
+namespace weft {
+
+struct Network;
+struct Port;
+struct SendSession;
+
+// An underlay address in the form that sockets take.
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  bool is_ipv6() const { return storage.ss_family == AF_INET6; }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+// The address alone, without its UDP port, as a key: an IPv4 address is the low 32 bits of `low`,
+// with a mark in `high` that no IPv6 unicast address has.
+struct AddressKey {
+  uint64_t high = 0;
+  uint64_t low = 0;
+
+  bool operator==(const AddressKey&) const = default;
+};
+
+AddressKey KeyOf(const sockaddr_storage& address);
+
+constexpr uint32_t kMaxQueues = 8;
+
+// One queue of a device.
+struct Queue {
+  Port* port = nullptr;
+  int fd = -1;
+};
+
+// A device on a network.
+struct Port {
+  uint32_t id = 0;
+  Network* network = nullptr;
+  Port* next = nullptr;
+  std::array<Queue, kMaxQueues> queues{};
+  uint32_t queue_count = 0;
+  // Of the virtio-net header before each frame: 0, or 10 to 12.
+  uint32_t vnet_bytes = 0;
+  TrafficStats* stats = nullptr;
+  bool is_gone = false;
+
+  Place place() const { return reinterpret_cast<Place>(this); }
+};
+
+enum class Encapsulation : uint8_t { kVxlan, kSealed };
+
+// A peer's tunnel end on a network.
+struct Vtep {
+  uint32_t id = 0;
+  Network* network = nullptr;
+  Vtep* next = nullptr;
+  Vtep* next_in_bucket = nullptr;
+  SocketAddress address;
+  AddressKey key;
+  Encapsulation encapsulation = Encapsulation::kVxlan;
+  // The peer has announced that it completes partial checksums.
+  bool takes_partial = false;
+  // UDP_SEGMENT failed on the way to it.
+  bool is_plain = false;
+  // Of the peer, not of this network; null until a key was set.
+  SendSession* session = nullptr;
+  TrafficStats* stats = nullptr;
+
+  Place place() const { return reinterpret_cast<Place>(this) | 1; }
+};
+
+constexpr bool IsVtepPlace(Place place) { return (place & 1) != 0; }
+inline Vtep* VtepAt(Place place) { return reinterpret_cast<Vtep*>(place & ~Place{1}); }
+inline Port* PortAt(Place place) { return reinterpret_cast<Port*>(place); }
+
+struct Network {
+  Network(uint32_t vni_, uint32_t mtu_, uint32_t fdb_capacity, uint32_t fdb_max_age,
+          uint64_t hash_key)
+      : vni(vni_), mtu(mtu_), fdb(fdb_capacity, fdb_max_age, hash_key) {}
+
+  const uint32_t vni;
+  const uint32_t mtu;
+  Port* ports = nullptr;
+  Vtep* vteps = nullptr;
+  Network* next_in_bucket = nullptr;
+  Fdb fdb;
+};
+
+// The forwarder's indexes. Every operation but the removals is O(1) in expectation; none allocates.
+class Tables {
+ public:
+  Tables();
+
+  Network* FindNetwork(uint32_t vni) const;
+  Vtep* FindVtep(const Network& network, const AddressKey& key) const;
+
+  void AddNetwork(Network& network);
+  void RemoveNetwork(Network& network);
+  void AddPort(Port& port);
+  void RemovePort(Port& port);
+  void AddVtep(Vtep& vtep);
+  void RemoveVtep(Vtep& vtep);
+
+  // Calls visit(network) for every network.
+  template <typename Visit>
+  void ForEachNetwork(Visit visit) {
+    for (Network* head : networks_) {
+      for (Network* network = head; network != nullptr; network = network->next_in_bucket) {
+        visit(*network);
+      }
+    }
+  }
+
+ private:
+  static constexpr size_t kNetworkBuckets = 1024;
+  static constexpr size_t kVtepBuckets = 16384;
+
+  static size_t VtepBucket(const Network& network, const AddressKey& key);
+
+  std::array<Network*, kNetworkBuckets> networks_{};
+  std::vector<Vtep*> vteps_;
+};
+
+}  // namespace weft

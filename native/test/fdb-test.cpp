@@ -1,0 +1,89 @@
+#include "../core/fdb.hpp"
+
+#include <map>
+
+#include "test.hpp"
+
+namespace weft::test {
+namespace {
+
+constexpr Place kHere = 8;
+constexpr Place kThere = 16;
+
+TEST(fdb_learns_moves_and_ages) {
+  Fdb fdb(10, 100, 99);
+  Fdb::Counters left;
+  CHECK(fdb.Lookup(1, 0) == kNowhere);
+  CHECK(fdb.Learn(1, kHere, 0, left) == Fdb::Learned::kNew);
+  CHECK(fdb.Learn(1, kHere, 50, left) == Fdb::Learned::kSame);
+  CHECK(fdb.Learn(1, kThere, 60, left) == Fdb::Learned::kMoved);
+  CHECK(fdb.Lookup(1, 159) == kThere);
+  CHECK(fdb.Lookup(1, 160) == kNowhere);
+  CHECK(fdb.Learn(1, kThere, 160, left) == Fdb::Learned::kNew);
+  CHECK(left.aged == 1 && fdb.size() == 1);
+}
+
+TEST(fdb_evicts_the_entry_confirmed_longest_ago) {
+  Fdb fdb(3, 1000, 99);
+  Fdb::Counters left;
+  for (Mac mac = 1; mac <= 3; mac++) fdb.Learn(mac, kHere, mac, left);
+  fdb.Learn(1, kHere, 4, left);
+  fdb.Learn(4, kHere, 5, left);
+  CHECK(left.evicted == 1);
+  CHECK(fdb.Lookup(2, 5) == kNowhere && fdb.Lookup(1, 5) == kHere && fdb.size() == 3);
+}
+
+TEST(fdb_pins_hold) {
+  Fdb fdb(2, 10, 99);
+  Fdb::Counters left;
+  CHECK(fdb.Pin(7, kHere));
+  CHECK(fdb.Learn(7, kThere, 0, left) == Fdb::Learned::kPinnedElsewhere);
+  CHECK(fdb.Learn(7, kHere, 0, left) == Fdb::Learned::kSame);
+  for (Mac mac = 10; mac < 20; mac++) fdb.Learn(mac, kThere, 0, left);
+  CHECK(fdb.Lookup(7, 1000000) == kHere && fdb.IsPinned(7));
+  fdb.Unpin(8);
+  fdb.Unpin(7);
+  CHECK(fdb.Lookup(7, 0) == kNowhere && !fdb.IsPinned(7));
+}
+
+TEST(fdb_flush_forgets_one_place_only) {
+  Fdb fdb(100, 1000, 99);
+  Fdb::Counters left;
+  for (Mac mac = 1; mac <= 50; mac++) fdb.Learn(mac, mac % 2 == 0 ? kHere : kThere, 0, left);
+  fdb.Pin(60, kHere);
+  CHECK(fdb.Flush(kHere) == 26);
+  CHECK(fdb.size() == 25 && fdb.Lookup(1, 0) == kThere && fdb.Lookup(2, 0) == kNowhere);
+}
+
+// A map with the same rules, driven by the same random operations.
+TEST(fdb_agrees_with_a_map) {
+  Fdb fdb(1000, 50, 0x1234567890abcdef);
+  struct Row {
+    Place place;
+    uint64_t confirmed;
+  };
+  std::map<Mac, Row> model;
+  Fdb::Counters left;
+  uint32_t state = 1;
+  for (uint64_t now = 0; now < 20000; now++) {
+    state = state * 1664525 + 1013904223;
+    const Mac mac = 1 + (state >> 16) % 200;
+    const Place place = (state >> 8) % 2 == 0 ? kHere : kThere;
+    if ((state >> 28) < 12) {
+      fdb.Learn(mac, place, now, left);
+      model[mac] = {place, now};
+    } else if ((state >> 28) == 13) {
+      fdb.Sweep(now, 10);
+    } else if (now % 500 == 0) {
+      fdb.Flush(place);
+      std::erase_if(model, [&](const auto& row) { return row.second.place == place; });
+    }
+    const auto found = model.find(mac);
+    const bool lives = found != model.end() && now - found->second.confirmed < 50;
+    CHECK(fdb.Lookup(mac, now) == (lives ? found->second.place : kNowhere));
+  }
+  CHECK(left.aged > 0 && left.evicted == 0);
+}
+
+}  // namespace
+}  // namespace weft::test

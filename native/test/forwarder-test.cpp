@@ -1,0 +1,253 @@
+// Two data planes on the loopback interface, with socket pairs for devices.
+#include <arpa/inet.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "../core/data-plane.hpp"
+#include "../core/vxlan.hpp"
+#include "frames.hpp"
+#include "test.hpp"
+
+namespace weft::test {
+namespace {
+
+constexpr uint32_t kVni = 77;
+constexpr uint32_t kVnetBytes = 10;
+constexpr int kPatienceMs = 5000;
+
+SocketAddress Loopback(const char* text, uint16_t port) {
+  SocketAddress address;
+  auto* in = reinterpret_cast<sockaddr_in*>(&address.storage);
+  in->sin_family = AF_INET;
+  in->sin_port = htons(port);
+  inet_pton(AF_INET, text, &in->sin_addr);
+  address.size = sizeof *in;
+  return address;
+}
+
+class Flag final : public ControlWaker {
+ public:
+  std::atomic<int> wakes{0};
+  void Wake() override {
+    wakes++;
+    wakes.notify_all();
+  }
+};
+
+// A host: a data plane with one network and one port.
+struct Host {
+  GlobalStats stats;
+  TrafficStats port_stats;
+  TrafficStats vtep_stats;
+  Flag flag;
+  std::unique_ptr<DataPlane> plane;
+  int device = -1;  // the container's end
+  int queue = -1;
+
+  explicit Host(const char* address, uint32_t vnet_bytes = kVnetBytes) {
+    const SocketAddress bound = Loopback(address, 0);
+    DataPlaneOptions options;
+    options.addresses = std::span(&bound, 1);
+    options.fdb_capacity = 100;
+    options.fdb_max_age_ms = 60000;
+    options.hash_key = 12345;
+    options.joins_udp = true;
+    Sockets::Failure failure;
+    plane = DataPlane::Open(options, stats, flag, failure);
+    CHECK(plane != nullptr);
+    plane->AddNetwork(kVni, 1400);
+    int pair[2];
+    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0);
+    device = pair[0];
+    queue = pair[1];
+    plane->AddPort(kVni, 1, std::span<const int>(&queue, 1), vnet_bytes, &port_stats);
+  }
+
+  ~Host() {
+    plane.reset();
+    close(device);
+    close(queue);
+  }
+
+  SocketAddress address(const char* text) const {
+    return Loopback(text, plane->binds()[0].vxlan_port);
+  }
+
+  void Send(const VnetHeader& vnet, const Bytes& frame) const {
+    Bytes bytes(kVnetBytes);
+    std::memcpy(bytes.data(), &vnet, kVnetBytes);
+    bytes.insert(bytes.end(), frame.begin(), frame.end());
+    CHECK(write(device, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  }
+
+  // The next frame that arrives, with what precedes it.
+  Bytes Receive() const {
+    pollfd waiting{device, POLLIN, 0};
+    CHECK(poll(&waiting, 1, kPatienceMs) == 1);
+    Bytes bytes(70000);
+    const ssize_t size = read(device, bytes.data(), bytes.size());
+    CHECK(size > 0);
+    bytes.resize(static_cast<size_t>(size));
+    return bytes;
+  }
+
+  uint64_t drops(DropReason reason) const { return stats.drops[static_cast<size_t>(reason)]; }
+};
+
+void Connect(Host& a, Host& b, bool takes_partial = false) {
+  a.plane->AddVtep(kVni, 1, b.address("127.0.0.2"), Encapsulation::kVxlan, &a.vtep_stats);
+  b.plane->AddVtep(kVni, 1, a.address("127.0.0.1"), Encapsulation::kVxlan, &b.vtep_stats);
+  a.plane->ConfigureVtep(1, takes_partial);
+  b.plane->ConfigureVtep(1, takes_partial);
+}
+
+Bytes FrameOf(const Bytes& bytes) { return Bytes(bytes.begin() + kVnetBytes, bytes.end()); }
+
+TEST(a_super_frame_crosses_the_underlay_and_is_one_again) {
+  for (const bool takes_partial : {false, true}) {
+    for (const bool is_tcp : {false, true}) {
+      Host a("127.0.0.1");
+      Host b("127.0.0.2");
+      Connect(a, b, takes_partial);
+      FrameSpec spec;
+      spec.is_tcp = is_tcp;
+      spec.is_partial = true;
+      spec.payload_bytes = 13000;
+      const Bytes frame = MakeFrame(spec);
+      const VnetHeader sent = OffloadHeader(spec, 1300);
+      a.Send(sent, frame);
+      const Bytes received = b.Receive();
+      CHECK(FrameOf(received) == frame);
+      CHECK(std::memcmp(received.data(), &sent, kVnetBytes) == 0);
+      CHECK(a.vtep_stats.tx_frames == 10 && b.vtep_stats.rx_frames == 10);
+      CHECK(b.port_stats.tx_frames == 10 && a.port_stats.rx_frames == 10);
+    }
+  }
+}
+
+TEST(a_device_without_offloads_gets_whole_frames) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2", 0);
+  Connect(a, b, true);
+  FrameSpec spec;
+  spec.is_partial = true;
+  spec.payload_bytes = 5000;
+  a.Send(OffloadHeader(spec, 1000), MakeFrame(spec));
+  for (uint32_t i = 0; i < 5; i++) {
+    const Bytes frame = b.Receive();
+    CHECK(HasRightChecksums(frame) && PayloadOf(frame).size() == 1000);
+  }
+}
+
+TEST(learned_macs_show_in_a_snapshot) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  Connect(a, b);
+  FrameSpec spec;
+  a.Send(VnetHeader{}, MakeFrame(spec));
+  b.Receive();
+  const auto rows = b.plane->SnapshotFdb(kVni);
+  CHECK(rows.size() == 1 && rows[0].mac == spec.source && rows[0].is_vtep && !rows[0].is_pinned);
+  b.plane->RemoveVtep(1);
+  CHECK(b.plane->SnapshotFdb(kVni).empty() && b.stats.fdb_flushed == 1);
+}
+
+TEST(control_datagrams_come_up_with_their_sender) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  const Bytes hello = {1, 2, 3};
+  a.plane->SendControl(hello, Loopback("127.0.0.2", b.plane->binds()[0].mesh_port));
+  b.flag.wakes.wait(0);
+  int count = 0;
+  b.plane->DrainControl([&](std::span<const uint8_t> bytes, const SocketAddress& from) {
+    CHECK(std::equal(bytes.begin(), bytes.end(), hello.begin(), hello.end()));
+    const auto* in = reinterpret_cast<const sockaddr_in*>(from.get());
+    CHECK(ntohs(in->sin_port) == a.plane->binds()[0].mesh_port);
+    count++;
+  });
+  CHECK(count == 1);
+}
+
+// Every malformed datagram is counted once, under its own name, and nothing else moves.
+TEST(broken_datagrams_are_counted) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  Connect(a, b);
+  b.plane->Pin(kVni, 0x020000000005, 1);
+  const int raw = socket(AF_INET, SOCK_DGRAM, 0);
+  const SocketAddress from = Loopback("127.0.0.1", 0);
+  CHECK(bind(raw, from.get(), from.size) == 0);
+  const SocketAddress to = b.address("127.0.0.2");
+  const auto expect = [&](DropReason reason, const Bytes& datagram) {
+    const uint64_t before = b.drops(reason);
+    CHECK(sendto(raw, datagram.data(), datagram.size(), 0, to.get(), to.size) >= 0);
+    // A good datagram behind it shows when the bad one was dealt with.
+    a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+    b.Receive();
+    CHECK(b.drops(reason) == before + 1);
+  };
+  const auto wrap = [&](uint32_t vni, const FrameSpec& spec, uint32_t cut = 0) {
+    Bytes datagram(vxlan::kHeaderBytes);
+    vxlan::WriteHeader(datagram.data(), vni, false);
+    const Bytes frame = MakeFrame(spec);
+    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    if (cut > 0) datagram.resize(cut);
+    return datagram;
+  };
+  FrameSpec group;
+  group.source = 0x030000000001;
+  FrameSpec local;
+  local.source = 0x020000000005;
+  FrameSpec big;
+  big.payload_bytes = 1500;
+  Bytes unflagged = wrap(kVni, FrameSpec{});
+  unflagged[0] = 0;
+  expect(DropReason::vxlan_short, {});
+  expect(DropReason::vxlan_short, {8, 0, 0});
+  expect(DropReason::vxlan_flags, unflagged);
+  expect(DropReason::vxlan_vni_unknown, wrap(kVni + 1, FrameSpec{}));
+  expect(DropReason::vxlan_frame_short, wrap(kVni, FrameSpec{}, 21));
+  expect(DropReason::vxlan_frame_long, wrap(kVni, big));
+  expect(DropReason::vxlan_source_invalid, wrap(kVni, group));
+  expect(DropReason::vxlan_source_local, wrap(kVni, local));
+  uint64_t drops = 0;
+  for (const uint64_t count : b.stats.drops) drops += count;
+  CHECK(drops == 8);
+  close(raw);
+}
+
+TEST(frames_from_a_port_are_checked) {
+  Host a("127.0.0.1");
+  const auto expect = [&](DropReason reason, const VnetHeader& vnet, const Bytes& frame) {
+    a.Send(vnet, frame);
+    while (a.drops(reason) == 0) usleep(100);
+  };
+  VnetHeader forged = OffloadHeader(FrameSpec{}, 10);
+  forged.gso_type = kGsoTcp6;
+  FrameSpec group;
+  group.source = 0x030000000001;
+  FrameSpec big;
+  big.payload_bytes = 1500;
+  expect(DropReason::port_frame_short, VnetHeader{}, Bytes(13));
+  expect(DropReason::port_offload_invalid, forged, MakeFrame(FrameSpec{}));
+  expect(DropReason::port_source_invalid, VnetHeader{}, MakeFrame(group));
+  expect(DropReason::port_frame_long, VnetHeader{}, MakeFrame(big));
+  expect(DropReason::port_no_destination, VnetHeader{}, MakeFrame(FrameSpec{}));
+  FrameSpec hairpin;
+  hairpin.destination = hairpin.source;
+  expect(DropReason::port_hairpin, VnetHeader{}, MakeFrame(hairpin));
+}
+
+TEST(a_removed_network_leaves_nothing_behind) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  Connect(a, b);
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  b.Receive();
+  b.plane->RemoveNetwork(kVni);
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  while (b.drops(DropReason::vxlan_vni_unknown) == 0) usleep(100);
+}
+
+}  // namespace
+}  // namespace weft::test

@@ -1,0 +1,16 @@
+#include "test.hpp"
+
+// Runs every test, or those whose name contains the first argument; prints TAP lines.
+#include <cstring>
+
+int main(int count, char** arguments) {
+  int number = 0;
+  for (const weft::test::Case& test : weft::test::Cases()) {
+    if (count > 1 && std::strstr(test.name, arguments[1]) == nullptr) continue;
+    test.run();
+    std::printf("ok %d - native %s\n", ++number, test.name);
+    std::fflush(stdout);
+  }
+  std::printf("1..%d\n", number);
+  return number > 0 ? 0 : 1;
+}

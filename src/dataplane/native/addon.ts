@@ -1,0 +1,104 @@
+import { loadAddon } from '../../base/package-root.ts';
+import type { DropReason } from '../drop-reason.ts';
+
+/** Every field is required: the addon reads each one, and has no defaults and no checks of its own. */
+export interface NativeOptions {
+  /** IPv4 or IPv6 literals, 1 to `maxAddresses`. */
+  readonly addresses: readonly string[];
+  readonly meshPort: number;
+  readonly vxlanPort: number;
+  readonly fdbCapacity: number;
+  /** Milliseconds. */
+  readonly fdbMaxAge: number;
+  /** Whether the kernel takes UDP super-frames from a TAP's owner. */
+  readonly joinsUdp: boolean;
+}
+
+/** What the kernel refused to bind: `address` is an index into `NativeOptions.addresses`. */
+export interface NativeFailure {
+  readonly errno: number;
+  readonly address: number;
+  readonly port: number;
+}
+
+/** The sockets of one address. */
+export interface NativeBind {
+  readonly meshPort: number;
+  readonly vxlanPort: number;
+  readonly hasGro: boolean;
+  readonly receiveBufferBytes: number;
+}
+
+/** Called for each control datagram, from the event loop. */
+export type NativeReceive = (bytes: Buffer, address: string, port: number) => void;
+
+/** Columns of a row of `NativePlane.fdb`: MAC, age in ms, port or VTEP id, is VTEP, is static. */
+export const FDB_COLUMNS = 5;
+
+/**
+ * One data plane of `dataplane.node` (native/binding/native-plane.hpp). Ids are the caller's; what a call
+ * names must exist, what it adds must not. Counters are slots of a `BigUint64Array` that the addon writes
+ * at any time and keeps alive; `slots` of a port or VTEP are four: rx frames, rx bytes, tx frames, tx bytes.
+ */
+export interface NativePlane {
+  /** Binds the sockets and starts the forwarder's thread. After a failure nothing stays open. */
+  open(
+    options: NativeOptions,
+    globalSlots: BigUint64Array,
+    onControl: NativeReceive,
+  ): NativeFailure | undefined;
+  /** In the order of the addresses. */
+  binds(): readonly NativeBind[];
+  addNetwork(vni: number, mtu: number): void;
+  /** With its ports and VTEPs. */
+  removeNetwork(vni: number): void;
+  addPort(
+    ...port: [
+      vni: number,
+      id: number,
+      fds: readonly number[],
+      vnetHeaderBytes: number,
+      slots: BigUint64Array,
+      firstSlot: number,
+    ]
+  ): void;
+  /** When it returns, the descriptors are no longer in use. */
+  removePort(id: number): void;
+  addVtep(
+    ...vtep: [
+      vni: number,
+      id: number,
+      address: string,
+      port: number,
+      slots: BigUint64Array,
+      firstSlot: number,
+    ]
+  ): void;
+  moveVtep(id: number, address: string, port: number): void;
+  /** Whether the peer completes partial inner checksums, and may send such itself. */
+  configureVtep(id: number, takesPartial: boolean): void;
+  removeVtep(id: number): void;
+  pin(vni: number, mac: number, port: number): void;
+  unpin(vni: number, mac: number): void;
+  /** Rows of `FDB_COLUMNS` numbers. */
+  fdb(vni: number): Float64Array;
+  sendControl(bytes: Uint8Array, address: string, port: number): void;
+  /** Stops the thread and closes the sockets. Twice does nothing. */
+  close(): void;
+}
+
+export interface NativeAddon {
+  readonly NativePlane: new () => NativePlane;
+  /** Names of the first global slots, in order. */
+  readonly dropReasons: readonly DropReason[];
+  /** Slots of a data plane as a whole: drops, then FDB learned, moved, aged, evicted, flushed, then others. */
+  readonly globalSlots: number;
+  readonly maxQueues: number;
+  readonly maxAddresses: number;
+  readonly sourcePorts: number;
+}
+
+/** Throws Node's own error if the addon is not built or not for this processor or Node. */
+export function loadNativeAddon(): NativeAddon {
+  return loadAddon('dataplane') as NativeAddon;
+}

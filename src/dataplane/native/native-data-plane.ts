@@ -1,0 +1,336 @@
+import { isIP } from 'node:net';
+import { AppError } from '../../base/errors.ts';
+import {
+  asMac,
+  asMillis,
+  asPortId,
+  type Mac,
+  type PortId,
+  type SocketAddress,
+  type Vni,
+  type Vtep,
+} from '../../base/types.ts';
+import type { TapDevice } from '../../tun/device.ts';
+import type { DatagramChannel } from '../../underlay/datagram.ts';
+import type {
+  DataPlane,
+  DataPlaneCounters,
+  DataPlaneDescription,
+  DataPlaneOptions,
+  FdbCounters,
+  FdbEntry,
+  PeerCapabilities,
+} from '../dataplane.ts';
+import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
+import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE } from '../fdb.ts';
+import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
+import { FDB_COLUMNS, loadNativeAddon, type NativePlane } from './addon.ts';
+import { takesUdpSuperFrames } from './availability.ts';
+import { openNative, type OpenedNative } from './open-native.ts';
+import { readTrafficSlots, type TrafficSlots, TrafficSlotPool } from './slots.ts';
+
+interface PortState {
+  readonly id: PortId;
+  readonly vni: Vni;
+  readonly device: TapDevice;
+  readonly traffic: TrafficSlots;
+}
+
+interface VtepState {
+  readonly id: number;
+  readonly traffic: TrafficSlots;
+  vtep: Vtep;
+}
+
+interface NetworkState {
+  readonly vni: Vni;
+  readonly ports: Map<PortId, PortState>;
+  /** By address. */
+  readonly vteps: Map<string, VtepState>;
+}
+
+/**
+ * Opens the native data plane.
+ * @throws AppError E_BIND or E_ADDRESS_INVALID, nothing stays open then; Node's own error if the addon
+ *   is not built (`nativeAvailability` tells before)
+ */
+export function createNativeDataPlane(options: DataPlaneOptions): DataPlane {
+  return new ThreadedDataPlane(options);
+}
+
+class ThreadedDataPlane implements DataPlane {
+  readonly capabilities: PeerCapabilities = { takesPartialChecksums: true };
+  readonly meshAddress: SocketAddress;
+  readonly vxlanAddress: SocketAddress;
+  readonly control: DatagramChannel;
+
+  readonly #addon = loadNativeAddon();
+  readonly #global = new BigUint64Array(new ArrayBuffer(this.#addon.globalSlots * 8));
+  readonly #joinsUdp = takesUdpSuperFrames();
+  readonly #opened: OpenedNative;
+  readonly #native: NativePlane;
+  readonly #pool = new TrafficSlotPool();
+  readonly #networks = new Map<Vni, NetworkState>();
+  readonly #ports = new Map<PortId, PortState>();
+  readonly #vteps = new Map<number, VtepState>();
+  /** Addresses of peers that take partial checksums. */
+  readonly #partialPeers = new Set<string>();
+  #receive: (bytes: Buffer, from: SocketAddress) => void = () => undefined;
+  #unsendable = 0;
+  #lastId = 0;
+  #isClosed = false;
+
+  constructor(options: DataPlaneOptions) {
+    const native = {
+      addresses: options.addresses,
+      meshPort: options.meshPort,
+      vxlanPort: options.vxlanPort,
+      fdbCapacity: options.fdbCapacity ?? DEFAULT_FDB_CAPACITY,
+      fdbMaxAge: options.fdbMaxAge ?? DEFAULT_FDB_MAX_AGE,
+      joinsUdp: this.#joinsUdp,
+    };
+    this.#opened = openNative(native, this.#global, (bytes, address, port) =>
+      this.#receive(bytes, { address, port }),
+    );
+    this.#native = this.#opened.native;
+    const { meshPort, vxlanPort } = this.#native.binds()[0]!;
+    const address = this.#opened.addresses[0]!;
+    this.meshAddress = { address, port: meshPort };
+    this.vxlanAddress = { address, port: vxlanPort };
+    this.control = {
+      local: this.meshAddress,
+      send: (bytes, to) => this.#sendControl(bytes, to),
+      onReceive: (receive) => void (this.#receive = receive),
+    };
+  }
+
+  get description(): DataPlaneDescription {
+    const { addresses } = this.#opened;
+    const binds = this.#isClosed ? [] : this.#native.binds();
+    const plain = this.#globalSlot(GLOBAL.plainVteps);
+    const buffer = Math.round((binds[0]?.receiveBufferBytes ?? 0) / 1024);
+    return {
+      kind: 'native',
+      features: {
+        threads: '1, forwarding both directions',
+        segmentation:
+          plain === 0
+            ? 'UDP_SEGMENT toward every VTEP'
+            : `UDP_SEGMENT, but not toward ${plain} VTEPs whose route refused it`,
+        receive: binds.every(({ hasGro }) => hasGro) ? 'UDP_GRO' : 'one datagram at a time',
+        coalescing: this.#joinsUdp ? 'TCP and UDP' : 'TCP (UDP needs Linux 6.2)',
+        vxlanSourcePorts: `${this.#addon.sourcePorts} per address, chosen by flow`,
+        receiveBuffer: `${buffer} KiB per socket`,
+        addresses: addresses.join(', '),
+      },
+    };
+  }
+
+  addNetwork(vni: Vni, { mtu }: { readonly mtu: number }): void {
+    if (this.#isClosed || this.#networks.has(vni)) return;
+    this.#networks.set(vni, { vni, ports: new Map(), vteps: new Map() });
+    this.#native.addNetwork(vni, mtu);
+  }
+
+  removeNetwork(vni: Vni): void {
+    const network = this.#networks.get(vni);
+    if (network === undefined) return;
+    for (const port of network.ports.keys()) this.removePort(port);
+    for (const address of network.vteps.keys()) this.removeVtep(vni, address);
+    this.#networks.delete(vni);
+    this.#native.removeNetwork(vni);
+  }
+
+  addPort(vni: Vni, device: TapDevice): PortId {
+    const id = asPortId(this.#nextId());
+    if (this.#isClosed) {
+      device.close();
+      return id;
+    }
+    const network = this.#network(vni);
+    for (const known of network.ports.values()) if (known.device === device) return known.id;
+    const { fds, vnetHeaderBytes } = device;
+    this.#checkQueues(device);
+    const traffic = this.#pool.take();
+    const port = { id, vni, device, traffic };
+    network.ports.set(id, port);
+    this.#ports.set(id, port);
+    this.#native.addPort(vni, id, fds, vnetHeaderBytes, traffic.slots, traffic.first);
+    return id;
+  }
+
+  removePort(id: PortId): void {
+    const port = this.#ports.get(id);
+    if (port === undefined) return;
+    this.#ports.delete(id);
+    this.#networks.get(port.vni)?.ports.delete(id);
+    this.#native.removePort(id);
+    this.#pool.giveBack(port.traffic);
+    port.device.close();
+  }
+
+  addVtep(vni: Vni, vtep: Vtep): void {
+    if (this.#isClosed) return;
+    const canonical = canonicalVtep(vtep);
+    const network = this.#network(vni);
+    const known = network.vteps.get(canonical.address);
+    if (known === undefined) {
+      this.#addVtep(network, canonical);
+    } else if (known.vtep.port !== canonical.port) {
+      known.vtep = canonical;
+      this.#native.moveVtep(known.id, canonical.address, canonical.port);
+    }
+  }
+
+  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep): void {
+    const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep };
+    const { slots, first } = state.traffic;
+    vteps.set(vtep.address, state);
+    this.#vteps.set(state.id, state);
+    this.#native.addVtep(vni, state.id, vtep.address, vtep.port, slots, first);
+    if (this.#partialPeers.has(vtep.address)) this.#native.configureVtep(state.id, true);
+  }
+
+  removeVtep(vni: Vni, address: string): void {
+    const network = this.#networks.get(vni);
+    const state = network?.vteps.get(canonicalAddress(address));
+    if (network === undefined || state === undefined) return;
+    network.vteps.delete(state.vtep.address);
+    this.#vteps.delete(state.id);
+    this.#native.removeVtep(state.id);
+    this.#pool.giveBack(state.traffic);
+  }
+
+  setPeer(address: string, { takesPartialChecksums }: PeerCapabilities): void {
+    if (this.#isClosed) return;
+    const canonical = canonicalAddress(address);
+    if (takesPartialChecksums) this.#partialPeers.add(canonical);
+    else this.#partialPeers.delete(canonical);
+    for (const { vteps } of this.#networks.values()) {
+      const state = vteps.get(canonical);
+      if (state !== undefined) this.#native.configureVtep(state.id, takesPartialChecksums);
+    }
+  }
+
+  addLocalMac(vni: Vni, mac: Mac, port: PortId): void {
+    if (this.#isClosed) return;
+    if (this.#network(vni).ports.has(port)) this.#native.pin(vni, mac, port);
+  }
+
+  removeLocalMac(vni: Vni, mac: Mac): void {
+    if (this.#networks.has(vni)) this.#native.unpin(vni, mac);
+  }
+
+  fdb(vni: Vni): readonly FdbEntry[] {
+    if (!this.#networks.has(vni)) return [];
+    const rows = this.#native.fdb(vni);
+    const entries: FdbEntry[] = [];
+    for (let at = 0; at < rows.length; at += FDB_COLUMNS) {
+      entries.push(this.#entry(rows.subarray(at, at + FDB_COLUMNS)));
+    }
+    return entries;
+  }
+
+  #entry(row: Float64Array): FdbEntry {
+    const [mac, age, id, isVtep, isStatic] = row as unknown as [number, number, number, number, number];
+    return {
+      mac: asMac(mac),
+      age: asMillis(age),
+      origin: isStatic === 1 ? 'static' : 'learned',
+      target:
+        isVtep === 1
+          ? { kind: 'vtep', vtep: this.#vteps.get(id)!.vtep }
+          : { kind: 'port', port: asPortId(id) },
+    };
+  }
+
+  counters(): DataPlaneCounters {
+    return {
+      drops: this.#drops(),
+      ports: [...this.#ports.values()].map(({ id, vni, device, traffic }) => ({
+        ...readTrafficSlots(traffic),
+        port: id,
+        vni,
+        device: device.name,
+      })),
+      vteps: [...this.#networks.values()].flatMap(({ vni, vteps }) =>
+        [...vteps.values()].map(({ vtep, traffic }) => ({ ...readTrafficSlots(traffic), vni, vtep })),
+      ),
+      fdb: this.#fdbCounters(),
+    };
+  }
+
+  #drops(): Readonly<Record<DropReason, number>> {
+    const drops = Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as Record<
+      DropReason,
+      number
+    >;
+    this.#addon.dropReasons.forEach((reason, slot) => {
+      drops[reason] = Number(this.#global[slot]);
+    });
+    drops.underlay_send_failed += this.#globalSlot(GLOBAL.controlSendFailed) + this.#unsendable;
+    return drops;
+  }
+
+  #fdbCounters(): FdbCounters {
+    return {
+      learned: this.#globalSlot(GLOBAL.learned),
+      moved: this.#globalSlot(GLOBAL.moved),
+      aged: this.#globalSlot(GLOBAL.aged),
+      evicted: this.#globalSlot(GLOBAL.evicted),
+      flushed: this.#globalSlot(GLOBAL.flushed),
+    };
+  }
+
+  #globalSlot(index: number): number {
+    return Number(this.#global[this.#addon.dropReasons.length + index]);
+  }
+
+  #sendControl(bytes: Uint8Array, to: SocketAddress): void {
+    if (this.#isClosed) return;
+    if (isIP(to.address) === 0 || !(to.port > 0 && to.port < 65_536)) this.#unsendable++;
+    else this.#native.sendControl(bytes, to.address, to.port);
+  }
+
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    for (const vni of this.#networks.keys()) this.removeNetwork(vni);
+    this.#receive = () => undefined;
+    this.#isClosed = true;
+    this.#native.close();
+    return Promise.resolve();
+  }
+
+  #nextId(): number {
+    return ++this.#lastId;
+  }
+
+  #network(vni: Vni): NetworkState {
+    const network = this.#networks.get(vni);
+    if (network !== undefined) return network;
+    throw new AppError(
+      'E_NETWORK_MISSING',
+      `the data plane has no network with VNI ${vni}: add the network before its ports and VTEPs`,
+    );
+  }
+
+  #checkQueues({ name, fds }: TapDevice): void {
+    const { maxQueues } = this.#addon;
+    if (fds.length >= 1 && fds.length <= maxQueues) return;
+    throw new AppError(
+      'E_DEVICE',
+      `the device ${name} has ${fds.length} queues, and the native data plane takes 1 to ${maxQueues}: open it with fewer`,
+    );
+  }
+}
+
+/** Global slots after the drop counters, as native/core/stats.hpp has them. */
+const GLOBAL = {
+  learned: 0,
+  moved: 1,
+  aged: 2,
+  evicted: 3,
+  flushed: 4,
+  plainVteps: 5,
+  controlSendFailed: 6,
+} as const;
