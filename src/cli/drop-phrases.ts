@@ -3,6 +3,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   port_frame_short: 'a container sent less than an Ethernet header',
   port_frame_long: "a container's MTU is above the network's",
   port_source_invalid: 'a container sent from a zero or group MAC',
+  port_offload_invalid: 'the kernel described a super-frame wrongly',
   port_hairpin: 'for a MAC behind the very port it came from',
   port_no_destination: 'nobody else is on the network yet',
   vxlan_short: 'a datagram on the VXLAN port was cut short',

@@ -1,6 +1,7 @@
-import type { AppError } from '../base/errors.ts';
+import { AppError } from '../base/errors.ts';
 import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
+import { retransmitLimit } from './broadcast.ts';
 import { encodeClaim, encodeRow, normalizeIp, type Cargo } from './cargo.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
@@ -31,9 +32,6 @@ const SCALE_FROM_HOSTS = 32;
 export function pushPullScale(hosts: number): number {
   return hosts <= SCALE_FROM_HOSTS ? 1 : Math.ceil(Math.log2(hosts / SCALE_FROM_HOSTS)) + 1;
 }
-
-/** Exchanges in quick succession by each host that learned something too large for a datagram. */
-const HURRIED_EXCHANGES = 3;
 
 interface Pending {
   readonly purpose: Purpose;
@@ -91,14 +89,27 @@ export class Synchroniser {
     this.#scheduleRejoin(0);
   }
 
+  /** Ends every exchange under way: what comes back must not draw a host that left into the mesh again. */
+  abandon(): void {
+    this.setSeeds([]);
+    const error = new AppError(
+      'E_JOIN_UNREACHABLE',
+      'This host left the mesh before the join ended; join again.',
+    );
+    for (const exchange of [...this.#pending.keys()]) this.exchangeFailed(exchange, error);
+  }
+
   /** Sets the periodic exchanges going. */
   start(): void {
     this.#schedulePushPull(this.#core.rng.next() * this.#core.config.pushPullInterval);
   }
 
-  /** Brings the next few push-pulls forward: something must be told that no datagram can carry. */
+  /**
+   * Brings the next push-pulls forward, as many as a broadcast is sent times: something must be told
+   * that no datagram can carry.
+   */
   hasten(): void {
-    this.#hurried = HURRIED_EXCHANGES;
+    this.#hurried = retransmitLimit(this.#core.config, this.#core.hosts);
     this.#schedulePushPull(this.#hurry());
   }
 
@@ -209,7 +220,8 @@ export class Synchroniser {
       return { reason: 'version', protocol: self.protocol };
     }
     if (request.self.id === self.id) return { reason: 'self' };
-    if (phase !== 'attached' && request.purpose !== 'join') return { reason: 'detached' };
+    const isTaken = phase === 'attached' || (phase === 'detached' && request.purpose === 'join');
+    if (!isTaken) return { reason: 'detached' };
     const holder = this.#holderOfName(request);
     return holder && { reason: 'name-taken', holder };
   }
@@ -244,7 +256,17 @@ export class Synchroniser {
     // A host that knew nobody has nobody to tell what the mesh knows already.
     if (roster.active === 0 && this.#pending.size === 0) this.#courier.mute(take);
     else take();
+    if (pending.purpose !== 'push-pull') this.#followUp();
     this.#conclude(exchange, pending, answer.self);
+  }
+
+  /**
+   * Asks somebody else soon after a join: when many hosts join at once, the first of them are told of
+   * the next by few, who soon have many to tell.
+   */
+  #followUp(): void {
+    const { config, rng } = this.#core;
+    this.#schedulePushPull(config.probeInterval * (1 + rng.next()));
   }
 
   #refused(exchange: number, pending: Pending, refusal: Refusal): void {

@@ -183,6 +183,11 @@ for (const [name, change, code] of [
   ],
   ['a label of 65 bytes', { label: 'x'.repeat(65) }, 'E_NAME_INVALID'],
   [
+    'an address that is a name',
+    { self: { id: peerId('1'), name: 'a', address: { address: 'example.org', port: 1 } } },
+    'E_ADDRESS_INVALID',
+  ],
+  [
     'meta of 513 bytes',
     {
       self: {

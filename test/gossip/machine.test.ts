@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { SocketAddress } from '../../src/base/types.ts';
 import { encodeClaim, encodeRow } from '../../src/gossip/cargo.ts';
+import { presets } from '../../src/gossip/config.ts';
 import type { Effect } from '../../src/gossip/effects.ts';
 import type { Machine } from '../../src/gossip/machine.ts';
 import type { MemberRecord } from '../../src/gossip/member.ts';
@@ -195,6 +196,13 @@ test('a claim of a member that speaks another protocol is ignored', (t) => {
   it.receive(news(record('3', { protocol: { min: 4, max: 5 } })), FROM, at(1));
   t.is(it.member(peerId('3')), undefined);
   t.is(it.counters()['dropVersion'], 1);
+});
+
+test('members beyond the quota are refused and counted', (t) => {
+  const it = machine('1', { config: { ...presets.lan, membersMax: 3 } });
+  it.receive(news(...['2', '3', '4', '5'].map((digit) => record(digit))), FROM, at(1));
+  t.is(it.members.length, 3);
+  t.is(it.counters()['memberQuota'], 1);
 });
 
 /** Whole valid messages, to be damaged by the next test. */

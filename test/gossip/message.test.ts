@@ -13,7 +13,7 @@ import { peerId, record } from './fixtures.ts';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const header = encodeHeader(1, 'test');
 
-/** Golden bytes: two versions of the daemon must agree on these. Taken apart in docs/wire-format-gossip.md. */
+/** Golden bytes: two versions of the daemon must agree on these. Taken apart in docs/wire-format.md. */
 const GOLDEN: readonly (readonly [string, Body, string])[] = [
   [
     'ping',
