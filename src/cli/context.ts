@@ -33,7 +33,7 @@ export class Context {
 
   socketOf(command: Command): string {
     const { socket } = command.optsWithGlobals<{ socket?: string }>();
-    return socket ?? this.io.env['WEFT_SOCKET'] ?? DEFAULT_SOCKET;
+    return socket ?? (this.io.env['WEFT_SOCKET'] || DEFAULT_SOCKET);
   }
 
   /** Prints `data` as one JSON document with --json, else the words of `describe`. */

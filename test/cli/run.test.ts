@@ -103,10 +103,10 @@ test('flags become the request, and only those that were given', async (t) => {
     { network: 'blue', pid: 7, ifname: 'net1', ip: '10.7.0.9', mac },
   ]);
   await cli.run(
-    ...'network create n --subnet 10.0.0.0/8 --vni 0 --mtu 1400 --encap vxlan'.split(' '),
+    ...'network create n --subnet 10.0.0.0/8 --vni 7 --mtu 1400 --encap vxlan'.split(' '),
   );
   t.deepEqual(cli.lastCall?.args, [
-    { name: 'n', subnet: '10.0.0.0/8', vni: 0, mtu: 1400, encap: 'vxlan' },
+    { name: 'n', subnet: '10.0.0.0/8', vni: 7, mtu: 1400, encap: 'vxlan' },
   ]);
   await cli.run('detach', '--endpoint', 'e000', '--json');
   t.deepEqual(cli.lastCall?.args, [{ endpoint: 'e000' }]);
