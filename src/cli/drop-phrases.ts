@@ -26,7 +26,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   sealed_frame_short: 'a host sealed less than an Ethernet header',
   sealed_frame_long: "a sealed frame is above the network's MTU",
   sealed_source_invalid: 'a host sealed a zero or group source MAC',
-  sealed_source_local: 'a host sealed a MAC of this host: loop or forgery',
+  sealed_source_local: 'a host sealed a MAC of ours: loop or forgery',
   sealed_no_port: 'a host sealed for a MAC that is not here',
   sealed_no_key: 'there is no key yet for the host to send to',
   sealed_key_exhausted: 'a session key has sealed all that it may',
