@@ -54,10 +54,12 @@ export function readSubnet(text: string): string {
 }
 
 export function readIp(text: string): string {
-  if (isIP(text) !== 0) return text;
+  const [address = '', prefix, ...more] = text.split('/');
+  const isPrefix = prefix === undefined || isWithin(prefix, 0, isIP(address) === 4 ? 32 : 128);
+  if (isIP(address) !== 0 && isPrefix && more.length === 0) return text;
   throw new UsageError(
     'E_ADDRESS_INVALID',
-    `"${text}" is no IP address; write e.g. 10.7.0.2, without a prefix length.`,
+    `"${text}" is no IP address; write e.g. 10.7.0.2, bare or with the prefix length of the network.`,
   );
 }
 
