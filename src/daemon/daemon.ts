@@ -121,7 +121,8 @@ async function advertised(
 ): Promise<SocketAddress> {
   const { advertise, listen } = options;
   const bound = listen.addresses.find((address) => address !== '0.0.0.0' && address !== '::');
-  const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip)).address;
+  const families = listen.addresses.map((each) => (each.includes(':') ? 6 : 4));
+  const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip, families)).address;
   return { address, port: advertise?.port ?? meshPort };
 }
 
