@@ -18,10 +18,12 @@ import { PROBES } from './probes/registry.ts';
 
 const EVERYONE = [...CONTENDERS, ...PEERS];
 
-/** The named ones, in the registry's order; without names all that are always at hand, and peers if asked for. */
-function chooseContenders({ contenders, peers }: BenchOptions): readonly Contender[] {
-  if (contenders === undefined) return peers ? EVERYONE : CONTENDERS;
-  return EVERYONE.filter(({ name }) => contenders.includes(name));
+/** The named ones, or all that are always at hand; and the peers if asked for. In the registry's order. */
+function chooseContenders(options: BenchOptions): readonly Contender[] {
+  const named = options.contenders ?? CONTENDERS.map(({ name }) => name);
+  return EVERYONE.filter(
+    (contender) => named.includes(contender.name) || (options.peers && PEERS.includes(contender)),
+  );
 }
 
 function chooseProbes({ metrics }: BenchOptions): readonly Probe[] {
@@ -91,12 +93,14 @@ function exitStatus({ samples, absences }: Outcome): number {
   return isBroken || samples.length === 0 ? 1 : 0;
 }
 
-async function runBench(options: BenchOptions, interrupt: Interrupt): Promise<void> {
+async function measureAndReport(options: BenchOptions, interrupt: Interrupt): Promise<void> {
   const plan: Plan = {
     ...options,
     contenders: chooseContenders(options),
     probes: chooseProbes(options),
   };
+  // A path that can't be written is better found out now than after the last round.
+  for (const file of [options.json, options.plot]) if (file !== undefined) writeFileSync(file, '');
   await installPackages(plan.contenders);
   const facts = await machineFacts();
   console.log(`${describeRun(plan, facts)}\n`);
@@ -107,19 +111,22 @@ async function runBench(options: BenchOptions, interrupt: Interrupt): Promise<vo
   process.exitCode = exitStatus(outcome);
 }
 
-async function main(): Promise<void> {
+async function runBench(options: BenchOptions): Promise<void> {
   const interrupt = new Interrupt();
-  const program = benchProgram(
-    EVERYONE.map(({ name }) => name),
-    PROBES.map(({ name }) => name),
-    { bench: (options) => runBench(options, interrupt), micro: runMicro },
-  );
   try {
-    await program.parseAsync();
+    await measureAndReport(options, interrupt);
   } catch (error) {
-    if (interrupt.exitStatus === undefined) console.error(`bench: ${String(error)}`);
-    process.exit(interrupt.exitStatus ?? 1);
+    if (interrupt.exitStatus === undefined) throw error;
+    process.exit(interrupt.exitStatus);
   }
 }
 
-await main();
+const program = benchProgram(
+  EVERYONE.map(({ name }) => name),
+  PROBES.map(({ name }) => name),
+  { bench: runBench, micro: runMicro },
+);
+await program.parseAsync().catch((error: unknown) => {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+});

@@ -11,6 +11,7 @@ const KTHREADD = 2;
 
 export interface CpuUse {
   readonly wallSeconds: number;
+  /** All processors, less what the programs of others used. */
   readonly machineSeconds: number;
   readonly daemonSeconds: number;
   /** Share of the whole machine (0 to 1) used by processes that are neither ours nor the kernel's, or stolen. */
@@ -51,13 +52,12 @@ export function foreignSeconds(all: readonly ProcessCpu[], ours: ReadonlySet<num
 
 function snapshot(daemonPids: readonly number[]): Snapshot {
   const all = readAllProcesses();
-  const ours = familyOf(process.pid, all);
-  for (const pid of daemonPids) for (const member of familyOf(pid, all)) ours.add(member);
   return {
     atMs: performance.now(),
     machine: readMachineCpu(),
     daemons: daemonPids.reduce((sum, pid) => sum + (readProcessCpu(pid)?.own ?? 0), 0),
-    foreign: foreignSeconds(all, ours),
+    // All that runs for the bench, the daemons too, was started by this process.
+    foreign: foreignSeconds(all, familyOf(process.pid, all)),
   };
 }
 
@@ -68,7 +68,7 @@ export function difference(before: Snapshot, after: Snapshot, processors: number
   const stolen = after.machine.stolen - before.machine.stolen;
   return {
     wallSeconds,
-    machineSeconds: after.machine.busy - before.machine.busy,
+    machineSeconds: after.machine.busy - before.machine.busy - foreign,
     daemonSeconds: after.daemons - before.daemons,
     foreignShare: Math.max(0, foreign + stolen) / (wallSeconds * processors),
   };

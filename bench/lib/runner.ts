@@ -43,6 +43,12 @@ function messageOf(error: unknown): string {
     : oneLine;
 }
 
+/** Each round begins with another one, so that none is always the first on a rested machine. */
+export function orderOf<T>(contenders: readonly T[], round: number): readonly T[] {
+  const first = (round - 1) % contenders.length;
+  return [...contenders.slice(first), ...contenders.slice(0, first)];
+}
+
 export class Runner {
   readonly #plan: Plan;
   readonly #progress: Progress;
@@ -59,7 +65,7 @@ export class Runner {
   /** Runs all rounds. A probe that fails is recorded; a contender that can't come up takes no further turn. */
   async run(): Promise<Outcome> {
     for (let round = 1; round <= this.#plan.rounds; round++) {
-      for (const contender of this.#plan.contenders) {
+      for (const contender of orderOf(this.#plan.contenders, round)) {
         if (this.#isAbsent(contender)) continue;
         this.#interrupt.check();
         await this.#takeTurn({ round, contender });

@@ -1,9 +1,11 @@
 /** `npm run bench -- micro`: runs the suites in this folder and prints what one operation costs. */
 import { writeFileSync } from 'node:fs';
+import { accountCpu } from '../lib/cpu.ts';
 import { describeMachine, machineFacts } from '../lib/machine.ts';
 import { markdownTable } from '../lib/markdown.ts';
 import type { MicroOptions } from '../lib/options.ts';
-import type { MicroResult } from './result.ts';
+import { FOREIGN_LIMIT } from '../lib/result.ts';
+import type { MicroResult } from './measure.ts';
 import { SUITES } from './suites.ts';
 
 const COLUMNS = [
@@ -27,9 +29,18 @@ export function renderMicro(results: readonly MicroResult[]): string {
 export async function runMicro(options: MicroOptions): Promise<void> {
   const facts = await machineFacts();
   console.log(`## Weft micro-benchmarks\n\n${describeMachine(facts)}\n`);
-  const results = SUITES.flatMap((suite) => suite());
+  const { result: results, use } = await accountCpu([], () =>
+    Promise.resolve(SUITES.flatMap((suite) => suite())),
+  );
   console.log(renderMicro(results));
+  if (use.foreignShare > FOREIGN_LIMIT) {
+    const share = (100 * use.foreignShare).toFixed(0);
+    console.log(
+      `\nOther programs used ${share} % of the machine meanwhile: run this again on a quiet one.`,
+    );
+  }
   if (options.json === undefined) return;
-  const content = JSON.stringify({ machine: facts, results }, undefined, 1);
+  const { foreignShare } = use;
+  const content = JSON.stringify({ machine: facts, foreignShare, results }, undefined, 1);
   writeFileSync(options.json, `${content}\n`);
 }

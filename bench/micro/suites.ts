@@ -1,4 +1,6 @@
-import type { MicroResult } from './result.ts';
+import { runCodecMicro } from './codec.ts';
+import { runFdbMicro } from './fdb.ts';
+import type { MicroResult } from './measure.ts';
 
 /** One after the other, each alone on the event loop. */
-export const SUITES: readonly (() => MicroResult[])[] = [];
+export const SUITES: readonly (() => MicroResult[])[] = [runCodecMicro, runFdbMicro];

@@ -58,7 +58,7 @@ function refuse(error: unknown, request: FastifyRequest, logger: Logger): Refusa
   );
 }
 
-/** Path parameters win over keys of the same name in the body, which are unknown there anyway. */
+/** Path parameters win over keys of the same name in the body or the query. */
 function inputOf(request: FastifyRequest): unknown {
   const { body, params, query } = request;
   if (body !== undefined && body !== null && (typeof body !== 'object' || Array.isArray(body))) {

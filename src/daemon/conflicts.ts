@@ -22,7 +22,9 @@ function byAge(a: NetworkDefinition, b: NetworkDefinition): number {
  * Networks whose VNI an older network has: made at the same time on two hosts, or in two meshes that
  * were joined later. They must not be realised, or two Ethernets would become one.
  */
-export function displacedNetworks(networks: readonly NetworkDefinition[]): Map<string, NetworkDefinition> {
+export function displacedNetworks(
+  networks: readonly NetworkDefinition[],
+): Map<string, NetworkDefinition> {
   const displaced = new Map<string, NetworkDefinition>();
   for (const group of shared(networks, (network) => network.vni)) {
     const [owner, ...others] = group.sort(byAge);

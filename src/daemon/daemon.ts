@@ -4,6 +4,8 @@ import { packageVersion } from '../base/package-root.ts';
 import type { Rng } from '../base/rng.ts';
 import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
 import type { DataPlane } from '../dataplane/dataplane.ts';
+import { nativeAvailability } from '../dataplane/native/availability.ts';
+import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts';
 import { openPortableDataPlane } from '../dataplane/portable/plane.ts';
 import { openDataPlane, type DataPlaneFactories } from '../dataplane/select.ts';
 import type { IpFamily } from '../encap/mtu.ts';
@@ -19,17 +21,17 @@ import { IpTool, type Ip } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
 import { ProcSysctl, type Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
-import type { TapDevice } from '../tun/device.ts';
+import { openOnLadder } from '../tun/offload-ladder.ts';
 import { Tap } from '../tun/tap.ts';
 import { openTcpStream } from '../underlay/stream-tcp.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { bindUdp } from '../underlay/udp.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Directory } from './directory.ts';
-import { Fabric } from './fabric.ts';
+import { Fabric, type FabricOptions } from './fabric.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
-import { encodeMemberMeta, Peers } from './peers.ts';
+import { encodeMemberMeta, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
 import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
 import { SeedBook } from './seeds.ts';
@@ -59,7 +61,10 @@ interface Opened {
  * The composition root: constructs every part, hands each its collaborators, and starts them. Rejects
  * with an AppError if a port, the state directory or a device can't be had; nothing stays open then.
  */
-export async function startDaemon(options: DaemonOptions, deps: DaemonDeps): Promise<RunningDaemon> {
+export async function startDaemon(
+  options: DaemonOptions,
+  deps: DaemonDeps,
+): Promise<RunningDaemon> {
   const opened = await open(options, deps);
   try {
     return await assemble(options, deps, opened);
@@ -70,7 +75,13 @@ export async function startDaemon(options: DaemonOptions, deps: DaemonDeps): Pro
 }
 
 function factories({ clock, rng }: DaemonDeps): DataPlaneFactories {
-  return { portable: { open: (wanted) => openPortableDataPlane(wanted, { clock, rng, bindUdp }) } };
+  return {
+    portable: { open: (wanted) => openPortableDataPlane(wanted, { clock, rng, bindUdp }) },
+    native: {
+      unavailable: () => nativeAvailability().reason || undefined,
+      open: (wanted) => Promise.resolve(createNativeDataPlane(wanted)),
+    },
+  };
 }
 
 async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
@@ -122,10 +133,20 @@ async function underlayOf(
   return { mtu, family: address.includes(':') ? 6 : 4 };
 }
 
-function openTap(name: string, mtu: number): TapDevice {
-  const tap = Tap.open({ name, mtu });
-  tap.isUp = true;
-  return tap;
+/** Opens a TAP device as the data plane takes it: the native one does the kernel's segmenting itself. */
+function tapOpener({ description }: DataPlane, log: Logger): FabricOptions['openTap'] {
+  return (name, mtu) => {
+    const { tap, offloads } =
+      description.kind === 'native'
+        ? openOnLadder({ name, mtu })
+        : { tap: Tap.open({ name, mtu }), offloads: [] };
+    tap.isUp = true;
+    log.info(
+      { device: tap.name, mtu, offloads: offloads.join(' ') || 'none' },
+      'TAP device opened',
+    );
+    return tap;
+  };
 }
 
 async function assemble(
@@ -143,7 +164,11 @@ async function assemble(
   const mesh = new Mesh({
     self: {
       ...{ id: host, name: options.name, address: advertise },
-      meta: encodeMemberMeta({ version: packageVersion, vxlanPort: plane.vxlanAddress.port }),
+      meta: encodeMemberMeta({
+        version: packageVersion,
+        vxlanPort: plane.vxlanAddress.port,
+        partialChecksums: plane.capabilities.takesPartialChecksums,
+      }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
     ...{ datagrams: plane.control, streams, clock, rng, log, rows: state },
@@ -161,7 +186,7 @@ async function assemble(
   const bridges = new Bridges({ ip, sysctl, host });
   const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
   const auditor = new Auditor({ ip, bridges, sandboxes, host });
-  const fabric = new Fabric({ dataPlane: plane, bridges, openTap, log });
+  const fabric = new Fabric({ dataPlane: plane, bridges, openTap: tapOpener(plane, log), log });
   const reconciler = new Reconciler({
     ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
     memberVteps: () => peers.vteps(),
@@ -183,7 +208,8 @@ async function assemble(
   });
 
   const stopListening = [
-    mesh.onMember(() => {
+    mesh.onMember(({ member }) => {
+      plane.setPeer(member.address.address, peerCapabilities(member));
       reconciler.refreshVteps();
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);

@@ -81,7 +81,8 @@ export class Networks {
       const some = endpoints
         .slice(0, 3)
         .map(({ id, host, sandbox }) => `${id} (${sandbox.path} on host ${hostName(host)})`);
-      const more = endpoints.length > some.length ? ` and ${endpoints.length - some.length} more` : '';
+      const more =
+        endpoints.length > some.length ? ` and ${endpoints.length - some.length} more` : '';
       throw new AppError(
         'E_NETWORK_IN_USE',
         `Network ${name} has ${endpoints.length} endpoint${endpoints.length === 1 ? '' : 's'}: ${some.join(', ')}${more}; detach them first.`,

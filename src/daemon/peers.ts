@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PeerId, SocketAddress, Vtep } from '../base/types.ts';
+import type { PeerCapabilities } from '../dataplane/dataplane.ts';
 import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
 import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
 import { parseMemberMeta, type MemberMeta } from './records.ts';
@@ -24,6 +25,11 @@ export function memberMeta(member: MemberRecord): MemberMeta | undefined {
   return parseMemberMeta(decodeCbor(member.meta)?.value);
 }
 
+/** What a member's data plane can do; of one that does not say, the least. */
+export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
+  takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
+});
+
 /** Questions about the other hosts. */
 export class Peers {
   readonly #source: MemberSource;
@@ -34,7 +40,8 @@ export class Peers {
 
   /** Where the other live members take VXLAN. A suspect is still sent to: it may be slow and alive. */
   vteps(): Vtep[] {
-    return this.#source.members()
+    return this.#source
+      .members()
       .filter(isActive)
       .flatMap((member) => {
         const port = memberMeta(member)?.vxlanPort;
@@ -60,7 +67,8 @@ export class Peers {
 
   /** Mesh addresses to call again after a restart: of all that did not say goodbye. */
   addresses(): SocketAddress[] {
-    return this.#source.members()
+    return this.#source
+      .members()
       .filter(({ state }) => state !== 'left')
       .map(({ address }) => address);
   }

@@ -41,6 +41,8 @@ const vtepRecord = z.object({
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
+  /** The host completes partial checksums. Hosts that do not say so get whole ones. */
+  partialChecksums: z.boolean().default(false),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'name'>;

@@ -111,7 +111,8 @@ export class State {
     const tracked = write
       .then(
         () => (this.#failure = undefined),
-        (error: unknown) => (this.#failure = error instanceof Error ? error.message : String(error)),
+        (error: unknown) =>
+          (this.#failure = error instanceof Error ? error.message : String(error)),
       )
       .then(() => void this.#pending.delete(tracked));
     this.#pending.add(tracked);

@@ -167,9 +167,7 @@ export class Workloads {
   }
 
   async #named(request: DetachRequest): Promise<Endpoint> {
-    return request.endpoint === undefined
-      ? this.#bySandbox(request)
-      : this.#byId(request.endpoint);
+    return request.endpoint === undefined ? this.#bySandbox(request) : this.#byId(request.endpoint);
   }
 
   #byId(text: string): Endpoint {
@@ -231,5 +229,8 @@ function sandboxReference({
 }): SandboxReference {
   if (netns !== undefined && pid === undefined) return { netns };
   if (pid !== undefined && netns === undefined) return { pid };
-  throw new AppError('E_USAGE', 'Name the sandbox with either --netns or --pid, and not with both.');
+  throw new AppError(
+    'E_USAGE',
+    'Name the sandbox with either --netns or --pid, and not with both.',
+  );
 }

@@ -76,6 +76,12 @@ export interface DataPlaneOptions {
   readonly fdbMaxAge?: Millis;
 }
 
+/** What the host behind an underlay address has announced of itself. */
+export interface PeerCapabilities {
+  /** It completes inner TCP and UDP checksums that were left partial (docs/wire-format.md). */
+  readonly takesPartialChecksums: boolean;
+}
+
 /**
  * Forwarding, whichever implementation does it. Tables go down through these calls, counters and
  * learned MACs come up; nothing here waits, and no call is made per frame. Every `add` of what is
@@ -94,6 +100,8 @@ export interface DataPlaneOptions {
  */
 export interface DataPlane {
   readonly description: DataPlaneDescription;
+  /** What this host may announce to others of its data plane. */
+  readonly capabilities: PeerCapabilities;
   /** Bound addresses; ports are the real ones. */
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
@@ -111,6 +119,9 @@ export interface DataPlane {
   /** An existing VTEP with the same address and another port takes the new port. */
   addVtep(vni: Vni, vtep: Vtep): void;
   removeVtep(vni: Vni, address: string): void;
+
+  /** Holds for every VTEP with this address, those added later included. */
+  setPeer(address: string, capabilities: PeerCapabilities): void;
 
   /** A MAC that belongs to an endpoint of this host: frames from VTEPs that claim it are dropped. */
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void;

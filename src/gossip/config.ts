@@ -67,6 +67,8 @@ export interface GossipConfig {
   readonly tombstoneRetention: Millis;
   /** Rows stamped further ahead of this host's wall clock are refused. Must exceed any honest skew. */
   readonly clockAheadMax: Millis;
+  /** Most members kept, the dead included. More are refused. Range 2 to 10^5. */
+  readonly membersMax: number;
   /** Most rows kept, tombstones included. More are refused. Range 1 to 10^7. */
   readonly rowsMax: number;
 }
@@ -87,7 +89,7 @@ const lan: GossipConfig = {
   gossipDelay: asMillis(20),
   gossipFanout: 3,
   gossipBurst: 4,
-  retransmitFactor: 4,
+  retransmitFactor: 6,
   gossipToDead: asMillis(30 * SECOND),
   pushPullInterval: asMillis(30 * SECOND),
   exchangeTimeout: asMillis(5 * SECOND),
@@ -98,6 +100,7 @@ const lan: GossipConfig = {
   datagramBytes: 1400,
   tombstoneRetention: asMillis(7 * DAY),
   clockAheadMax: asMillis(DAY),
+  membersMax: 20_000,
   rowsMax: 1_000_000,
 };
 
@@ -154,6 +157,7 @@ function ranges(config: GossipConfig): Record<keyof GossipConfig, readonly [numb
     datagramBytes: [1200, 8192],
     tombstoneRetention: [HOUR, 365 * DAY],
     clockAheadMax: [SECOND, 365 * DAY],
+    membersMax: [2, 10 ** 5],
     rowsMax: [1, 10 ** 7],
   };
 }

@@ -38,6 +38,8 @@ export const COUNTERS = [
   /** An indirect probe beyond what this host relays at a time. */
   'dropRelay',
   'claimMalformed',
+  /** `membersMax` members are kept already. */
+  'memberQuota',
   'rowMalformed',
   /** The row's stamp lies further ahead of the wall clock than `clockAheadMax`. */
   'rowFuture',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import ipaddr from 'ipaddr.js';
 import type { Clock, Timer as ClockTimer } from '../base/clock.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { Listeners } from '../base/events.ts';
@@ -105,7 +106,7 @@ export class Mesh {
   #rowSaveFailed = 0;
   #isStopped = false;
 
-  /** @throws AppError E_NAME_INVALID, E_CONFIG */
+  /** @throws AppError E_NAME_INVALID, E_ADDRESS_INVALID, E_CONFIG */
   constructor(options: MeshOptions) {
     checkOptions(options);
     const { self, incarnation, label, config, rng } = options;
@@ -216,8 +217,9 @@ export class Mesh {
     this.#perform(this.#machine.update({ meta: Uint8Array.from(meta) }, this.#now()));
   }
 
-  /** Tells the mesh that this host is reached elsewhere now. */
+  /** Tells the mesh that this host is reached elsewhere now. @throws AppError E_ADDRESS_INVALID */
   setAddress(address: SocketAddress): void {
+    checkAddress(address);
     this.#perform(this.#machine.update({ address }, this.#now()));
   }
 
@@ -380,7 +382,16 @@ function checkOptions({ self, label }: MeshOptions): void {
       `The mesh label "${label}" takes ${Buffer.byteLength(label)} bytes; at most ${MAX_LABEL_BYTES} are allowed.`,
     );
   }
+  checkAddress(self.address);
   checkMeta(self.meta ?? new Uint8Array());
+}
+
+function checkAddress({ address, port }: SocketAddress): void {
+  if (ipaddr.isValid(address) && Number.isInteger(port) && port >= 1 && port <= 65_535) return;
+  throw new AppError(
+    'E_ADDRESS_INVALID',
+    `The mesh address ${formatSocketAddress({ address, port })} can't be used; take an IPv4 or IPv6 address and a port from 1 to 65535.`,
+  );
 }
 
 function checkMeta(meta: Uint8Array): void {

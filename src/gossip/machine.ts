@@ -149,7 +149,7 @@ export class Machine {
   /** Says goodbye; a `left` effect follows in less than half a second, and then nobody is known any more. */
   leave(at: Instant): Effect[] {
     return this.#handle(at, () => {
-      this.#sync.setSeeds([]);
+      this.#sync.abandon();
       this.#membership.leave(0);
     });
   }

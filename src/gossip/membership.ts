@@ -46,7 +46,7 @@ export class Membership {
     const known = this.#core.roster.get(record.id);
     if (known !== undefined) this.#compare(soften(record, known, source), known, accuser);
     // A stranger's death is no news: taking it in would keep the long dead in circulation for ever.
-    else if (isActive(record)) this.#apply(record, accuser);
+    else if (isActive(record) && this.#hasRoom()) this.#apply(record, accuser);
   }
 
   /** A probe of this host's own found the member silent. */
@@ -85,6 +85,7 @@ export class Membership {
   /** One round of goodbyes; after the last one the mesh is forgotten. */
   leave(round: number): void {
     const core = this.#core;
+    if (round > 0 && core.phase !== 'leaving') return;
     if (round === 0) {
       core.phase = 'leaving';
       core.self = { ...core.self, state: 'left' };
@@ -113,6 +114,13 @@ export class Membership {
     const isPlaced = !isUnspecified(record.address.address);
     if (!isPlaced) counters.add('claimMalformed');
     return isSpoken && isPlaced;
+  }
+
+  #hasRoom(): boolean {
+    const { roster, config, counters } = this.#core;
+    if (roster.all().length < config.membersMax) return true;
+    counters.add('memberQuota');
+    return false;
   }
 
   #compare(record: MemberRecord, known: Member, accuser: PeerId | undefined): void {
@@ -189,8 +197,7 @@ export class Membership {
 
   /** Takes a higher incarnation than `incarnation` and tells the mesh. */
   #reincarnate(self: MemberRecord, incarnation: number): void {
-    const next = Math.min(MAX_INCARNATION, incarnation + 1);
-    this.#core.self = { ...self, incarnation: next };
+    this.#core.self = { ...self, incarnation: above(incarnation) };
     if (!isUnspecified(self.address.address)) this.#courier.announceSelf();
   }
 
@@ -199,7 +206,7 @@ export class Membership {
     for (const member of [...core.roster.all()]) this.#forget(member);
     this.#courier.clear();
     this.#ring.clear();
-    core.self = { ...core.self, state: 'alive', incarnation: core.self.incarnation + 1 };
+    core.self = { ...core.self, state: 'alive', incarnation: above(core.self.incarnation) };
     core.phase = 'detached';
     core.outbox.push({ kind: 'left' });
   }
@@ -210,6 +217,8 @@ export class Membership {
     this.#core.outbox.push({ kind: 'forgotten', member });
   }
 }
+
+const above = (incarnation: number): number => Math.min(MAX_INCARNATION, incarnation + 1);
 
 /**
  * A death told in a whole-state exchange may be as old as the cut between two halves of the mesh: a

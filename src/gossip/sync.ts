@@ -1,6 +1,7 @@
-import type { AppError } from '../base/errors.ts';
+import { AppError } from '../base/errors.ts';
 import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
+import { retransmitLimit } from './broadcast.ts';
 import { encodeClaim, encodeRow, normalizeIp, type Cargo } from './cargo.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
@@ -56,6 +57,8 @@ export class Synchroniser {
   #rejoinRound = 0;
   #rejoinFailures = 0;
   #nextMeeting = 0;
+  /** Push-pulls still to follow each other quickly. */
+  #hurried = 0;
   /** Where the next whole state begins in the order of rows, if the last one did not fit. */
   #firstRow = 0;
 
@@ -86,14 +89,28 @@ export class Synchroniser {
     this.#scheduleRejoin(0);
   }
 
+  /** Ends every exchange under way: what comes back must not draw a host that left into the mesh again. */
+  abandon(): void {
+    this.setSeeds([]);
+    const error = new AppError(
+      'E_JOIN_UNREACHABLE',
+      'This host left the mesh before the join ended; join again.',
+    );
+    for (const exchange of [...this.#pending.keys()]) this.exchangeFailed(exchange, error);
+  }
+
   /** Sets the periodic exchanges going. */
   start(): void {
     this.#schedulePushPull(this.#core.rng.next() * this.#core.config.pushPullInterval);
   }
 
-  /** Brings the next push-pull forward: something must be told that no datagram can carry. */
+  /**
+   * Brings the next push-pulls forward, as many as a broadcast is sent times: something must be told
+   * that no datagram can carry.
+   */
   hasten(): void {
-    this.#schedulePushPull(this.#core.config.gossipInterval * (0.5 + this.#core.rng.next()));
+    this.#hurried = retransmitLimit(this.#core.config, this.#core.hosts);
+    this.#schedulePushPull(this.#hurry());
   }
 
   /**
@@ -112,8 +129,9 @@ export class Synchroniser {
     const { roster, rng, config, hosts } = this.#core;
     const [partner] = roster.pick(1, rng, ({ state }) => state === 'alive');
     if (partner !== undefined) this.#begin('push-pull', partner.address);
-    const interval = config.pushPullInterval * pushPullScale(hosts);
-    this.#schedulePushPull(interval * (0.75 + rng.next() / 2));
+    const interval = config.pushPullInterval * pushPullScale(hosts) * (0.75 + rng.next() / 2);
+    if (this.#hurried > 0) this.#hurried--;
+    this.#schedulePushPull(this.#hurried > 0 ? this.#hurry() : interval);
   }
 
   /** Calls some of the lost, and sets the next call later the longer nobody answers. */
@@ -202,7 +220,8 @@ export class Synchroniser {
       return { reason: 'version', protocol: self.protocol };
     }
     if (request.self.id === self.id) return { reason: 'self' };
-    if (phase !== 'attached' && request.purpose !== 'join') return { reason: 'detached' };
+    const isTaken = phase === 'attached' || (phase === 'detached' && request.purpose === 'join');
+    if (!isTaken) return { reason: 'detached' };
     const holder = this.#holderOfName(request);
     return holder && { reason: 'name-taken', holder };
   }
@@ -237,7 +256,17 @@ export class Synchroniser {
     // A host that knew nobody has nobody to tell what the mesh knows already.
     if (roster.active === 0 && this.#pending.size === 0) this.#courier.mute(take);
     else take();
+    if (pending.purpose !== 'push-pull') this.#followUp();
     this.#conclude(exchange, pending, answer.self);
+  }
+
+  /**
+   * Asks somebody else soon after a join: when many hosts join at once, the first of them are told of
+   * the next by few, who soon have many to tell.
+   */
+  #followUp(): void {
+    const { config, rng } = this.#core;
+    this.#schedulePushPull(config.probeInterval * (1 + rng.next()));
   }
 
   #refused(exchange: number, pending: Pending, refusal: Refusal): void {
@@ -268,6 +297,10 @@ export class Synchroniser {
     return [...byText.values()].filter(
       (address) => !isSameAddress(address, this.#core.self.address),
     );
+  }
+
+  #hurry(): number {
+    return this.#core.config.gossipInterval * (0.5 + this.#core.rng.next());
   }
 
   #schedulePushPull(after: number): void {

@@ -105,6 +105,6 @@ export class Auditor {
       ({ name, alias }) => parseMark(alias)?.host === this.#host && !wanted.has(name),
     );
     for (const { name } of orphans) await deleteIfPresent(this.#ip, name);
-    return orphans.map(({ name }) => `${name} belongs to no network or endpoint: removed.`);
+    return orphans.map(({ name }) => `${name} belongs to no network or endpoint; removed.`);
   }
 }

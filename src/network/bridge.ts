@@ -58,14 +58,14 @@ export class Bridges {
     if (found === undefined) {
       throw new AppError(
         'E_DEVICE_MISSING',
-        `there is no interface ${ifname} to put on the bridge of network ${spec.network}; it was deleted, so start the daemon again.`,
+        `There is no interface ${ifname} to put on the bridge of network ${spec.network}; it was deleted, so start the daemon again.`,
       );
     }
     await this.#sysctl.disableIpv6(ifname);
     const wanted = { master: bridgeName(spec.vni), mtu: spec.mtu, up: true } as const;
     const repair = compareLink(found, wanted);
     await this.#ip.apply(repairCommands(ifname, repair));
-    return repair.differences.map((difference) => `${ifname} had ${difference}: repaired.`);
+    return repair.differences.map((difference) => `${ifname}: ${difference}; repaired.`);
   }
 
   /** False if there was none. Its ports stay, without a bridge. */
@@ -97,8 +97,8 @@ export class Bridges {
     }
     return [
       inTheWay === undefined
-        ? `bridge ${name} of network ${spec.network} was missing: made.`
-        : `${name} was a ${inTheWay.kind || 'device'} and no bridge: replaced.`,
+        ? `Bridge ${name} of network ${spec.network} was missing; made.`
+        : `${name} was a ${inTheWay.kind || 'device'} and no bridge; replaced.`,
     ];
   }
 
@@ -118,6 +118,6 @@ export class Bridges {
     return [
       ...(isWire ? [] : ['STP or multicast snooping on instead of off']),
       ...repair.differences,
-    ].map((difference) => `bridge ${name} had ${difference}: repaired.`);
+    ].map((difference) => `Bridge ${name}: ${difference}; repaired.`);
   }
 }

@@ -42,19 +42,27 @@ interface Identity {
   readonly device: number;
 }
 
+function isAbsence(error: unknown): boolean {
+  return ['ENOENT', 'ENOTDIR', 'ESRCH', 'ELOOP'].includes(errnoOf(error) ?? '');
+}
+
+/** What to throw if a path is there but can't be used. */
+function refusal(path: string, error: unknown): unknown {
+  if (!['EACCES', 'EPERM'].includes(errnoOf(error) ?? '')) return error;
+  return new AppError(
+    'E_PERMISSION',
+    `"${path}" may not be looked at; the daemon needs root, with CAP_SYS_PTRACE for another's process.`,
+    { cause: error },
+  );
+}
+
 async function identify(path: string): Promise<Identity | undefined> {
   try {
     const { dev, ino } = await stat(path);
     return { inode: `${dev}:${ino}`, device: dev };
   } catch (error) {
-    const errno = errnoOf(error) ?? '';
-    if (['ENOENT', 'ENOTDIR', 'ESRCH', 'ELOOP'].includes(errno)) return undefined;
-    if (!['EACCES', 'EPERM'].includes(errno)) throw error;
-    throw new AppError(
-      'E_PERMISSION',
-      `"${path}" may not be looked at; the daemon needs root to reach another network namespace.`,
-      { cause: error },
-    );
+    if (isAbsence(error)) return undefined;
+    throw refusal(path, error);
   }
 }
 
@@ -90,12 +98,12 @@ interface Candidate {
 
 function candidateOfPid(pid: number): Candidate {
   if (!Number.isInteger(pid) || pid < 1) {
-    throw new AppError('E_USAGE', `pid ${pid} is no process id; give a whole number from 1.`);
+    throw new AppError('E_USAGE', `Pid ${pid} is no process id; give a whole number from 1.`);
   }
   return {
     paths: [`/proc/${pid}/ns/net`],
-    absence: `there is no process ${pid} on this host; give the pid of a running container as the host sees it.`,
-    subject: `process ${pid}`,
+    absence: `There is no process ${pid} on this host; give the pid of a running container as the host sees it.`,
+    subject: `Process ${pid}`,
   };
 }
 
@@ -103,8 +111,8 @@ function candidateOfName(netns: string): Candidate {
   if (netns.startsWith('/')) {
     return {
       paths: [netns],
-      absence: `there is no network namespace at ${netns}; it may have ended with its container.`,
-      subject: `network namespace "${netns}"`,
+      absence: `There is no network namespace at ${netns}; it may have ended with its container.`,
+      subject: `Network namespace "${netns}"`,
     };
   }
   if (netns === '' || netns === '.' || netns === '..' || /[/\0]/.test(netns)) {
@@ -115,8 +123,8 @@ function candidateOfName(netns: string): Candidate {
   }
   return {
     paths: NAMED_DIRECTORIES.map((directory) => join(directory, netns)),
-    absence: `there is no network namespace "${netns}" under /run/netns; "ip netns list" shows the names, or give an absolute path.`,
-    subject: `network namespace "${netns}"`,
+    absence: `There is no network namespace "${netns}" under /run/netns; "ip netns list" shows the names, or give an absolute path.`,
+    subject: `Network namespace "${netns}"`,
   };
 }
 
@@ -155,9 +163,9 @@ async function resolveSandbox(reference: SandboxReference): Promise<Sandbox> {
 }
 
 async function openSandbox(sandbox: Sandbox): Promise<OpenSandbox> {
-  const gone = `the network namespace ${sandbox.path} is gone; its container has ended, so there is nothing to attach.`;
+  const gone = `The network namespace ${sandbox.path} is gone; its container has ended, so there is nothing to attach.`;
   const file = await open(sandbox.path, 'r').catch((error: unknown) => {
-    throw errnoOf(error) === undefined ? error : missing(gone);
+    throw isAbsence(error) ? missing(gone) : refusal(sandbox.path, error);
   });
   const { dev, ino } = await file.stat();
   if (`${dev}:${ino}` === sandbox.inode) {

@@ -31,5 +31,5 @@ test('every drop reason has a phrase of its own that fits beside its name', (t) 
     t.not(phrase, DROP_REASONS[index]?.replaceAll('_', ' '));
     t.true(phrase.length <= 50, phrase);
   }
-  t.is(dropPhrase('sealed_replayed'), 'sealed replayed');
+  t.is(dropPhrase('of_a_newer_daemon'), 'of a newer daemon');
 });

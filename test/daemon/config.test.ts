@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { CONFIG_KEYS, environmentName, loadOptions } from '../../src/daemon/config.ts';
 import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
@@ -109,4 +110,17 @@ test('a config file that is not there is named', async (t) => {
 test('each key has a variable', (t) => {
   t.is(environmentName('stateDir'), 'WEFT_STATE_DIR');
   t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 9);
+});
+
+test('docs/operations.md lists every key with its flag and variable', (t) => {
+  const text = readFileSync(join(packageRoot, 'docs/operations.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `(\w+)` \| `--([a-z-]+)`.*?\| `(WEFT_[A-Z_]+)`/gm)];
+  t.deepEqual(
+    rows.map(([, key]) => key),
+    CONFIG_KEYS,
+  );
+  for (const [, key = '', flag = '', variable = ''] of rows) {
+    t.is(environmentName(key), variable);
+    t.is(`WEFT_${flag.replaceAll('-', '_').toUpperCase()}`, variable);
+  }
 });

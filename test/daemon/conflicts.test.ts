@@ -25,7 +25,11 @@ const network = (name: string, vni: number, createdAt: string): NetworkDefinitio
 
 const endpoint = (id: string, address: string, host: string): Endpoint => ({
   ...{ id, address, network: 'blue', host: asPeerId(host.repeat(32)) },
-  ...{ mac: asMac(0x020000000001), ifname: 'eth0', sandbox: { path: '/run/netns/x', inode: '1:2' } },
+  ...{
+    mac: asMac(0x020000000001),
+    ifname: 'eth0',
+    sandbox: { path: '/run/netns/x', inode: '1:2' },
+  },
 });
 
 test('the older of two networks keeps the VNI; equal ages fall to the lower id', (t) => {

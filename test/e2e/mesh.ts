@@ -14,10 +14,12 @@ export class WeftHost {
   readonly name: string;
   readonly host: LabHost;
   readonly directory: string;
+  readonly dataPlane: DataPlaneName;
   daemon: LabProcess | undefined;
 
-  constructor(name: string, host: LabHost, directory: string) {
+  constructor(name: string, host: LabHost, directory: string, dataPlane: DataPlaneName) {
     this.name = name;
+    this.dataPlane = dataPlane;
     this.host = host;
     this.directory = directory;
   }
@@ -38,7 +40,7 @@ export class WeftHost {
   async up(...flags: readonly string[]): Promise<void> {
     this.daemon = this.namespace.start(process.execPath, [
       ...[WEFT, 'up', '--name', this.name, '--socket', this.socket],
-      ...['--state-dir', this.stateDirectory, '--data-plane', dataPlane, ...flags],
+      ...['--state-dir', this.stateDirectory, '--data-plane', this.dataPlane, ...flags],
     ]);
     await this.daemon.waitForLine(/\bready\b/);
   }
@@ -80,11 +82,9 @@ export class WeftHost {
   }
 }
 
-/** Which data plane the daemons of this test file use; a file may set it before `startMesh`. */
-let dataPlane = 'auto';
-export function useDataPlane(kind: string): void {
-  dataPlane = kind;
-}
+/** Both implementations of the data plane, for tests that must hold on each. */
+export const DATA_PLANES = ['portable', 'native'] as const;
+export type DataPlaneName = (typeof DATA_PLANES)[number];
 
 export interface TestMesh {
   readonly lab: Lab;
@@ -98,6 +98,7 @@ export async function makeHosts(
   t: ExecutionContext,
   area: string,
   names: readonly string[],
+  dataPlane: DataPlaneName = 'native',
 ): Promise<TestMesh> {
   const lab = new Lab(area);
   const directory = mkdtempSync(join(tmpdir(), `weft-t${area}-`));
@@ -106,7 +107,9 @@ export async function makeHosts(
     rmSync(directory, { recursive: true, force: true });
   });
   const underlay = await lab.underlay(names);
-  const hosts = underlay.map((host, index) => new WeftHost(names[index] ?? '', host, directory));
+  const hosts = underlay.map(
+    (host, index) => new WeftHost(names[index] ?? '', host, directory, dataPlane),
+  );
   return { lab, hosts, container: (name) => lab.namespace(name) };
 }
 
@@ -115,8 +118,9 @@ export async function startMesh(
   t: ExecutionContext,
   area: string,
   names: readonly string[],
+  dataPlane: DataPlaneName = 'native',
 ): Promise<TestMesh> {
-  const mesh = await makeHosts(t, area, names);
+  const mesh = await makeHosts(t, area, names, dataPlane);
   const [first, ...others] = mesh.hosts;
   await first?.up();
   for (const host of others) {

@@ -8,6 +8,10 @@ import { hostEndName } from '../../src/network/names.ts';
 import type { Attachment } from '../../src/network/sandbox.ts';
 import { readLinks, readRoutes, type Link } from '../../src/os/ip-json.ts';
 import type { Sandbox, SandboxReference } from '../../src/os/netns.ts';
+import { addToSum, foldSum, pseudoHeaderSum4 } from '../../src/wire/checksum.ts';
+import { HEADER_BYTES as ETHERNET_BYTES } from '../../src/wire/ethernet.ts';
+import { IP_PROTOCOL, ipv4Destination, ipv4HeaderBytes, ipv4Source } from '../../src/wire/ipv4.ts';
+import { UDP_HEADER_BYTES, udpLength } from '../../src/wire/udp.ts';
 import { openLab } from './lab.ts';
 import type { HostAnswer, HostCall } from './network-host.ts';
 
@@ -49,6 +53,19 @@ function endpointIn(sandbox: Sandbox, last: number, more: Partial<Endpoint> = {}
     ...more,
   };
 }
+
+/** Opens a TAP device that takes no offload, and prints each UDP frame that it reads as hex. */
+const TAP_READER = `
+import fcntl, os, struct, sys
+tap = os.open('/dev/net/tun', os.O_RDWR)
+IFF_TAP, IFF_NO_PI, TUNSETIFF = 0x0002, 0x1000, 0x400454ca
+fcntl.ioctl(tap, TUNSETIFF, struct.pack('16sH22x', sys.argv[1].encode(), IFF_TAP | IFF_NO_PI))
+print('ready', flush=True)
+while True:
+    frame = os.read(tap, 65536)
+    if frame[12:14] == b'\\x08\\x00' and frame[23] == 17:
+        print(frame.hex(), flush=True)
+`;
 
 const plug = (endpoint: Endpoint): Attachment => ({ endpoint, bridge: BRIDGE, mtu: SPEC.mtu });
 
@@ -154,12 +171,17 @@ test("the bridge's MAC stays whatever ports come and go", async (t) => {
 
 test('IPv6 addresses work at once, also where the sandbox had IPv6 off', async (t) => {
   const { host, one, two, resolve } = await openHost(t);
-  await one.run('sysctl', ['-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
-  for (const [last, where] of [one, two].entries()) {
-    const address = { address: `fd00:7::${last + 1}/64` };
-    const endpoint = endpointIn(await resolve({ netns: where.name }), last + 1, address);
-    await must(host, { call: 'attach', with: plug(endpoint) });
-  }
+  await one.run('tee', ['/proc/sys/net/ipv6/conf/default/disable_ipv6'], { input: '1' });
+  const endpoints = [
+    endpointIn(await resolve({ netns: one.name }), 1, { address: 'fd00:7::1/64' }),
+    endpointIn(await resolve({ netns: two.name }), 2, { address: 'fd00:7::2/64' }),
+  ] as const;
+  for (const endpoint of endpoints) await must(host, { call: 'attach', with: plug(endpoint) });
+  t.is((await two.ping('fd00:7::1', { count: 3 })).received, 3);
+
+  // Linux takes IPv6 addresses away with the link, and this sandbox switches IPv6 off again.
+  await one.run('tee', ['/proc/sys/net/ipv6/conf/eth0/disable_ipv6'], { input: '1' });
+  await must(host, { call: 'attach', with: plug(endpoints[0]) });
   t.is((await two.ping('fd00:7::1', { count: 3 })).received, 3);
 });
 
@@ -261,4 +283,30 @@ test('an audit restores a deleted bridge and interface, and traffic flows again'
     (await linksOf(host)).map(({ name }) => name),
     ['lo', 'wtap-42'],
   );
+});
+
+test('offloads stay on in the sandbox: a plain TAP device still gets finished checksums', async (t) => {
+  const { host, one, resolve } = await openHost(t);
+  const endpoint = endpointIn(await resolve({ netns: one.name }), 1);
+  const tap = host.start('python3', ['-c', TAP_READER, 'wtap-42']);
+  await tap.waitForLine(/^ready$/);
+  await must(host, { call: 'attach', with: plug(endpoint) });
+  await must(host, { call: 'ensurePort', with: SPEC, ifname: 'wtap-42' });
+  t.regex(await one.run('ethtool', ['-k', 'eth0']), /^tx-checksumming: on$/m);
+
+  await one.ip('neigh add 10.7.0.99 lladdr 02:00:5e:10:00:63 dev eth0');
+  await one.run('bash', ['-c', 'echo -n "a payload" > /dev/udp/10.7.0.99/5000']);
+  const [hex] = await tap.waitForLine(/^[0-9a-f]+$/);
+  const frame = Buffer.from(hex, 'hex');
+  const udpAt = ETHERNET_BYTES + ipv4HeaderBytes(frame, ETHERNET_BYTES);
+  const udpBytes = udpLength(frame, udpAt);
+  const pseudo = pseudoHeaderSum4(
+    ipv4Source(frame, ETHERNET_BYTES),
+    ipv4Destination(frame, ETHERNET_BYTES),
+    IP_PROTOCOL.udp,
+    udpBytes,
+  );
+  t.is(frame.toString('latin1', udpAt + UDP_HEADER_BYTES, udpAt + udpBytes), 'a payload');
+  // A right checksum makes the sum over all of it fold to zero; a partial one can't.
+  t.is(foldSum(addToSum(frame, udpAt, udpAt + udpBytes, pseudo)), 0);
 });

@@ -1,8 +1,8 @@
-import test from 'ava';
-import { startMesh } from './mesh.ts';
+import test, { type ExecutionContext } from 'ava';
+import { DATA_PLANES, startMesh, type DataPlaneName } from './mesh.ts';
 
-test('two hosts are one Ethernet: pings, TCP and fragmented UDP cross unharmed', async (t) => {
-  const mesh = await startMesh(t, 'two', ['a', 'b']);
+async function twoHostsAreOneEthernet(t: ExecutionContext, kind: DataPlaneName): Promise<void> {
+  const mesh = await startMesh(t, `two${kind[0]}`, ['a', 'b'], kind);
   const [a, b] = mesh.hosts;
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   if (!a || !b) throw new Error('two hosts were asked for');
@@ -31,4 +31,9 @@ test('two hosts are one Ethernet: pings, TCP and fragmented UDP cross unharmed',
   });
   t.true(datagram.isIntact);
   t.is(datagram.bytes, 60_000);
-});
+}
+
+for (const kind of DATA_PLANES) {
+  test(`${kind}: pings, TCP and fragmented UDP cross between two hosts unharmed`, (t) =>
+    twoHostsAreOneEthernet(t, kind));
+}

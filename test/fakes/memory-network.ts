@@ -119,30 +119,38 @@ export class MemoryNetwork {
     const place = formatSocketAddress(to);
     const copy = Buffer.from(request);
     return new Promise((resolve, reject) => {
-      const fail = (why: string): void => {
-        limit.cancel();
+      const refuse = (why: string): void => {
         reject(new AppError('E_JOIN_UNREACHABLE', `${place} ${why}`));
       };
-      const limit = this.#clock.after(timeout, () => fail(`did not answer within ${timeout} ms`));
       if (copy.length > MAX_STREAM_MESSAGE_BYTES) {
-        fail('was not asked: the message is too long');
+        refuse('was not asked: the message is too long');
         return;
       }
-      this.#carry(from, to, () => {
-        const host = this.#host(to);
-        if (host === undefined) {
-          fail('refused the connection');
-          return;
-        }
-        const answer = host.answer?.(copy, from);
-        const bytes = answer === undefined ? undefined : Buffer.from(answer);
-        this.#carry(to, from, () => {
-          if (bytes === undefined) fail('closed the connection before it answered');
-          else limit.cancel();
-          if (bytes !== undefined) resolve(bytes);
-        });
-      });
+      const limit = this.#clock.after(timeout, () => refuse(`did not answer within ${timeout} ms`));
+      const settle = (answer: Buffer | string): void => {
+        limit.cancel();
+        if (typeof answer === 'string') refuse(answer);
+        else resolve(answer);
+      };
+      this.#carry(from, to, () => this.#serve(from, to, copy, settle));
     });
+  }
+
+  /** The request has arrived: what comes back is the answer, or why there is none. */
+  #serve(
+    from: SocketAddress,
+    to: SocketAddress,
+    request: Buffer,
+    settle: (answer: Buffer | string) => void,
+  ): void {
+    const host = this.#host(to);
+    if (host === undefined) {
+      settle('refused the connection');
+      return;
+    }
+    const answer = host.answer?.(request, from);
+    const copy = answer && Buffer.from(answer);
+    this.#carry(to, from, () => settle(copy ?? 'closed the connection before it answered'));
   }
 
   /** One way of a stream: delayed, never lost, and never there while the path is cut. */

@@ -14,7 +14,7 @@ function empty() {
 test('a missing bridge is made: fixed MAC, MTU, no STP, no snooping, no IPv6, up', async (t) => {
   const { kernel, bridges } = empty();
   t.deepEqual(await bridges.ensureBridge(SPEC), [
-    'bridge weft-42 of network blue was missing: made.',
+    'Bridge weft-42 of network blue was missing; made.',
   ]);
   t.like(kernel.find('weft-42'), {
     kind: 'bridge',
@@ -44,10 +44,10 @@ test('whatever is wrong with a bridge is repaired and told', async (t) => {
     bridge: { stp: true, multicastSnooping: true },
   });
   t.deepEqual(await bridges.ensureBridge(SPEC), [
-    'bridge weft-42 had STP or multicast snooping on instead of off: repaired.',
-    'bridge weft-42 had MTU 1500 instead of 1450: repaired.',
-    `bridge weft-42 had MAC 02:00:00:00:00:09 instead of ${formatMac(bridgeMac(HOST, SPEC.vni))}: repaired.`,
-    'bridge weft-42 had down instead of up: repaired.',
+    'Bridge weft-42: STP or multicast snooping on instead of off; repaired.',
+    'Bridge weft-42: MTU 1500 instead of 1450; repaired.',
+    `Bridge weft-42: MAC 02:00:00:00:00:09 instead of ${formatMac(bridgeMac(HOST, SPEC.vni))}; repaired.`,
+    'Bridge weft-42: down instead of up; repaired.',
   ]);
   t.deepEqual(kernel.snapshot(), good);
 });
@@ -55,7 +55,7 @@ test('whatever is wrong with a bridge is repaired and told', async (t) => {
 test('another device with the name is replaced; the bridge of a host with a new identity is taken over', async (t) => {
   const { kernel, bridges } = empty();
   kernel.addLink('weft-42', { kind: 'dummy' });
-  t.deepEqual(await bridges.ensureBridge(SPEC), ['weft-42 was a dummy and no bridge: replaced.']);
+  t.deepEqual(await bridges.ensureBridge(SPEC), ['weft-42 was a dummy and no bridge; replaced.']);
   t.is(kernel.find('weft-42')?.kind, 'bridge');
   const heir = new Bridges({ ip: kernel, sysctl: kernel, host: asPeerId('f'.repeat(32)) });
   t.is((await heir.ensureBridge(SPEC)).length, 2);
@@ -77,16 +77,16 @@ test('a device becomes a port once, and again when somebody takes it off', async
   const { kernel, bridges } = await host();
   kernel.addLink('wtap-42', { kind: 'tun' });
   t.deepEqual(await bridges.ensurePort(SPEC, 'wtap-42'), [
-    'wtap-42 had bridge none instead of weft-42: repaired.',
-    'wtap-42 had MTU 1500 instead of 1450: repaired.',
-    'wtap-42 had down instead of up: repaired.',
+    'wtap-42: bridge none instead of weft-42; repaired.',
+    'wtap-42: MTU 1500 instead of 1450; repaired.',
+    'wtap-42: down instead of up; repaired.',
   ]);
   t.true(await kernel.isIpv6Disabled('wtap-42'));
   t.deepEqual(await bridges.ensurePort(SPEC, 'wtap-42'), []);
   kernel.addLink('br9', { kind: 'bridge' });
   kernel.changeLink('wtap-42', { master: 'br9' });
   t.deepEqual(await bridges.ensurePort(SPEC, 'wtap-42'), [
-    'wtap-42 had bridge br9 instead of weft-42: repaired.',
+    'wtap-42: bridge br9 instead of weft-42; repaired.',
   ]);
 });
 

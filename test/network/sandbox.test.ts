@@ -7,7 +7,7 @@ test('attaching makes both ends as asked, with two processes', async (t) => {
   const { kernel, sandboxes, endpoint, attachment } = await host();
   kernel.calls = 0;
   t.deepEqual(await sandboxes.attach(attachment), [
-    `endpoint ${endpoint.id} had no interface: made eth0 in ${INSIDE}.`,
+    `Endpoint ${endpoint.id} had no interface; made eth0 in ${INSIDE}.`,
   ]);
   t.is(kernel.calls, 2);
   const name = `wv${endpoint.id.slice(0, 12)}`;
@@ -115,12 +115,12 @@ test('attaching again repairs both ends', async (t) => {
     INSIDE,
   );
   t.deepEqual(await sandboxes.attach(attachment), [
-    `${name} had bridge br9 instead of weft-42: repaired.`,
-    `${name} had MTU 1400 instead of 1450: repaired.`,
-    `eth0 in ${INSIDE} had MTU 1400 instead of 1450: repaired.`,
-    `eth0 in ${INSIDE} had MAC 02:00:00:00:00:09 instead of 02:00:5e:10:00:01: repaired.`,
-    `eth0 in ${INSIDE} had down instead of up: repaired.`,
-    `eth0 in ${INSIDE} had no address 10.7.0.1/24: repaired.`,
+    `${name}: bridge br9 instead of weft-42; repaired.`,
+    `${name}: MTU 1400 instead of 1450; repaired.`,
+    `eth0 in ${INSIDE}: MTU 1400 instead of 1450; repaired.`,
+    `eth0 in ${INSIDE}: MAC 02:00:00:00:00:09 instead of 02:00:5e:10:00:01; repaired.`,
+    `eth0 in ${INSIDE}: down instead of up; repaired.`,
+    `eth0 in ${INSIDE}: no address 10.7.0.1/24; repaired.`,
   ]);
   kernel.removeLink('br9');
   t.deepEqual(kernel.snapshot(), good);
@@ -132,7 +132,7 @@ test('a host end that leads elsewhere is made anew', async (t) => {
   await sandboxes.attach(attachmentOf({ ...endpoint, sandbox: elsewhere }));
   const changes = await sandboxes.attach(attachment);
   t.is(changes.length, 2);
-  t.regex(changes[0] ?? '', /led to another place: removed\.$/);
+  t.regex(changes[0] ?? '', /led to another place; removed\.$/);
   t.truthy(kernel.find('eth0', INSIDE));
   t.is(kernel.find('eth0', '/run/netns/old'), undefined);
 });

@@ -13,6 +13,7 @@ import type { Effect, Instant } from '../../src/gossip/effects.ts';
 import type { JoinOutcome } from '../../src/gossip/join.ts';
 import { Machine } from '../../src/gossip/machine.ts';
 import type { Member, MemberState, VersionRange } from '../../src/gossip/member.ts';
+import type { Row } from '../../src/gossip/replica.ts';
 import { EventQueue } from './event-queue.ts';
 
 const MESH_PORT = 7783;
@@ -116,10 +117,12 @@ export class SimHost {
     this.perform(this.machine.leave(this.instant()));
   }
 
-  put(table: string, key: string, value: unknown): void {
+  /** Writes a row (`undefined` deletes) and returns the version made, if it was a change. */
+  put(table: string, key: string, value: unknown): Row | undefined {
     const at = this.instant();
     const row = this.machine.replica.prepare(table, key, value, this.id, at.wall);
     if (row !== undefined) this.perform(this.machine.commit(row, at));
+    return row;
   }
 
   /** Every row, tombstones included, in an order of its own: equal text means equal replicas. */
@@ -317,14 +320,20 @@ export class Cluster {
     this.after(this.#delay(), () => {
       const host = this.#reach(from, to);
       const isCut = host === undefined && this.#byAddress.has(formatSocketAddress(to));
-      if (host === undefined) return this.after(isCut ? timeout : REFUSED_AFTER_MS, fail);
+      if (host === undefined) {
+        this.after(isCut ? timeout : REFUSED_AFTER_MS, fail);
+        return;
+      }
       const { answer, effects } = host.machine.answer(
         Buffer.from(request),
         from.reached,
         host.instant(),
       );
       host.perform(effects);
-      if (answer === undefined) return fail();
+      if (answer === undefined) {
+        fail();
+        return;
+      }
       this.after(this.#delay(), () => {
         if (!from.isUp) return;
         from.perform(from.machine.exchanged(exchange, Buffer.from(answer), from.instant()));

@@ -181,6 +181,20 @@ test('who leaves is left, not dead, and is known so in half a second', (t) => {
   t.true(cluster.runUntil(() => cluster.isConverged(), 5000) < 1500);
 });
 
+test('an answer that comes after leaving does not draw the host back', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(3);
+  const leaver = hosts[1] as SimHost;
+  cluster.network = { ...PERFECT, delayMs: [400, 400] };
+  leaver.join(hosts[0] as SimHost);
+  leaver.leave();
+  cluster.run(10_000);
+  const [, outcome] = leaver.joins;
+  t.false(outcome?.ok);
+  t.true(leaver.hasLeft);
+  t.is(leaver.machine.members.length, 0);
+});
+
 test('a host that has left is joined by another one', (t) => {
   const cluster = new Cluster({ seed: seedFor(t) });
   const [first, second] = cluster.mesh(2) as [SimHost, SimHost];

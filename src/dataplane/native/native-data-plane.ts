@@ -20,6 +20,7 @@ import type {
   DataPlaneOptions,
   FdbCounters,
   FdbEntry,
+  PeerCapabilities,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE } from '../fdb.ts';
@@ -49,12 +50,6 @@ interface NetworkState {
   readonly vteps: Map<string, VtepState>;
 }
 
-/** What the host behind an underlay address has announced of itself. */
-export interface PeerCapabilities {
-  /** It completes inner TCP and UDP checksums that were left partial (docs/wire-format.md). */
-  readonly takesPartialChecksums: boolean;
-}
-
 export type SealingCipher = 'aes-256-gcm' | 'chacha20-poly1305';
 
 /** A key for sealed frames in one direction (docs/wire-format.md). */
@@ -77,8 +72,6 @@ export const MAX_RECEIVE_KEYS = 3;
 
 /** A data plane whose frames never enter JavaScript: a C++ thread owns devices and sockets. */
 export interface NativeDataPlane extends DataPlane {
-  /** Holds for every VTEP with this address, those added later included. */
-  setPeer(address: string, capabilities: PeerCapabilities): void;
   /** As `DataPlane.addVtep`. The encapsulation of a VTEP that is there is not changed. */
   addVtep(vni: Vni, vtep: Vtep, options?: VtepOptions): void;
   /**
@@ -103,6 +96,7 @@ export function createNativeDataPlane(options: DataPlaneOptions): NativeDataPlan
 }
 
 class ThreadedDataPlane implements NativeDataPlane {
+  readonly capabilities: PeerCapabilities = { takesPartialChecksums: true };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
   readonly control: DatagramChannel;

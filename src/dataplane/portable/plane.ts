@@ -22,6 +22,7 @@ import type {
   DataPlaneOptions,
   FdbCounters,
   FdbEntry,
+  PeerCapabilities,
   FdbTarget,
 } from '../dataplane.ts';
 import {
@@ -67,6 +68,8 @@ export async function openPortableDataPlane(
 
 class PortableDataPlane implements DataPlane {
   readonly description: DataPlaneDescription;
+  /** A TAP device without virtio-net headers takes whole checksums only. */
+  readonly capabilities: PeerCapabilities = { takesPartialChecksums: false };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
   readonly control: DatagramChannel;
@@ -215,6 +218,11 @@ class PortableDataPlane implements DataPlane {
     this.#forwarder.vteps.delete(state.place);
   }
 
+  /** Nothing to remember: this data plane sends every checksum whole. */
+  setPeer(): void {
+    return;
+  }
+
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void {
     if (this.#closed !== undefined) return;
     const network = this.#network(vni);
@@ -284,7 +292,7 @@ class PortableDataPlane implements DataPlane {
     if (network !== undefined) return network;
     throw new AppError(
       'E_NETWORK_MISSING',
-      `the data plane has no network with VNI ${vni}: add the network before its ports and VTEPs`,
+      `The data plane has no network with VNI ${vni}; add the network before its ports and VTEPs.`,
     );
   }
 }

@@ -30,12 +30,12 @@ test('a foreign program that starts and ends within the span is counted through 
   t.is(after - before, 3.5);
 });
 
-test('stolen time counts as foreign, as a share of all processors', (t) => {
+test('what others used is not counted as ours; stolen time is foreign too', (t) => {
   const snapshot = { atMs: 0, machine: { busy: 10, stolen: 1 }, daemons: 1, foreign: 5 };
   const later = { atMs: 2000, machine: { busy: 13, stolen: 1.25 }, daemons: 2.5, foreign: 5.75 };
   t.deepEqual(difference(snapshot, later, 2), {
     wallSeconds: 2,
-    machineSeconds: 3,
+    machineSeconds: 2.25,
     daemonSeconds: 1.5,
     foreignShare: 0.25,
   });
