@@ -97,7 +97,11 @@ function explain(protocol: 'UDP' | 'TCP', { local, errno, cause }: FailedBind): 
     EAFNOSUPPORT: 'the kernel has no such address family; leave the address out',
   };
   const reason = reasons[errno ?? ''] ?? 'the kernel refused it';
-  return new AppError('E_BIND', `The daemon can't listen on ${where}: ${reason} (${errno ?? 'no errno'}).`, {
-    cause,
-  });
+  return new AppError(
+    'E_BIND',
+    `The daemon can't listen on ${where}: ${reason} (${errno ?? 'no errno'}).`,
+    {
+      cause,
+    },
+  );
 }

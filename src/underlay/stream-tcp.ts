@@ -253,7 +253,8 @@ function explainFailure(place: string, error: Error): AppError {
       'refused the connection, since nothing listens there; check address and port, and that Weft runs on that host',
     ECONNRESET: 'cut the connection before it answered: it is stopping, busy, or no Weft daemon',
     EPIPE: 'cut the connection before it answered: it is stopping, busy, or no Weft daemon',
-    EHOSTUNREACH: 'is not reachable, since no route leads to that host; check the address and "ip route"',
+    EHOSTUNREACH:
+      'is not reachable, since no route leads to that host; check the address and "ip route"',
     ENETUNREACH:
       'is not reachable, since no route leads to that network; check the address and "ip route"',
     ETIMEDOUT: 'did not answer: check the address, and that no firewall stops its TCP port',
