@@ -22,6 +22,13 @@ const PACKAGES = {
   ethtool: ['/usr/sbin/ethtool', 'to switch offloads on and off', 'bench test'],
   'netcat-openbsd': ['/usr/bin/nc', 'to move bytes in the tests', 'test'],
   'openvswitch-switch': ['/usr/sbin/ovs-vswitchd', 'a foreign VTEP for the interop tests', 'test'],
+  'clang-14': ['/usr/bin/clang++-14', 'to build the fuzz targets', 'test'],
+  'libclang-rt-14-dev': [
+    '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux',
+    'the sanitizers and libFuzzer',
+    'test',
+  ],
+  'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 
