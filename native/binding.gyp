@@ -26,6 +26,9 @@
         "binding/module.cpp",
         "binding/native-plane.cpp",
         "core/checksum.cpp",
+        "core/cipher-intel.cpp",
+        "core/cipher-openssl.cpp",
+        "core/cipher.cpp",
         "core/coalescer.cpp",
         "core/data-plane.cpp",
         "core/fdb.cpp",
@@ -40,6 +43,19 @@
       ],
       "cflags_cc!": ["-O2"],
       "cflags_cc": ["-O3"],
+      # Debian's libipsec-mb-dev, linked statically: what was built here runs where it is not installed.
+      "variables": {
+        "has_ipsec_mb": "<!(echo '#include <intel-ipsec-mb.h>' | ${CXX:-c++} -E -x c++ - >/dev/null 2>&1 && echo 1 || echo 0)",
+      },
+      "conditions": [
+        [
+          "has_ipsec_mb==1",
+          {
+            "defines": ["WEFT_HAS_IPSEC_MB"],
+            "libraries": ["-l:libIPSec_MB.a"],
+          },
+        ],
+      ],
     },
     {
       "target_name": "dataplane_test",

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "../core/cipher.hpp"
 #include "../core/drop-reason.hpp"
 #include "../core/stats.hpp"
 #include "native-plane.hpp"
@@ -12,6 +13,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["dropReasons"] = reasons;
   exports["globalSlots"] =
       static_cast<uint32_t>(sizeof(weft::GlobalStats) / sizeof(weft::StatSlot));
+  exports["cipherLibrary"] = weft::CipherLibrary();
   exports["maxQueues"] = weft::kMaxQueues;
   exports["maxAddresses"] = weft::kMaxBinds;
   exports["sourcePorts"] = weft::kSourcePorts;

@@ -22,6 +22,23 @@ SocketAddress AddressOf(const Napi::Value& text, const Napi::Value& port) {
   return *address;
 }
 
+AddressKey PeerOf(const Napi::Value& text) {
+  const auto address = ParseAddress(text.As<Napi::String>().Utf8Value(), 0);
+  assert(address.has_value());
+  return KeyOf(address->storage);
+}
+
+CipherKind CipherOf(const Napi::Value& is_chacha) {
+  return is_chacha.As<Napi::Boolean>() ? CipherKind::kChaCha20Poly1305 : CipherKind::kAes256Gcm;
+}
+
+// The bytes are copied into the cipher before the call returns.
+CipherKey SealingKeyOf(const Napi::Value& value) {
+  const auto bytes = value.As<Napi::Uint8Array>();
+  assert(bytes.ByteLength() == kCipherKeyBytes);
+  return CipherKey(bytes.Data(), kCipherKeyBytes);
+}
+
 uint64_t RandomKey() {
   uint64_t key = 0;
   [[maybe_unused]] const ssize_t size = getrandom(&key, sizeof key, 0);
@@ -51,6 +68,10 @@ Napi::Function NativePlane::Define(Napi::Env env) {
        InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
        InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
        InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
+       InstanceMethod<&NativePlane::SetSendKey>("setSendKey"),
+       InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
+       InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
+       InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
        InstanceMethod<&NativePlane::Pin>("pin"), InstanceMethod<&NativePlane::Unpin>("unpin"),
        InstanceMethod<&NativePlane::Fdb>("fdb"),
        InstanceMethod<&NativePlane::SendControl>("sendControl"),
@@ -126,9 +147,10 @@ void NativePlane::RemovePort(const Napi::CallbackInfo& info) {
 }
 
 void NativePlane::AddVtep(const Napi::CallbackInfo& info) {
-  auto* stats = reinterpret_cast<TrafficStats*>(StatsAt(info[4], Uint32(info[5])));
+  auto* stats = reinterpret_cast<TrafficStats*>(StatsAt(info[5], Uint32(info[6])));
+  const bool is_sealed = info[4].As<Napi::Boolean>();
   plane_->AddVtep(Uint32(info[0]), Uint32(info[1]), AddressOf(info[2], info[3]),
-                  Encapsulation::kVxlan, stats);
+                  is_sealed ? Encapsulation::kSealed : Encapsulation::kVxlan, stats);
 }
 
 void NativePlane::MoveVtep(const Napi::CallbackInfo& info) {
@@ -141,6 +163,22 @@ void NativePlane::ConfigureVtep(const Napi::CallbackInfo& info) {
 
 void NativePlane::RemoveVtep(const Napi::CallbackInfo& info) {
   plane_->RemoveVtep(Uint32(info[0]));
+}
+
+void NativePlane::SetSendKey(const Napi::CallbackInfo& info) {
+  plane_->SetSendKey(PeerOf(info[0]), CipherOf(info[1]), SealingKeyOf(info[2]), Uint32(info[3]), 0);
+}
+
+void NativePlane::ClearSendKey(const Napi::CallbackInfo& info) {
+  plane_->ClearSendKey(PeerOf(info[0]));
+}
+
+void NativePlane::AddReceiveKey(const Napi::CallbackInfo& info) {
+  plane_->AddReceiveKey(PeerOf(info[0]), CipherOf(info[1]), SealingKeyOf(info[2]), Uint32(info[3]));
+}
+
+void NativePlane::RemoveReceiveKey(const Napi::CallbackInfo& info) {
+  plane_->RemoveReceiveKey(Uint32(info[0]));
 }
 
 void NativePlane::Pin(const Napi::CallbackInfo& info) {

@@ -31,6 +31,10 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void MoveVtep(const Napi::CallbackInfo& info);
   void ConfigureVtep(const Napi::CallbackInfo& info);
   void RemoveVtep(const Napi::CallbackInfo& info);
+  void SetSendKey(const Napi::CallbackInfo& info);
+  void ClearSendKey(const Napi::CallbackInfo& info);
+  void AddReceiveKey(const Napi::CallbackInfo& info);
+  void RemoveReceiveKey(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Unpin(const Napi::CallbackInfo& info);
   Napi::Value Fdb(const Napi::CallbackInfo& info);

@@ -42,8 +42,8 @@ struct Command {
     kPin,
     kUnpin,
     kSnapshotFdb,
-    kAddReceiveSession,
-    kRemoveReceiveSession,
+    kAddSession,
+    kRemoveSession,
     kSetSendKey,
     kFence,
     kStop,
@@ -55,11 +55,11 @@ struct Command {
   Vtep* vtep = nullptr;
   Mac mac = 0;
   FdbSnapshot* snapshot = nullptr;
-  SocketAddress address{};         // kMoveVtep
-  bool takes_partial = false;      // kConfigureVtep
-  SendSession* session = nullptr;  // kConfigureVtep, kSetSendKey
-  SendKey* send_key = nullptr;     // kSetSendKey
-  ReceiveSession* receive = nullptr;
+  SocketAddress address{};              // kMoveVtep
+  bool takes_partial = false;           // kConfigureVtep
+  SendSession* send_session = nullptr;  // kSetSendKey
+  SendKey* send_key = nullptr;          // kSetSendKey
+  ReceiveSession* session = nullptr;    // kAddSession, kRemoveSession
 };
 
 // Commands from the control thread to the forwarder's: one writer, one reader. The writer may wait,

@@ -112,6 +112,9 @@ void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
   vtep->address = address;
   vtep->key = KeyOf(address.storage);
   vtep->encapsulation = encapsulation;
+  Peer& peer = PeerAt(vtep->key);
+  peer.vteps++;
+  vtep->session = &peer.session;
   vtep->stats = stats;
   Command command = Make(Command::Kind::kAddVtep);
   command.vtep = vtep.get();
@@ -137,7 +140,64 @@ void DataPlane::RemoveVtep(uint32_t id) {
   Command command = Make(Command::Kind::kRemoveVtep);
   command.vtep = vteps_.at(id).get();
   forwarder_->Call(command);
+  const AddressKey key = command.vtep->key;
+  PeerAt(key).vteps--;
   vteps_.erase(id);
+  ForgetUnused(key);
+}
+
+DataPlane::Peer& DataPlane::PeerAt(const AddressKey& key) {
+  std::unique_ptr<Peer>& peer = peers_[key];
+  if (peer == nullptr) peer = std::make_unique<Peer>();
+  return *peer;
+}
+
+void DataPlane::ForgetUnused(const AddressKey& key) {
+  const Peer& peer = PeerAt(key);
+  if (peer.vteps == 0 && peer.key == nullptr) peers_.erase(key);
+}
+
+void DataPlane::SetSendKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index,
+                           uint64_t first_counter) {
+  auto made = std::make_unique<SendKey>();
+  made->cipher = Cipher::Create(kind, key);
+  made->index = index;
+  made->next_counter = first_counter;
+  ReplaceSendKey(peer, std::move(made));
+}
+
+void DataPlane::ClearSendKey(const AddressKey& peer) {
+  ReplaceSendKey(peer, nullptr);
+  ForgetUnused(peer);
+}
+
+void DataPlane::ReplaceSendKey(const AddressKey& key, std::unique_ptr<SendKey> made) {
+  Peer& peer = PeerAt(key);
+  Command command = Make(Command::Kind::kSetSendKey);
+  command.send_session = &peer.session;
+  command.send_key = made.get();
+  forwarder_->Call(command);
+  peer.key = std::move(made);
+}
+
+void DataPlane::AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey key,
+                              uint32_t index) {
+  auto session = std::make_unique<ReceiveSession>();
+  session->cipher = Cipher::Create(kind, key);
+  session->index = index;
+  session->peer = peer;
+  Command command = Make(Command::Kind::kAddSession);
+  command.session = session.get();
+  [[maybe_unused]] const bool is_new = sessions_.emplace(index, std::move(session)).second;
+  assert(is_new);
+  forwarder_->Submit(command);
+}
+
+void DataPlane::RemoveReceiveKey(uint32_t index) {
+  Command command = Make(Command::Kind::kRemoveSession);
+  command.session = sessions_.at(index).get();
+  forwarder_->Call(command);
+  sessions_.erase(index);
 }
 
 void DataPlane::Pin(uint32_t vni, Mac mac, uint32_t port) {

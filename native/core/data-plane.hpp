@@ -8,9 +8,12 @@
 #include <vector>
 
 #include "forwarder.hpp"
+#include "sealed.hpp"
 #include "sockets.hpp"
 
 namespace weft {
+
+using CipherKey = std::span<const uint8_t, kCipherKeyBytes>;
 
 struct DataPlaneOptions {
   std::span<const SocketAddress> addresses;
@@ -48,6 +51,16 @@ class DataPlane {
   void MoveVtep(uint32_t vtep, const SocketAddress& address);
   void ConfigureVtep(uint32_t vtep, bool takes_partial);
   void RemoveVtep(uint32_t vtep);
+
+  // Keys for the host behind an address. A send key replaces the one before it at once; receive
+  // keys stand side by side, so that none of what is under way is lost. Indexes of receive keys are
+  // ours.
+  void SetSendKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index,
+                  uint64_t first_counter);
+  void ClearSendKey(const AddressKey& peer);
+  void AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index);
+  void RemoveReceiveKey(uint32_t index);
+
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
 
@@ -63,7 +76,20 @@ class DataPlane {
  private:
   DataPlane(const DataPlaneOptions& options, GlobalStats& stats);
 
+  // A host that VTEPs or a key speak of.
+  struct Peer {
+    SendSession session;
+    std::unique_ptr<SendKey> key;
+    uint32_t vteps = 0;
+  };
+  struct HashAddress {
+    size_t operator()(const AddressKey& key) const { return key.high * 31 ^ key.low; }
+  };
+
   Command Make(Command::Kind kind) const;
+  Peer& PeerAt(const AddressKey& key);
+  void ReplaceSendKey(const AddressKey& peer, std::unique_ptr<SendKey> key);
+  void ForgetUnused(const AddressKey& key);
 
   const uint32_t fdb_capacity_;
   const uint32_t fdb_max_age_ms_;
@@ -73,6 +99,8 @@ class DataPlane {
   std::unordered_map<uint32_t, std::unique_ptr<Network>> networks_;
   std::unordered_map<uint32_t, std::unique_ptr<Port>> ports_;
   std::unordered_map<uint32_t, std::unique_ptr<Vtep>> vteps_;
+  std::unordered_map<AddressKey, std::unique_ptr<Peer>, HashAddress> peers_;
+  std::unordered_map<uint32_t, std::unique_ptr<ReceiveSession>> sessions_;
   std::unique_ptr<Forwarder> forwarder_;
   std::thread thread_;
 };

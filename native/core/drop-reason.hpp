@@ -16,6 +16,7 @@
   X(vxlan_flags)             \
   X(vxlan_vni_unknown)       \
   X(vxlan_vtep_unknown)      \
+  X(vxlan_not_sealed)        \
   X(vxlan_frame_short)       \
   X(vxlan_frame_long)        \
   X(vxlan_source_invalid)    \

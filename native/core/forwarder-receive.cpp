@@ -8,6 +8,7 @@
 
 #include "checksum.hpp"
 #include "forwarder.hpp"
+#include "sealed.hpp"
 #include "vxlan.hpp"
 
 namespace weft {
@@ -43,6 +44,10 @@ const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
     DropReason::vxlan_frame_short, DropReason::vxlan_frame_long, DropReason::vxlan_source_invalid,
     DropReason::vxlan_source_local, DropReason::vxlan_no_port};
 
+const Forwarder::InnerReasons Forwarder::kSealedReasons = {
+    DropReason::sealed_frame_short, DropReason::sealed_frame_long,
+    DropReason::sealed_source_invalid, DropReason::sealed_source_local, DropReason::sealed_no_port};
+
 void Forwarder::Receive(const Receiver& receiver) {
   for (uint32_t i = 0; i < kReceiveBatch; i++) {
     messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_storage);
@@ -70,7 +75,7 @@ void Forwarder::ReceiveMessage(const Receiver& receiver, uint32_t index) {
     const std::span datagram(at + offset, std::min(step, size - offset));
     switch (receiver.kind) {
       case Receiver::Kind::kMesh:
-        ReceiveMesh(datagram, index);
+        ReceiveMesh(datagram, sender, index);
         break;
       case Receiver::Kind::kVxlan:
         ReceiveVxlan(datagram, sender);
@@ -81,14 +86,48 @@ void Forwarder::ReceiveMessage(const Receiver& receiver, uint32_t index) {
   }
 }
 
-void Forwarder::ReceiveMesh(std::span<uint8_t> datagram, uint32_t index) {
-  if (datagram.empty() || datagram[0] < kFirstControlKind || datagram[0] > kLastControlKind) {
-    return stats_.CountDrop(DropReason::mesh_unknown);
-  }
+void Forwarder::ReceiveMesh(std::span<uint8_t> datagram, Sender& sender, uint32_t index) {
+  if (datagram.empty()) return stats_.CountDrop(DropReason::mesh_unknown);
+  const uint8_t kind = datagram[0];
+  if (sealed::IsSealed(kind)) return ReceiveSealed(datagram, sender);
+  if (kind >= kFirstControlKind && kind <= kLastControlKind) return ReceiveControl(datagram, index);
+  stats_.CountDrop(DropReason::mesh_unknown);
+}
+
+void Forwarder::ReceiveControl(std::span<const uint8_t> datagram, uint32_t index) {
   SocketAddress from;
   from.storage = senders_[index];
   if (!control_.Push(datagram, from)) return stats_.CountDrop(DropReason::mesh_queue_full);
   wakes_control_ = true;
+}
+
+void Forwarder::ReceiveSealed(std::span<uint8_t> datagram, Sender& sender) {
+  if (datagram.size() < sealed::kOverheadBytes) return stats_.CountDrop(DropReason::sealed_short);
+  const uint32_t index = LoadBe32(&datagram[sealed::kIndexAt]);
+  if (sender.session == nullptr || sender.session->index != index) {
+    sender = Sender{};
+    sender.session = tables_.FindSession(index);
+    if (sender.session == nullptr) {
+      return stats_.CountDrop(DropReason::sealed_session_unknown);
+    }
+    sender.key = sender.session->peer;
+  }
+  switch (sender.session->Open(datagram)) {
+    case ReceiveSession::Opened::kReplayed:
+      return stats_.CountDrop(DropReason::sealed_replayed);
+    case ReceiveSession::Opened::kForged:
+      return stats_.CountDrop(DropReason::sealed_forged);
+    case ReceiveSession::Opened::kOk:
+      break;
+  }
+  if (!FindSender(LoadBe24(&datagram[sealed::kVniAt]), sender)) {
+    return stats_.CountDrop(sender.network == nullptr ? DropReason::sealed_vni_unknown
+                                                      : DropReason::sealed_vtep_unknown);
+  }
+  const bool is_partial = (datagram[sealed::kKindAt] & sealed::kFlagPartial) != 0;
+  const size_t frame_bytes = datagram.size() - sealed::kOverheadBytes;
+  Deliver(sender, datagram.subspan(sealed::kHeaderBytes, frame_bytes),
+          is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole, kSealedReasons);
 }
 
 void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
@@ -100,6 +139,10 @@ void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
     return stats_.CountDrop(sender.network == nullptr ? DropReason::vxlan_vni_unknown
                                                       : DropReason::vxlan_vtep_unknown);
   }
+  // Whoever can forge an address could otherwise write into a sealed network.
+  if (sender.vtep->encapsulation == Encapsulation::kSealed) {
+    return stats_.CountDrop(DropReason::vxlan_not_sealed);
+  }
   const bool is_partial =
       sender.vtep->takes_partial && (datagram[vxlan::kPartialAt] & vxlan::kFlagPartial) != 0;
   Deliver(sender, datagram.subspan(vxlan::kHeaderBytes),
@@ -109,11 +152,9 @@ void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
 // Fills in network and VTEP. False if either is unknown.
 bool Forwarder::FindSender(uint32_t vni, Sender& sender) {
   if (sender.network == nullptr || sender.network->vni != vni) {
-    const AddressKey key = sender.key;
-    sender = Sender{};
-    sender.key = key;
+    sender = Sender{sender.key, sender.session};
     sender.network = tables_.FindNetwork(vni);
-    if (sender.network != nullptr) sender.vtep = tables_.FindVtep(*sender.network, key);
+    if (sender.network != nullptr) sender.vtep = tables_.FindVtep(*sender.network, sender.key);
   }
   return sender.vtep != nullptr;
 }

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "forwarder.hpp"
+#include "sealed.hpp"
 #include "vxlan.hpp"
 
 namespace weft {
@@ -119,19 +120,52 @@ void Forwarder::SendTo(Vtep& vtep, const SegmentPlan& plan) {
   if (bound == nullptr) {
     return stats_.CountDrop(DropReason::underlay_send_failed, plan.count);
   }
-  if (!MakeRoom(plan)) return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
-  const int socket = bound->senders[FlowHash(plan.frame, plan.layers) % kSourcePorts].get();
+  if (vtep.encapsulation == Encapsulation::kSealed) return SendSealed(vtep, *bound, plan);
+  SendVxlan(vtep, *bound, plan);
+}
+
+void Forwarder::SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan) {
+  constexpr uint64_t kMost = vxlan::kHeaderBytes + kMaxHeaderBytes + kInlineBytes;
+  if (!MakeRoom(plan, plan.count * kMost)) {
+    return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
+  }
+  const int socket = bound.senders[FlowHash(plan.frame, plan.layers) % kSourcePorts].get();
   const ChecksumMode mode =
       vtep.takes_partial && plan.can_stay_partial() ? ChecksumMode::kPartial : ChecksumMode::kWhole;
   for (uint32_t i = 0; i < plan.count; i++) QueueVxlan(vtep, socket, plan, i, mode);
 }
 
-// Room for all of a super-frame's headers and datagrams, sending what waits if need be. False if
-// the sockets take nothing.
-bool Forwarder::MakeRoom(const SegmentPlan& plan) {
+// Gathers each frame behind its header and seals it where it lies: the kernel is then given whole
+// messages in one piece.
+void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan) {
+  SendKey* key = vtep.session->key;
+  if (key == nullptr) return stats_.CountDrop(DropReason::sealed_no_key, plan.count);
+  if (!MakeRoom(plan, plan.total_bytes() + uint64_t{plan.count} * sealed::kOverheadBytes)) {
+    return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
+  }
+  const bool is_partial = plan.can_stay_partial();
+  const ChecksumMode mode = is_partial ? ChecksumMode::kPartial : ChecksumMode::kWhole;
+  for (uint32_t i = 0; i < plan.count; i++) {
+    if (key->is_exhausted()) {
+      return stats_.CountDrop(DropReason::sealed_key_exhausted, plan.count - i);
+    }
+    uint8_t* at = scratch_.get() + scratch_used_;
+    uint8_t* frame = at + sealed::kHeaderBytes;
+    const std::span payload = WriteSegment(plan, i, mode, frame);
+    std::memcpy(frame + plan.header_bytes, payload.data(), payload.size());
+    const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
+    key->Seal(at, frame_bytes, vtep.network->vni, is_partial);
+    const uint32_t bytes = frame_bytes + sealed::kOverheadBytes;
+    queue_.Add(vtep, bound.mesh.get(), std::span(at, bytes), {}, frame_bytes);
+    scratch_used_ += bytes;
+  }
+}
+
+// Room for all of a super-frame's datagrams, sending what waits if need be. False if the sockets
+// take nothing.
+bool Forwarder::MakeRoom(const SegmentPlan& plan, uint64_t scratch_bytes) {
   if (is_blocked_) return false;
-  const uint32_t needed = plan.count * (vxlan::kHeaderBytes + kMaxHeaderBytes + kInlineBytes);
-  if (queue_.has_room(plan.count) && scratch_used_ + needed <= kScratchBytes) return true;
+  if (queue_.has_room(plan.count) && scratch_used_ + scratch_bytes <= kScratchBytes) return true;
   SendQueued();
   return !is_blocked_;
 }

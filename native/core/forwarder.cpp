@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "sealed.hpp"
+
 namespace weft {
 namespace {
 
@@ -132,6 +134,13 @@ void Forwarder::Apply(const Command& command) {
       return;
     case Command::Kind::kUnpin:
       return command.network->fdb.Unpin(command.mac);
+    case Command::Kind::kAddSession:
+      return tables_.AddSession(*command.session);
+    case Command::Kind::kRemoveSession:
+      return tables_.RemoveSession(*command.session);
+    case Command::Kind::kSetSendKey:
+      command.send_session->key = command.send_key;
+      return;
     case Command::Kind::kSnapshotFdb:
       return Snapshot(*command.network, now_, *command.snapshot);
     case Command::Kind::kStop:
@@ -154,7 +163,6 @@ void Forwarder::ApplyVtep(const Command& command) {
       return;
     case Command::Kind::kConfigureVtep:
       vtep.takes_partial = command.takes_partial;
-      vtep.session = command.session;
       return;
     default:
       assert(command.kind == Command::Kind::kRemoveVtep);

@@ -73,6 +73,7 @@ class Forwarder final : private FrameSink {
   // What one datagram's sender is known to be, kept for the datagrams that follow it.
   struct Sender {
     AddressKey key;
+    ReceiveSession* session = nullptr;
     Network* network = nullptr;
     Vtep* vtep = nullptr;
     Mac source = kNoMac;
@@ -89,6 +90,7 @@ class Forwarder final : private FrameSink {
     DropReason no_port;
   };
   static const InnerReasons kVxlanReasons;
+  static const InnerReasons kSealedReasons;
 
   void OpenEventSets();
   void Turn();
@@ -107,7 +109,9 @@ class Forwarder final : private FrameSink {
   void Receive(const Receiver& receiver);
   void ReceiveMessage(const Receiver& receiver, uint32_t index);
   void ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender);
-  void ReceiveMesh(std::span<uint8_t> datagram, uint32_t index);
+  void ReceiveMesh(std::span<uint8_t> datagram, Sender& sender, uint32_t index);
+  void ReceiveSealed(std::span<uint8_t> datagram, Sender& sender);
+  void ReceiveControl(std::span<const uint8_t> datagram, uint32_t index);
   bool FindSender(uint32_t vni, Sender& sender);
   void Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum checksum,
                const InnerReasons& reasons);
@@ -124,7 +128,9 @@ class Forwarder final : private FrameSink {
   void Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void SendTo(Vtep& vtep, const SegmentPlan& plan);
-  bool MakeRoom(const SegmentPlan& plan);
+  void SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
+  void SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
+  bool MakeRoom(const SegmentPlan& plan, uint64_t scratch_bytes);
   void QueueVxlan(Vtep& vtep, int socket, const SegmentPlan& plan, uint32_t index,
                   ChecksumMode mode);
   void SendQueued();

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "endian.hpp"
+#include "sealed.hpp"
 
 namespace weft {
 namespace {
@@ -41,7 +42,7 @@ AddressKey KeyOf(const sockaddr_storage& address) {
   return {LoadBe64(ip), LoadBe64(ip + 8)};
 }
 
-Tables::Tables() : vteps_(kVtepBuckets) {}
+Tables::Tables() : vteps_(kVtepBuckets), sessions_(kSessionBuckets) {}
 
 Network* Tables::FindNetwork(uint32_t vni) const {
   Network* network = networks_[vni % kNetworkBuckets];
@@ -55,6 +56,12 @@ Vtep* Tables::FindVtep(const Network& network, const AddressKey& key) const {
     vtep = vtep->next_in_bucket;
   }
   return vtep;
+}
+
+ReceiveSession* Tables::FindSession(uint32_t index) const {
+  ReceiveSession* session = sessions_[index % kSessionBuckets];
+  while (session != nullptr && session->index != index) session = session->next_in_bucket;
+  return session;
 }
 
 size_t Tables::VtepBucket(const Network& network, const AddressKey& key) {
@@ -87,6 +94,16 @@ void Tables::AddVtep(Vtep& vtep) {
 void Tables::RemoveVtep(Vtep& vtep) {
   RemoveFrom(vtep.network->vteps, vtep, &Vtep::next);
   RemoveFrom(vteps_[VtepBucket(*vtep.network, vtep.key)], vtep, &Vtep::next_in_bucket);
+}
+
+void Tables::AddSession(ReceiveSession& session) {
+  ReceiveSession*& head = sessions_[session.index % kSessionBuckets];
+  session.next_in_bucket = head;
+  head = &session;
+}
+
+void Tables::RemoveSession(ReceiveSession& session) {
+  RemoveFrom(sessions_[session.index % kSessionBuckets], session, &ReceiveSession::next_in_bucket);
 }
 
 }  // namespace weft

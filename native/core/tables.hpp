@@ -18,6 +18,7 @@ namespace weft {
 
 struct Network;
 struct Port;
+struct ReceiveSession;
 struct SendSession;
 
 // An underlay address in the form that sockets take.
@@ -79,7 +80,7 @@ struct Vtep {
   bool takes_partial = false;
   // UDP_SEGMENT failed on the way to it.
   bool is_plain = false;
-  // Of the peer, not of this network; null until a key was set.
+  // Of the host behind the address: shared by its VTEPs.
   SendSession* session = nullptr;
   TrafficStats* stats = nullptr;
 
@@ -110,6 +111,7 @@ class Tables {
 
   Network* FindNetwork(uint32_t vni) const;
   Vtep* FindVtep(const Network& network, const AddressKey& key) const;
+  ReceiveSession* FindSession(uint32_t index) const;
 
   void AddNetwork(Network& network);
   void RemoveNetwork(Network& network);
@@ -117,6 +119,8 @@ class Tables {
   void RemovePort(Port& port);
   void AddVtep(Vtep& vtep);
   void RemoveVtep(Vtep& vtep);
+  void AddSession(ReceiveSession& session);
+  void RemoveSession(ReceiveSession& session);
 
   // Calls visit(network) for every network.
   template <typename Visit>
@@ -131,11 +135,13 @@ class Tables {
  private:
   static constexpr size_t kNetworkBuckets = 1024;
   static constexpr size_t kVtepBuckets = 16384;
+  static constexpr size_t kSessionBuckets = 4096;
 
   static size_t VtepBucket(const Network& network, const AddressKey& key);
 
   std::array<Network*, kNetworkBuckets> networks_{};
   std::vector<Vtep*> vteps_;
+  std::vector<ReceiveSession*> sessions_;
 };
 
 }  // namespace weft

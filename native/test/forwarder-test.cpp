@@ -168,6 +168,70 @@ TEST(control_datagrams_come_up_with_their_sender) {
   CHECK(count == 1);
 }
 
+std::array<uint8_t, kCipherKeyBytes> SealingKey(uint8_t fill) {
+  std::array<uint8_t, kCipherKeyBytes> key;
+  key.fill(fill);
+  return key;
+}
+
+void ConnectSealed(Host& a, Host& b) {
+  const SocketAddress at_a = Loopback("127.0.0.1", a.plane->binds()[0].mesh_port);
+  const SocketAddress at_b = Loopback("127.0.0.2", b.plane->binds()[0].mesh_port);
+  a.plane->AddVtep(kVni, 1, at_b, Encapsulation::kSealed, &a.vtep_stats);
+  b.plane->AddVtep(kVni, 1, at_a, Encapsulation::kSealed, &b.vtep_stats);
+}
+
+AddressKey PeerKey(const char* text) { return KeyOf(Loopback(text, 0).storage); }
+
+TEST(sealed_frames_cross_while_keys_change_under_them) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  ConnectSealed(a, b);
+  FrameSpec spec;
+  spec.is_partial = true;
+  spec.payload_bytes = 13000;
+  const Bytes frame = MakeFrame(spec);
+  for (uint32_t epoch = 0; epoch < 20; epoch++) {
+    const CipherKind kind = epoch % 2 == 0 ? CipherKind::kAes256Gcm : CipherKind::kChaCha20Poly1305;
+    const auto key = SealingKey(static_cast<uint8_t>(epoch));
+    b.plane->AddReceiveKey(PeerKey("127.0.0.1"), kind, key, epoch);
+    a.plane->SetSendKey(PeerKey("127.0.0.2"), kind, key, epoch, 0);
+    if (epoch >= 2) b.plane->RemoveReceiveKey(epoch - 2);
+    for (int i = 0; i < 5; i++) {
+      a.Send(OffloadHeader(spec, 1300), frame);
+      CHECK(FrameOf(b.Receive()) == frame);
+    }
+  }
+  CHECK(a.vtep_stats.tx_frames == 1000 && b.vtep_stats.rx_frames == 1000);
+}
+
+TEST(without_a_key_nothing_leaves_and_plain_text_does_not_enter) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  ConnectSealed(a, b);
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  while (a.drops(DropReason::sealed_no_key) == 0) usleep(100);
+  a.plane->RemoveVtep(1);
+  a.plane->AddVtep(kVni, 2, b.address("127.0.0.2"), Encapsulation::kVxlan, &a.vtep_stats);
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  while (b.drops(DropReason::vxlan_not_sealed) == 0) usleep(100);
+  CHECK(b.plane->SnapshotFdb(kVni).empty() && b.port_stats.tx_frames == 0);
+}
+
+TEST(an_exhausted_key_seals_nothing_more) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  ConnectSealed(a, b);
+  const auto key = SealingKey(1);
+  b.plane->AddReceiveKey(PeerKey("127.0.0.1"), CipherKind::kAes256Gcm, key, 1);
+  a.plane->SetSendKey(PeerKey("127.0.0.2"), CipherKind::kAes256Gcm, key, 1,
+                      ReplayWindow::kMaxCounter);
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  b.Receive();
+  a.Send(VnetHeader{}, MakeFrame(FrameSpec{}));
+  while (a.drops(DropReason::sealed_key_exhausted) == 0) usleep(100);
+}
+
 // Every malformed datagram is counted once, under its own name, and nothing else moves.
 TEST(broken_datagrams_are_counted) {
   Host a("127.0.0.1");

@@ -30,5 +30,8 @@ export function toError(body: unknown): AppError | undefined {
   if (typeof code !== 'string' || typeof message !== 'string') return undefined;
   return isErrorCode(code)
     ? new AppError(code, message)
-    : new AppError('E_INTERNAL', `${message} (${code}, a code of a newer daemon.)`);
+    : new AppError(
+        'E_INTERNAL',
+        `${message.replace(/\.$/, '')} (${code}, a code of a newer daemon).`,
+      );
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Control } from '../api/control.ts';
-import { DEFAULT_SOCKET } from '../base/defaults.ts';
+import { DEFAULT_SOCKET, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError } from '../base/errors.ts';
 
 /** All that a command touches of the world: tests pass their own. */
@@ -15,6 +15,15 @@ export interface Io {
 
 /** Wrong flags or arguments, found before anything was asked of a daemon: exit status 2. */
 export class UsageError extends AppError {}
+
+function checkSocket(path: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > 0 && bytes <= MAX_SOCKET_PATH_BYTES) return path;
+  throw new UsageError(
+    'E_USAGE',
+    `The socket path "${path}" has ${bytes} bytes; give one of 1 to ${MAX_SOCKET_PATH_BYTES} with --socket or WEFT_SOCKET.`,
+  );
+}
 
 /** What a command's action gets beside its own arguments. */
 export class Context {
@@ -33,7 +42,7 @@ export class Context {
 
   socketOf(command: Command): string {
     const { socket } = command.optsWithGlobals<{ socket?: string }>();
-    return socket ?? this.io.env['WEFT_SOCKET'] ?? DEFAULT_SOCKET;
+    return checkSocket(socket ?? (this.io.env['WEFT_SOCKET'] || DEFAULT_SOCKET));
   }
 
   /** Prints `data` as one JSON document with --json, else the words of `describe`. */

@@ -10,6 +10,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   vxlan_flags: 'what came to the VXLAN port was not VXLAN',
   vxlan_vni_unknown: 'a VTEP sends a network unknown on this host',
   vxlan_vtep_unknown: 'a stranger sends VXLAN (see "weft vtep add")',
+  vxlan_not_sealed: 'a host that must seal its frames sent plain VXLAN',
   vxlan_frame_short: 'a VTEP sent less than an Ethernet header',
   vxlan_frame_long: "a VTEP's MTU is above the network's",
   vxlan_source_invalid: 'a VTEP sent from a zero or group MAC',

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { AppError } from '../base/errors.ts';
+import { packageVersion } from '../base/package-root.ts';
 import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
 import { addMeshCommands } from './commands/mesh.ts';
@@ -35,6 +36,7 @@ function createProgram(context: Context): Command {
   const program = new Command('weft')
     .description('One Ethernet for containers on many hosts.')
     .option('--socket <path>', 'socket of the daemon (default: WEFT_SOCKET or /run/weft/weft.sock)')
+    .version(`weft ${packageVersion}`, '-V, --version', "this program's version")
     .addHelpText('after', EXAMPLES)
     .configureHelp({ showGlobalOptions: true, helpWidth: 80 })
     .configureOutput({

@@ -9,7 +9,10 @@ import { UsageError } from './context.ts';
  * with exit status 2. What needs knowledge of the mesh is the daemon's to judge.
  */
 
-const MIN_IPV4_MTU = 68;
+/** VNI 0 is for frames without a network; the daemon takes none for a network. */
+const MIN_VNI = 1;
+/** Least datagram that every IPv4 host takes less its headers (RFC 791); the daemon knows the rest. */
+const MIN_MTU = 552;
 const MAX_MTU = 65535;
 const MAX_PID = 2 ** 31 - 1;
 const MAX_IFNAME_BYTES = 15;
@@ -18,18 +21,18 @@ const isWithin = (text: string, low: number, high: number): boolean =>
   /^\d{1,10}$/.test(text) && Number(text) >= low && Number(text) <= high;
 
 export function readVni(text: string): number {
-  if (isWithin(text, 0, MAX_VNI)) return Number(text);
+  if (isWithin(text, MIN_VNI, MAX_VNI)) return Number(text);
   throw new UsageError(
     'E_VNI_RANGE',
-    `The VNI "${text}" is out of range; give a whole number from 0 to ${MAX_VNI}.`,
+    `The VNI "${text}" is out of range; give a whole number from ${MIN_VNI} to ${MAX_VNI}, or leave it out.`,
   );
 }
 
 export function readMtu(text: string): number {
-  if (isWithin(text, MIN_IPV4_MTU, MAX_MTU)) return Number(text);
+  if (isWithin(text, MIN_MTU, MAX_MTU)) return Number(text);
   throw new UsageError(
     'E_MTU_RANGE',
-    `The MTU "${text}" is out of range; give a whole number of bytes from ${MIN_IPV4_MTU} to ${MAX_MTU}.`,
+    `The MTU "${text}" is out of range; give a whole number of bytes from ${MIN_MTU} to ${MAX_MTU}.`,
   );
 }
 
@@ -51,10 +54,12 @@ export function readSubnet(text: string): string {
 }
 
 export function readIp(text: string): string {
-  if (isIP(text) !== 0) return text;
+  const [address = '', prefix, ...more] = text.split('/');
+  const isPrefix = prefix === undefined || isWithin(prefix, 0, isIP(address) === 4 ? 32 : 128);
+  if (isIP(address) !== 0 && isPrefix && more.length === 0) return text;
   throw new UsageError(
     'E_ADDRESS_INVALID',
-    `"${text}" is no IP address; write e.g. 10.7.0.2, without a prefix length.`,
+    `"${text}" is no IP address; write e.g. 10.7.0.2, bare or with the prefix length of the network.`,
   );
 }
 

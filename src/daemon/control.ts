@@ -16,7 +16,7 @@ import type {
 } from '../api/control.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
-import { formatSocketAddress, type SocketAddress, type Vni } from '../base/types.ts';
+import { formatSocketAddress, type Vni } from '../base/types.ts';
 import type { DataPlane } from '../dataplane/dataplane.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
@@ -24,7 +24,6 @@ import { MEMBER_STATES } from '../gossip/member.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sysctl } from '../os/sysctl.ts';
-import { canonicalAddress } from '../wire/cidr.ts';
 import { describeConflicts } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
@@ -33,7 +32,7 @@ import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
-import { parseTarget, resolveTarget } from './targets.ts';
+import { parseTarget, parseVtep, resolveTarget } from './targets.ts';
 import {
   endpointInfo,
   fdbInfo,
@@ -187,7 +186,7 @@ export class DaemonControl implements Control {
     return this.#change(() => {
       const { networks, directory, reconciler, peers } = this.#options;
       const network = networks.require(name).name;
-      const vtep = this.#parseVtep(address);
+      const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       const peer = peers.nameAt(vtep.address);
       if (peer !== undefined || vtep.address === this.#options.mesh.self.address.address) {
         throw new AppError(
@@ -205,7 +204,7 @@ export class DaemonControl implements Control {
     return this.#change(() => {
       const { networks, directory, reconciler } = this.#options;
       const network = networks.require(name).name;
-      const vtep = this.#parseVtep(address);
+      const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       if (!directory.vteps(network).some((known) => known.address === vtep.address)) {
         throw new AppError(
           'E_VTEP_MISSING',
@@ -267,16 +266,6 @@ export class DaemonControl implements Control {
       if (isAppError(error)) return { target, error };
       throw error;
     }
-  }
-
-  #parseVtep(text: string): SocketAddress {
-    const { host, port } = parseTarget(text, this.#options.defaultVxlanPort);
-    const address = canonicalAddress(host);
-    if (address !== undefined) return { address, port };
-    throw new AppError(
-      'E_ADDRESS_INVALID',
-      `"${text}" is no VTEP; give an IP address, with a port if it is not ${this.#options.defaultVxlanPort}.`,
-    );
   }
 
   async #warnings(): Promise<string[]> {

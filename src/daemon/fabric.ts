@@ -50,9 +50,11 @@ export class Fabric {
   async carry(spec: BridgeSpec): Promise<Carried> {
     const known = this.get(spec.vni);
     if (known) return known;
-    this.#report(await this.#options.bridges.ensureBridge(spec));
+    const changes = await this.#options.bridges.ensureBridge(spec);
     const carried = await this.#plug(spec);
     this.#entries.set(spec.vni, { carried, vteps: new Map(), localMacs: new Set() });
+    const { network, vni, bridge, device } = carried;
+    this.#options.log.info({ network, vni, bridge, device, changes }, 'network is carried here');
     return carried;
   }
 
@@ -112,7 +114,7 @@ export class Fabric {
     for (const mac of entry.localMacs) {
       dataPlane.addLocalMac(entry.carried.vni, mac, entry.carried.port);
     }
-    this.#report([`device ${entry.carried.device} was deleted: opened again.`]);
+    this.#report([`Device ${entry.carried.device} was deleted; opened again.`]);
   }
 
   /** Opens the TAP device, puts it on the bridge and connects it to the data plane. */

@@ -80,7 +80,7 @@ export function acquireLock(file: string, guarded: string): Lock {
     if (errno !== constants.errno.EWOULDBLOCK) {
       throw new AppError(
         'E_STATE',
-        `The file ${file} can't be locked (errno ${errno}); is its file system a network share?`,
+        `The file ${file} can't be locked (errno ${errno}); put it on a file system of this host, for some network shares take no locks.`,
       );
     }
     const pid = readFileSync(file, 'utf8').trim() || 'unknown';

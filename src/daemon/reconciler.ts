@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId, type Vtep } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { Endpoint } from '../network/endpoint.ts';
@@ -107,7 +108,7 @@ export class Reconciler {
     );
     for (const change of changes) this.#options.log.info({ change }, 'repaired');
     for (const { endpoint, reason } of lost) {
-      this.#options.log.warn({ endpoint: endpoint.id, reason }, 'endpoint can not be restored');
+      this.#options.log.warn({ endpoint: endpoint.id, reason }, 'endpoint could not be restored');
     }
   }
 
@@ -134,7 +135,11 @@ export class Reconciler {
     try {
       await this.reconcile();
     } catch (error) {
-      this.#options.log.error({ err: error }, 'reconciling failed; it is tried again in 10 s');
+      const { log } = this.#options;
+      const message =
+        'this host could not be brought to what the tables say; trying again within 10 s';
+      if (isAppError(error)) log.warn({ reason: error.message }, message);
+      else log.error({ err: error }, message);
     }
   }
 

@@ -15,6 +15,7 @@ export const DROP_REASONS = [
   'vxlan_flags', // the I flag is not set (RFC 7348 §5)
   'vxlan_vni_unknown', // no such network on this host
   'vxlan_vtep_unknown', // sender is no VTEP of that network
+  'vxlan_not_sealed', // the sender is a VTEP that must seal what it sends on that network
   'vxlan_frame_short', // inner frame under 14 bytes
   'vxlan_frame_long', // inner frame longer than any port of the network takes
   'vxlan_source_invalid', // inner source MAC is zero or a group address

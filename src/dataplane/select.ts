@@ -50,8 +50,8 @@ export async function openDataPlane(
   if (kind === 'native') {
     throw new AppError(
       'E_DATA_PLANE_UNAVAILABLE',
-      `the native data plane can't run: ${obstacle ?? ''}; start with --data-plane auto or portable instead`,
+      `The native data plane can't run: ${obstacle ?? ''}; start with --data-plane auto or portable instead.`,
     );
   }
-  return { plane: await portable.open(options), reason: `portable, because ${obstacle ?? ''}` };
+  return { plane: await portable.open(options), reason: obstacle ?? '' };
 }

@@ -15,7 +15,7 @@ export function canonicalAddress(text: string): string {
   if (!isIPv6(bare)) {
     throw new AppError(
       'E_ADDRESS_INVALID',
-      `'${text}' is no underlay address: give an IPv4 or IPv6 address such as 192.0.2.7 or 2001:db8::7`,
+      `"${text}" is no underlay address; give an IPv4 or IPv6 address such as 192.0.2.7 or 2001:db8::7.`,
     );
   }
   const { address } = new SocketAddress({ address: bare, family: 'ipv6' });
@@ -28,7 +28,7 @@ export function canonicalVtep({ address, port }: Vtep): Vtep {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new AppError(
       'E_ADDRESS_INVALID',
-      `the VTEP ${address} can't have UDP port ${port}: give one from 1 to 65535, most often 4789`,
+      `The VTEP ${address} can't have UDP port ${port}; give one from 1 to 65535, most often 4789.`,
     );
   }
   return { address: canonicalAddress(address), port };

@@ -68,7 +68,7 @@ export function checkNetworkMtu(
   if (Number.isInteger(mtu) && mtu >= least && mtu <= greatest) return mtu;
   throw new AppError(
     'E_MTU_RANGE',
-    `MTU ${mtu} is out of range: ${describePath(path)} leaves ${least} to ${greatest}; ` +
+    `The MTU ${mtu} is out of range: an ${describePath(path)} leaves ${least} to ${greatest}; ` +
       `choose one of these, or leave the MTU out to get ${greatest}.`,
   );
 }
@@ -78,12 +78,12 @@ function underlayTooNarrow(path: MtuPath, subnetFamily: IpFamily): AppError {
   const needed = least + path.encapsulation.overheadBytes(path.family);
   return new AppError(
     'E_MTU_RANGE',
-    `${describePath(path)} leaves ${networkMtu(path)} bytes, but an IPv${subnetFamily} network needs ` +
+    `An ${describePath(path)} leaves ${networkMtu(path)} bytes, but an IPv${subnetFamily} network needs ` +
       `${least}; raise the underlay's MTU to ${needed} or more.`,
   );
 }
 
 function describePath({ underlayMtu, family, encapsulation }: MtuPath): string {
   const overhead = encapsulation.overheadBytes(family);
-  return `an underlay MTU of ${underlayMtu} less ${overhead} bytes of ${encapsulation.name} over IPv${family}`;
+  return `underlay MTU of ${underlayMtu} less ${overhead} bytes of ${encapsulation.name} over IPv${family}`;
 }

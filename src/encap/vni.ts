@@ -28,6 +28,6 @@ export function parseVni(text: string): Vni {
 function outOfRange(seen: string): AppError {
   return new AppError(
     'E_VNI_RANGE',
-    `VNI ${seen} is out of range: give a whole number from ${MIN_NETWORK_VNI} to ${MAX_VNI}, or leave it out.`,
+    `The VNI ${seen} is out of range; give a whole number from ${MIN_NETWORK_VNI} to ${MAX_VNI}, or leave it out.`,
   );
 }

@@ -58,7 +58,7 @@ export class Bridges {
     if (found === undefined) {
       throw new AppError(
         'E_DEVICE_MISSING',
-        `there is no interface ${ifname} to put on the bridge of network ${spec.network}; it was deleted, so start the daemon again.`,
+        `There is no interface ${ifname} to put on the bridge of network ${spec.network}; it was deleted, so start the daemon again.`,
       );
     }
     await this.#sysctl.disableIpv6(ifname);
@@ -97,7 +97,7 @@ export class Bridges {
     }
     return [
       inTheWay === undefined
-        ? `bridge ${name} of network ${spec.network} was missing; made.`
+        ? `Bridge ${name} of network ${spec.network} was missing; made.`
         : `${name} was a ${inTheWay.kind || 'device'} and no bridge; replaced.`,
     ];
   }
@@ -118,6 +118,6 @@ export class Bridges {
     return [
       ...(isWire ? [] : ['STP or multicast snooping on instead of off']),
       ...repair.differences,
-    ].map((difference) => `bridge ${name}: ${difference}; repaired.`);
+    ].map((difference) => `Bridge ${name}: ${difference}; repaired.`);
   }
 }

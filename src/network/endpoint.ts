@@ -44,8 +44,8 @@ export function checkEndpointAddress(text: string, subnet: Cidr): string {
   throw new AppError(
     'E_ADDRESS_OUTSIDE',
     containsAddress(subnet, address)
-      ? `address ${text} is the first or last of ${range} and stands for all of it; give one between.`
-      : `address ${text} is outside the network's subnet ${range}; give one inside.`,
+      ? `Address ${text} is the first or last of ${range} and stands for all of it; give one between.`
+      : `Address ${text} is outside the network's subnet ${range}; give one inside.`,
   );
 }
 
@@ -82,7 +82,7 @@ export function checkEndpointFree(
     if (other.address === address) {
       throw new AppError(
         'E_ADDRESS_TAKEN',
-        `address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
+        `Address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
       );
     }
     if (other.mac === mac) {

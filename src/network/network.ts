@@ -72,7 +72,7 @@ export function chooseVni(name: string, isTaken: (vni: Vni) => boolean): Vni {
   }
   throw new AppError(
     'E_VNI_RANGE',
-    `every VNI from ${min} to ${max} is taken; give one below ${min} with --vni.`,
+    `Every VNI from ${min} to ${max} is taken; give one below ${min} with --vni.`,
   );
 }
 
@@ -93,18 +93,18 @@ export function checkSubnet(text: string): Cidr {
   const { min, max } = PREFIX_LENGTHS[subnet.address.family];
   if (subnet.prefixLength < min || subnet.prefixLength > max) {
     throw invalidSubnet(
-      `subnet ${text} has prefix length ${subnet.prefixLength}; for IPv${subnet.address.family} give ${min} to ${max}.`,
+      `Subnet ${text} has prefix length ${subnet.prefixLength}; for IPv${subnet.address.family} give ${min} to ${max}.`,
     );
   }
   if (hasHostBits(subnet)) {
     const meant = formatCidr(subnetOf(subnet));
-    throw invalidSubnet(`subnet ${text} has host bits set; you probably mean ${meant}.`);
+    throw invalidSubnet(`Subnet ${text} has host bits set; you probably mean ${meant}.`);
   }
   const unusable = UNUSABLE.find(([other]) => overlaps(subnet, parseCidr(other) ?? subnet));
   if (unusable !== undefined) {
     const [other, why] = unusable;
     throw invalidSubnet(
-      `subnet ${text} can't be used: ${other} ${why}; give a private one such as 10.7.0.0/24 or fd00:7::/64.`,
+      `Subnet ${text} can't be used: ${other} ${why}; give a private one such as 10.7.0.0/24 or fd00:7::/64.`,
     );
   }
   return subnet;
@@ -129,7 +129,7 @@ export function checkNetworkFree(
     if (other.name === name) {
       throw new AppError(
         'E_NETWORK_EXISTS',
-        `network ${name} exists already, with VNI ${other.vni}; choose another name, or remove that one first.`,
+        `Network ${name} exists already, with VNI ${other.vni}; choose another name, or remove that one first.`,
       );
     }
     if (other.vni === vni) {

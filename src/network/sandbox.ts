@@ -112,7 +112,7 @@ export class Sandboxes {
       await deleteIfPresent(this.#ip, name);
       throw error;
     }
-    return [`endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
+    return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
   }
 
   /** Gives the inner end its address, and in the same process does what else is to be done there. */

@@ -98,12 +98,12 @@ interface Candidate {
 
 function candidateOfPid(pid: number): Candidate {
   if (!Number.isInteger(pid) || pid < 1) {
-    throw new AppError('E_USAGE', `pid ${pid} is no process id; give a whole number from 1.`);
+    throw new AppError('E_USAGE', `Pid ${pid} is no process id; give a whole number from 1.`);
   }
   return {
     paths: [`/proc/${pid}/ns/net`],
-    absence: `there is no process ${pid} on this host; give the pid of a running container as the host sees it.`,
-    subject: `process ${pid}`,
+    absence: `There is no process ${pid} on this host; give the pid of a running container as the host sees it.`,
+    subject: `Process ${pid}`,
   };
 }
 
@@ -111,8 +111,8 @@ function candidateOfName(netns: string): Candidate {
   if (netns.startsWith('/')) {
     return {
       paths: [netns],
-      absence: `there is no network namespace at ${netns}; it may have ended with its container.`,
-      subject: `network namespace "${netns}"`,
+      absence: `There is no network namespace at ${netns}; it may have ended with its container.`,
+      subject: `Network namespace "${netns}"`,
     };
   }
   if (netns === '' || netns === '.' || netns === '..' || /[/\0]/.test(netns)) {
@@ -123,8 +123,8 @@ function candidateOfName(netns: string): Candidate {
   }
   return {
     paths: NAMED_DIRECTORIES.map((directory) => join(directory, netns)),
-    absence: `there is no network namespace "${netns}" under /run/netns; "ip netns list" shows the names, or give an absolute path.`,
-    subject: `network namespace "${netns}"`,
+    absence: `There is no network namespace "${netns}" under /run/netns; "ip netns list" shows the names, or give an absolute path.`,
+    subject: `Network namespace "${netns}"`,
   };
 }
 
@@ -163,7 +163,7 @@ async function resolveSandbox(reference: SandboxReference): Promise<Sandbox> {
 }
 
 async function openSandbox(sandbox: Sandbox): Promise<OpenSandbox> {
-  const gone = `the network namespace ${sandbox.path} is gone; its container has ended, so there is nothing to attach.`;
+  const gone = `The network namespace ${sandbox.path} is gone; its container has ended, so there is nothing to attach.`;
   const file = await open(sandbox.path, 'r').catch((error: unknown) => {
     throw isAbsence(error) ? missing(gone) : refusal(sandbox.path, error);
   });

@@ -87,7 +87,7 @@ function writeFailure(path: string, ifname: string, error: unknown): AppError {
   return errnoOf(error) === 'ENOENT'
     ? new AppError(
         'E_DEVICE_MISSING',
-        `interface ${ifname} has gone while it was being set up; try again.`,
+        `Interface ${ifname} has gone while it was being set up; try again.`,
         { cause: error },
       )
     : new AppError(

@@ -64,6 +64,6 @@ export async function defaultAdvertise(ip: Ip): Promise<UnderlayAddress> {
   }
   throw new AppError(
     'E_ROUTE_MISSING',
-    'this host has no default route and no interface with a global address; give the address that other hosts reach it at with --advertise.',
+    'This host has no default route and no interface with a global address; give the address that other hosts reach it at with --advertise.',
   );
 }

@@ -66,7 +66,7 @@ async function bindNext<T extends Bound>(
   if (isIP(address) === 0) {
     throw new AppError(
       'E_ADDRESS_INVALID',
-      `'${address}' is no address to listen on: give an IPv4 or IPv6 address of this host, or 0.0.0.0 or :: for all`,
+      `"${address}" is no address to listen on; give an IPv4 or IPv6 address of this host, or 0.0.0.0 or :: for all.`,
     );
   }
   const wanted = bound[0]?.local.port ?? port;
@@ -81,7 +81,7 @@ async function bindNext<T extends Bound>(
 function asNonEmpty<T>(items: readonly T[]): [T, ...T[]] {
   const [first, ...others] = items;
   if (first === undefined) {
-    throw new AppError('E_BIND', 'there is no address to listen on: give at least one');
+    throw new AppError('E_BIND', 'There is no address to listen on; give at least one.');
   }
   return [first, ...others];
 }
@@ -90,14 +90,18 @@ function explain(protocol: 'UDP' | 'TCP', { local, errno, cause }: FailedBind): 
   const where = `${protocol} port ${local.port} on ${local.address}`;
   const list = protocol === 'UDP' ? 'ss -ulpn' : 'ss -tlpn';
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `it is in use (a kernel VXLAN device counts too): \`${list}\` shows by whom; stop that or choose another port`,
-    EADDRNOTAVAIL: `no interface of this host has that address: give one that \`ip address\` lists`,
+    EADDRINUSE: `it is in use (a kernel VXLAN device counts too); "${list}" shows by whom, so stop that or choose another port`,
+    EADDRNOTAVAIL: 'no interface of this host has that address; give one that "ip address" lists',
     EACCES:
-      'ports under 1024 need root or CAP_NET_BIND_SERVICE: run as root or choose a higher port',
-    EAFNOSUPPORT: 'the kernel has no such address family: leave the address out',
+      'ports under 1024 need root or CAP_NET_BIND_SERVICE; run as root or choose a higher port',
+    EAFNOSUPPORT: 'the kernel has no such address family; leave the address out',
   };
   const reason = reasons[errno ?? ''] ?? 'the kernel refused it';
-  return new AppError('E_BIND', `cannot listen on ${where}: ${reason} (${errno ?? 'no errno'})`, {
-    cause,
-  });
+  return new AppError(
+    'E_BIND',
+    `The daemon can't listen on ${where}: ${reason} (${errno ?? 'no errno'}).`,
+    {
+      cause,
+    },
+  );
 }

@@ -181,9 +181,9 @@ export class TcpStreamTransport implements StreamTransport {
   exchange(to: SocketAddress, request: Uint8Array, timeout: Millis): Promise<Buffer> {
     const place = formatSocketAddress(to);
     if (!this.#isOpen)
-      return Promise.reject(unreachable(`${place} was not asked: Weft is stopping`));
+      return Promise.reject(unreachable(`${place} was not asked, since Weft is stopping.`));
     if (request.length > MAX_STREAM_MESSAGE_BYTES) {
-      return Promise.reject(unreachable(`${place} was not asked: ${tooLong(request.length)}`));
+      return Promise.reject(unreachable(`${place} was not asked: ${tooLong(request.length)}.`));
     }
     const socket = connect({ host: to.address, port: to.port });
     this.#outbound.add(socket);
@@ -200,14 +200,14 @@ export class TcpStreamTransport implements StreamTransport {
       const timer = this.#clock.after(timeout, () => {
         reject(
           unreachable(
-            `${place} did not answer within ${timeout} ms: check the address, and that no firewall stops its TCP port`,
+            `${place} did not answer within ${timeout} ms; check the address, and that no firewall stops its TCP port.`,
           ),
         );
       });
       socket.on('data', (chunk: Buffer) => {
         const answer = assembler.push(chunk);
         if (answer === 'too_long')
-          reject(unreachable(`${place} sent nonsense: ${tooLong(assembler.announced)}`));
+          reject(unreachable(`${place} sent nonsense: ${tooLong(assembler.announced)}.`));
         else if (answer !== 'partial') resolve(answer);
       });
       socket.on('error', (error) => reject(explainFailure(place, error)));
@@ -215,7 +215,7 @@ export class TcpStreamTransport implements StreamTransport {
         timer.cancel();
         reject(
           unreachable(
-            `${place} closed the connection before it answered: it is stopping, busy, or no Weft daemon of this mesh; its log says more`,
+            `${place} closed the connection before it answered: it is stopping, busy, or no Weft daemon of this mesh; its log says more.`,
           ),
         );
       });
@@ -250,14 +250,15 @@ function explainFailure(place: string, error: Error): AppError {
   const errno = errnoOf(error);
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED:
-      'refused the connection: nothing listens there; check address and port, and that Weft runs on that host',
+      'refused the connection, since nothing listens there; check address and port, and that Weft runs on that host',
     ECONNRESET: 'cut the connection before it answered: it is stopping, busy, or no Weft daemon',
     EPIPE: 'cut the connection before it answered: it is stopping, busy, or no Weft daemon',
-    EHOSTUNREACH: 'is not reachable: no route leads to that host; check the address and `ip route`',
+    EHOSTUNREACH:
+      'is not reachable, since no route leads to that host; check the address and "ip route"',
     ENETUNREACH:
-      'is not reachable: no route leads to that network; check the address and `ip route`',
+      'is not reachable, since no route leads to that network; check the address and "ip route"',
     ETIMEDOUT: 'did not answer: check the address, and that no firewall stops its TCP port',
   };
   const reason = reasons[errno ?? ''] ?? `can't be asked: ${error.message}`;
-  return unreachable(`${place} ${reason} (${errno ?? error.name})`, error);
+  return unreachable(`${place} ${reason} (${errno ?? error.name}).`, error);
 }

@@ -103,10 +103,10 @@ test('flags become the request, and only those that were given', async (t) => {
     { network: 'blue', pid: 7, ifname: 'net1', ip: '10.7.0.9', mac },
   ]);
   await cli.run(
-    ...'network create n --subnet 10.0.0.0/8 --vni 0 --mtu 1400 --encap vxlan'.split(' '),
+    ...'network create n --subnet 10.0.0.0/8 --vni 7 --mtu 1400 --encap vxlan'.split(' '),
   );
   t.deepEqual(cli.lastCall?.args, [
-    { name: 'n', subnet: '10.0.0.0/8', vni: 0, mtu: 1400, encap: 'vxlan' },
+    { name: 'n', subnet: '10.0.0.0/8', vni: 7, mtu: 1400, encap: 'vxlan' },
   ]);
   await cli.run('detach', '--endpoint', 'e000', '--json');
   t.deepEqual(cli.lastCall?.args, [{ endpoint: 'e000' }]);
@@ -132,7 +132,10 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['attach blue', /Neither --netns nor --pid/],
   ['attach blue --netns a --pid 1', /Both --netns and --pid/],
   ['attach blue --pid zero', /"zero"/],
-  ['attach blue --netns a --ip 10.0.0.1/24', /10\.0\.0\.1\/24/],
+  ['attach blue --netns a --ip 10.0.0.1/33', /10\.0\.0\.1\/33/],
+  ['attach blue --netns a --ip 10.0.0.1/24/24', /10\.0\.0\.1\/24\/24/],
+  ['network create n --subnet 10.0.0.0/8 --vni 0', /VNI "0".*1 to 16777215/],
+  [`status --socket ${'x'.repeat(200)}`, /200 bytes.*107/],
   ['attach blue --netns a --mac 01:00:5e:00:00:01', /01:00:5e:00:00:01/],
   ['attach blue --netns a --ifname much-too-long-name', /much-too-long-name.*15 bytes/],
   ['detach', /Nothing to detach/],
@@ -186,6 +189,16 @@ test('a join that reached some but not all says which and ends with 1', async (t
   t.is(err, 'weft: bad-host refused the connection.\n');
 });
 
+test('an address may be written as it is shown, with its prefix length', async (t) => {
+  const cli = await populated();
+  await cli.run('attach', 'blue', '--netns', 'db', '--ip', '10.7.0.9/24');
+  t.deepEqual(cli.lastCall?.args, [{ network: 'blue', netns: 'db', ip: '10.7.0.9/24' }]);
+});
+
+test('--version needs no daemon', async (t) => {
+  t.like(await new CliHarness().run('--version'), { status: 0, err: '', sockets: [] });
+});
+
 test('version works without a daemon', async (t) => {
   const cli = new CliHarness();
   cli.control.failWith = new AppError('E_DAEMON_UNREACHABLE', 'Nobody there.');
@@ -198,6 +211,9 @@ test('the socket: flag before or after the command, then variable, then default'
   t.deepEqual((await cli.run('peers')).sockets, ['/run/weft/weft.sock']);
   cli.env = { WEFT_SOCKET: '/env.sock' };
   t.deepEqual((await cli.run('peers')).sockets, ['/env.sock']);
+  cli.env = { WEFT_SOCKET: '' };
+  t.deepEqual((await cli.run('peers')).sockets, ['/run/weft/weft.sock']);
+  t.like(await cli.run('peers', '--socket', ''), { status: 2, sockets: [] });
   t.deepEqual((await cli.run('--socket', '/a.sock', 'peers')).sockets, ['/a.sock']);
   t.deepEqual((await cli.run('network', 'ls', '--socket', '/b.sock')).sockets, ['/b.sock']);
 });

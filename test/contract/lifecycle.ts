@@ -37,7 +37,7 @@ export function lifecycleContract(contract: Contract, lab: Lab): void {
 
   contract('an address of no interface is E_BIND, and what is no address is refused', async (t) => {
     await t.throwsAsync(lab.plane(t, '192.0.2.77'), { code: 'E_BIND', message: /192\.0\.2\.77/ });
-    await t.throwsAsync(lab.plane(t, 'eth0'), { code: 'E_ADDRESS_INVALID', message: /'eth0'/ });
+    await t.throwsAsync(lab.plane(t, 'eth0'), { code: 'E_ADDRESS_INVALID', message: /eth0/ });
   });
 
   contract('close frees ports at once, closes devices and delivers nothing more', async (t) => {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { isAppError } from '../../src/base/errors.ts';
-import { parseTarget, resolveTarget } from '../../src/daemon/targets.ts';
+import { parseTarget, parseVtep, resolveTarget } from '../../src/daemon/targets.ts';
 
 const GOOD: readonly (readonly [string, string, number])[] = [
   ['host-a', 'host-a', 7783],
@@ -44,4 +44,25 @@ test('a name that no one has is one clear sentence', async (t) => {
   const error = await t.throwsAsync(resolveTarget('no-such-host.invalid', 7783));
   t.true(isAppError(error, 'E_JOIN_UNRESOLVED'));
   t.regex(error.message, /no-such-host\.invalid/);
+});
+
+test('a VTEP is one other host, in one spelling', (t) => {
+  t.deepEqual(parseVtep('192.0.2.9', 4789), { address: '192.0.2.9', port: 4789 });
+  t.deepEqual(parseVtep('[2001:DB8:0::9]:4790', 4789), { address: '2001:db8::9', port: 4790 });
+  for (const text of [
+    'host-a',
+    '0.0.0.0',
+    '127.0.0.1',
+    '239.1.1.1',
+    '255.255.255.255',
+    '::1',
+    '::',
+    'ff02::1',
+  ]) {
+    t.throws(
+      () => parseVtep(text, 4789),
+      { code: 'E_ADDRESS_INVALID', message: /is no VTEP/ },
+      text,
+    );
+  }
 });

@@ -19,7 +19,7 @@ for (const text of ['', 'host.example', '192.0.2', '192.0.2.7:4789', '[::1]', '1
   test(`'${text}' is no underlay address`, (t) => {
     t.throws(() => canonicalAddress(text), {
       code: 'E_ADDRESS_INVALID',
-      message: /is no underlay address: give an IPv4 or IPv6 address/,
+      message: /is no underlay address; give an IPv4 or IPv6 address/,
     });
   });
 }
@@ -30,7 +30,7 @@ test('a VTEP has a port from 1 to 65535', (t) => {
   for (const port of [0, -1, 65_536, 1.5, Number.NaN]) {
     t.throws(() => canonicalVtep({ ...vtep, port }), {
       code: 'E_ADDRESS_INVALID',
-      message: new RegExp(`UDP port ${port}: give one from 1 to 65535`),
+      message: new RegExp(`UDP port ${port}; give one from 1 to 65535`),
     });
   }
 });

@@ -44,7 +44,7 @@ for (const [asked, family] of [
       instanceOf: AppError,
     });
     t.is(error.code, 'E_MTU_RANGE');
-    t.regex(error.message, new RegExp(`^MTU ${asked} .*${family === 4 ? 552 : 1280} to 1450`));
+    t.regex(error.message, new RegExp(`^The MTU ${asked} .*${family === 4 ? 552 : 1280} to 1450`));
   });
 }
 

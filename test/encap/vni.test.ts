@@ -13,7 +13,7 @@ for (const value of [0, -1, 16777216, 1.5, Number.NaN, Number.POSITIVE_INFINITY]
   test(`VNI ${value} is refused with the range`, (t) => {
     const error = t.throws(() => checkVni(value), { instanceOf: AppError });
     t.is(error.code, 'E_VNI_RANGE');
-    t.true(error.message.startsWith(`VNI ${value} is out of range`));
+    t.true(error.message.startsWith(`The VNI ${value} is out of range`));
     t.regex(error.message, /1 to 16777215/);
   });
 }

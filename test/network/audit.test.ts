@@ -29,7 +29,7 @@ test('a deleted bridge comes back with all its ports', async (t) => {
   kernel.removeLink('weft-42');
   const { changes, lost } = await auditor.audit(desired);
   t.deepEqual(changes, [
-    'bridge weft-42 of network blue was missing; made.',
+    'Bridge weft-42 of network blue was missing; made.',
     'wtap-42: bridge none instead of weft-42; repaired.',
     `${nameOf(endpoint)}: bridge none instead of weft-42; repaired.`,
     `${nameOf(second)}: bridge none instead of weft-42; repaired.`,
@@ -43,7 +43,7 @@ test('a deleted interface comes back', async (t) => {
   const good = kernel.snapshot();
   kernel.removeLink(nameOf(second));
   t.deepEqual((await auditor.audit(desired)).changes, [
-    `endpoint ${second.id} had no interface; made eth0 in /run/netns/y.`,
+    `Endpoint ${second.id} had no interface; made eth0 in /run/netns/y.`,
   ]);
   t.deepEqual(kernel.snapshot(), good);
 });
@@ -92,7 +92,7 @@ test('several networks are independent', async (t) => {
   const { kernel, auditor, desired } = await settled();
   const green = { network: 'green', vni: asVni(43), mtu: 1400, endpoints: [] };
   t.deepEqual((await auditor.audit([...desired, green])).changes, [
-    'bridge weft-43 of network green was missing; made.',
+    'Bridge weft-43 of network green was missing; made.',
   ]);
   t.like(kernel.find('weft-43'), { mtu: 1400, alias: `weft:${HOST}:green` });
 });

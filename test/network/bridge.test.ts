@@ -14,7 +14,7 @@ function empty() {
 test('a missing bridge is made: fixed MAC, MTU, no STP, no snooping, no IPv6, up', async (t) => {
   const { kernel, bridges } = empty();
   t.deepEqual(await bridges.ensureBridge(SPEC), [
-    'bridge weft-42 of network blue was missing; made.',
+    'Bridge weft-42 of network blue was missing; made.',
   ]);
   t.like(kernel.find('weft-42'), {
     kind: 'bridge',
@@ -44,10 +44,10 @@ test('whatever is wrong with a bridge is repaired and told', async (t) => {
     bridge: { stp: true, multicastSnooping: true },
   });
   t.deepEqual(await bridges.ensureBridge(SPEC), [
-    'bridge weft-42: STP or multicast snooping on instead of off; repaired.',
-    'bridge weft-42: MTU 1500 instead of 1450; repaired.',
-    `bridge weft-42: MAC 02:00:00:00:00:09 instead of ${formatMac(bridgeMac(HOST, SPEC.vni))}; repaired.`,
-    'bridge weft-42: down instead of up; repaired.',
+    'Bridge weft-42: STP or multicast snooping on instead of off; repaired.',
+    'Bridge weft-42: MTU 1500 instead of 1450; repaired.',
+    `Bridge weft-42: MAC 02:00:00:00:00:09 instead of ${formatMac(bridgeMac(HOST, SPEC.vni))}; repaired.`,
+    'Bridge weft-42: down instead of up; repaired.',
   ]);
   t.deepEqual(kernel.snapshot(), good);
 });

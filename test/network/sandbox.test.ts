@@ -7,7 +7,7 @@ test('attaching makes both ends as asked, with two processes', async (t) => {
   const { kernel, sandboxes, endpoint, attachment } = await host();
   kernel.calls = 0;
   t.deepEqual(await sandboxes.attach(attachment), [
-    `endpoint ${endpoint.id} had no interface; made eth0 in ${INSIDE}.`,
+    `Endpoint ${endpoint.id} had no interface; made eth0 in ${INSIDE}.`,
   ]);
   t.is(kernel.calls, 2);
   const name = `wv${endpoint.id.slice(0, 12)}`;

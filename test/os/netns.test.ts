@@ -6,11 +6,11 @@ import { systemNetns, type SandboxReference } from '../../src/os/netns.ts';
 
 // References that need no namespace of their own; the others are in test/e2e/network.test.ts.
 const REFUSED: readonly (readonly [SandboxReference, string, RegExp])[] = [
-  [{ pid: process.pid }, 'E_USAGE', /^process \d+ is the host's own network namespace/],
+  [{ pid: process.pid }, 'E_USAGE', /^Process \d+ is the host's own network namespace/],
   [{ netns: '/proc/self/ns/net' }, 'E_USAGE', /the host's own network namespace/],
-  [{ pid: 2 ** 30 }, 'E_SANDBOX_MISSING', /^there is no process 1073741824 on this host/],
-  [{ pid: 0 }, 'E_USAGE', /^pid 0 is no process id/],
-  [{ pid: 1.5 }, 'E_USAGE', /^pid 1\.5 is no process id/],
+  [{ pid: 2 ** 30 }, 'E_SANDBOX_MISSING', /^There is no process 1073741824 on this host/],
+  [{ pid: 0 }, 'E_USAGE', /^Pid 0 is no process id/],
+  [{ pid: 1.5 }, 'E_USAGE', /^Pid 1\.5 is no process id/],
   [{ pid: NaN }, 'E_USAGE', /is no process id/],
   [{ netns: 'weft-no-such' }, 'E_SANDBOX_MISSING', /"weft-no-such" under \/run\/netns/],
   [{ netns: '/run/netns/weft-no-such' }, 'E_SANDBOX_MISSING', /at \/run\/netns\/weft-no-such/],

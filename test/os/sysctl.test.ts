@@ -38,7 +38,7 @@ test('a kernel without IPv6 has nothing to take off', async (t) => {
 test('an interface that is gone is named', async (t) => {
   const root = await fakeProc(t, { [KEY]: '0\n' });
   await t.throwsAsync(new ProcSysctl(noExec, root).disableIpv6('wv2'), {
-    ...{ code: 'E_DEVICE_MISSING', message: /^interface wv2 has gone/ },
+    ...{ code: 'E_DEVICE_MISSING', message: /^Interface wv2 has gone/ },
   });
 });
 

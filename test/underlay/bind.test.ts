@@ -100,7 +100,7 @@ test('what is no address, or no address at all, is refused', async (t) => {
   const { open, bind } = fakeBinder(() => undefined);
   const named = await failure(bindEach('UDP', { addresses: ['::1', 'eth0'], port: 1 }, bind));
   t.is(named.code, 'E_ADDRESS_INVALID');
-  t.regex(named.message, /'eth0'/);
+  t.regex(named.message, /"eth0"/);
   const none = await failure(bindEach('UDP', { addresses: [], port: 1 }, bind));
   t.is(none.code, 'E_BIND');
   t.is(open.size, 0);

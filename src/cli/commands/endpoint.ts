@@ -74,7 +74,7 @@ function addAttach(program: Command, context: Context): void {
     .description('put a network namespace on a network')
     .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
     .option('--ip <address>', "address inside the network's subnet", readIp)
-    .option('--mac <mac>', 'MAC of the interface (default: made from the address)', readMac)
+    .option('--mac <mac>', 'MAC of the interface (default: a random one)', readMac)
     .addHelpText(
       'after',
       '\nExamples:\n  weft attach blue --netns web --ip 10.7.0.2\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',

@@ -57,7 +57,7 @@ function addCreate(network: Command, context: Context): void {
     .argument('<name>', 'name of the network, one in the whole mesh', readName)
     .description('make a network that every host of the mesh knows')
     .requiredOption('--subnet <cidr>', 'addresses of its endpoints, e.g. 10.7.0.0/24', readSubnet)
-    .option('--vni <n>', 'VXLAN network identifier, 0 to 16777215 (default: a free one)', readVni)
+    .option('--vni <n>', 'VXLAN network identifier, 1 to 16777215 (default: a free one)', readVni)
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
     .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
     .addHelpText('after', '\nExample:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42')

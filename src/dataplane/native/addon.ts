@@ -70,6 +70,7 @@ export interface NativePlane {
       id: number,
       address: string,
       port: number,
+      isSealed: boolean,
       slots: BigUint64Array,
       firstSlot: number,
     ]
@@ -78,6 +79,11 @@ export interface NativePlane {
   /** Whether the peer completes partial inner checksums, and may send such itself. */
   configureVtep(id: number, takesPartial: boolean): void;
   removeVtep(id: number): void;
+  /** Keys are 32 bytes, copied. The new key seals from its next frame on. */
+  setSendKey(address: string, isChaCha: boolean, key: Uint8Array, index: number): void;
+  clearSendKey(address: string): void;
+  addReceiveKey(address: string, isChaCha: boolean, key: Uint8Array, index: number): void;
+  removeReceiveKey(index: number): void;
   pin(vni: number, mac: number, port: number): void;
   unpin(vni: number, mac: number): void;
   /** Rows of `FDB_COLUMNS` numbers. */
@@ -93,6 +99,8 @@ export interface NativeAddon {
   readonly dropReasons: readonly DropReason[];
   /** Slots of a data plane as a whole: drops, then FDB learned, moved, aged, evicted, flushed, then others. */
   readonly globalSlots: number;
+  /** Name and version of what seals frames. */
+  readonly cipherLibrary: string;
   readonly maxQueues: number;
   readonly maxAddresses: number;
   readonly sourcePorts: number;

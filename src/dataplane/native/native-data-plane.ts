@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { AppError } from '../../base/errors.ts';
 import {
@@ -49,16 +50,52 @@ interface NetworkState {
   readonly vteps: Map<string, VtepState>;
 }
 
+export type SealingCipher = 'aes-256-gcm' | 'chacha20-poly1305';
+
+/** A key for sealed frames in one direction (docs/wire-format.md). */
+export interface SealingKey {
+  readonly cipher: SealingCipher;
+  /** 32 bytes; copied, so the caller may wipe them when the call returns. Never used before. */
+  readonly key: Uint8Array;
+  /** 0 to 2^32 - 1, chosen by the receiver, unique among its keys: which key a datagram was sealed with. */
+  readonly index: number;
+}
+
+/** How frames travel to a VTEP. */
+export interface VtepOptions {
+  /** `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused. Default `vxlan`. */
+  readonly encapsulation?: 'vxlan' | 'sealed';
+}
+
+/** Receive keys of one peer that may stand side by side: the one before, the current and the next. */
+export const MAX_RECEIVE_KEYS = 3;
+
+/** A data plane whose frames never enter JavaScript: a C++ thread owns devices and sockets. */
+export interface NativeDataPlane extends DataPlane {
+  /** As `DataPlane.addVtep`. The encapsulation of a VTEP that is there is not changed. */
+  addVtep(vni: Vni, vtep: Vtep, options?: VtepOptions): void;
+  /**
+   * What is sealed for the host at `address` uses this key from now on. Its counter starts at 0, so
+   * a key must never be set twice. Set it once the peer has the same key to receive.
+   */
+  setSendKey(address: string, key: SealingKey): void;
+  /** Until a key is set again, frames to its sealed VTEPs are dropped as `sealed_no_key`. */
+  clearSendKey(address: string): void;
+  /** Opens what the host at `address` seals with this key; at most `MAX_RECEIVE_KEYS` of one host. */
+  addReceiveKey(address: string, key: SealingKey): void;
+  removeReceiveKey(index: number): void;
+}
+
 /**
  * Opens the native data plane.
  * @throws AppError E_BIND or E_ADDRESS_INVALID, nothing stays open then; Node's own error if the addon
  *   is not built (`nativeAvailability` tells before)
  */
-export function createNativeDataPlane(options: DataPlaneOptions): DataPlane {
+export function createNativeDataPlane(options: DataPlaneOptions): NativeDataPlane {
   return new ThreadedDataPlane(options);
 }
 
-class ThreadedDataPlane implements DataPlane {
+class ThreadedDataPlane implements NativeDataPlane {
   readonly capabilities: PeerCapabilities = { takesPartialChecksums: true };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
@@ -75,6 +112,8 @@ class ThreadedDataPlane implements DataPlane {
   readonly #vteps = new Map<number, VtepState>();
   /** Addresses of peers that take partial checksums. */
   readonly #partialPeers = new Set<string>();
+  /** Address of the peer, by index of the receive key. */
+  readonly #receiveKeys = new Map<number, string>();
   #receive: (bytes: Buffer, from: SocketAddress) => void = () => undefined;
   #unsendable = 0;
   #lastId = 0;
@@ -112,6 +151,7 @@ class ThreadedDataPlane implements DataPlane {
     return {
       kind: 'native',
       features: {
+        cipher: this.#addon.cipherLibrary,
         threads: '1, forwarding both directions',
         segmentation:
           plain === 0
@@ -169,25 +209,25 @@ class ThreadedDataPlane implements DataPlane {
     port.device.close();
   }
 
-  addVtep(vni: Vni, vtep: Vtep): void {
+  addVtep(vni: Vni, vtep: Vtep, { encapsulation = 'vxlan' }: VtepOptions = {}): void {
     if (this.#isClosed) return;
     const canonical = canonicalVtep(vtep);
     const network = this.#network(vni);
     const known = network.vteps.get(canonical.address);
     if (known === undefined) {
-      this.#addVtep(network, canonical);
+      this.#addVtep(network, canonical, encapsulation === 'sealed');
     } else if (known.vtep.port !== canonical.port) {
       known.vtep = canonical;
       this.#native.moveVtep(known.id, canonical.address, canonical.port);
     }
   }
 
-  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep): void {
+  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, isSealed: boolean): void {
     const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep };
     const { slots, first } = state.traffic;
     vteps.set(vtep.address, state);
     this.#vteps.set(state.id, state);
-    this.#native.addVtep(vni, state.id, vtep.address, vtep.port, slots, first);
+    this.#native.addVtep(vni, state.id, vtep.address, vtep.port, isSealed, slots, first);
     if (this.#partialPeers.has(vtep.address)) this.#native.configureVtep(state.id, true);
   }
 
@@ -210,6 +250,31 @@ class ThreadedDataPlane implements DataPlane {
       const state = vteps.get(canonical);
       if (state !== undefined) this.#native.configureVtep(state.id, takesPartialChecksums);
     }
+  }
+
+  setSendKey(address: string, { cipher, key, index }: SealingKey): void {
+    if (this.#isClosed) return;
+    assert(key.length === SEALING_KEY_BYTES);
+    this.#native.setSendKey(canonicalAddress(address), isChaCha(cipher), key, index);
+  }
+
+  clearSendKey(address: string): void {
+    if (!this.#isClosed) this.#native.clearSendKey(canonicalAddress(address));
+  }
+
+  addReceiveKey(address: string, { cipher, key, index }: SealingKey): void {
+    if (this.#isClosed) return;
+    const peer = canonicalAddress(address);
+    assert(key.length === SEALING_KEY_BYTES && !this.#receiveKeys.has(index));
+    const epochs = [...this.#receiveKeys.values()].filter((each) => each === peer).length;
+    assert(epochs < MAX_RECEIVE_KEYS);
+    this.#receiveKeys.set(index, peer);
+    this.#native.addReceiveKey(peer, isChaCha(cipher), key, index);
+  }
+
+  removeReceiveKey(index: number): void {
+    if (this.#isClosed || !this.#receiveKeys.delete(index)) return;
+    this.#native.removeReceiveKey(index);
   }
 
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void {
@@ -322,6 +387,12 @@ class ThreadedDataPlane implements DataPlane {
       `the device ${name} has ${fds.length} queues, and the native data plane takes 1 to ${maxQueues}: open it with fewer`,
     );
   }
+}
+
+const SEALING_KEY_BYTES = 32;
+
+function isChaCha(cipher: SealingCipher): boolean {
+  return cipher === 'chacha20-poly1305';
 }
 
 /** Global slots after the drop counters, as native/core/stats.hpp has them. */

@@ -292,7 +292,7 @@ class PortableDataPlane implements DataPlane {
     if (network !== undefined) return network;
     throw new AppError(
       'E_NETWORK_MISSING',
-      `the data plane has no network with VNI ${vni}: add the network before its ports and VTEPs`,
+      `The data plane has no network with VNI ${vni}; add the network before its ports and VTEPs.`,
     );
   }
 }

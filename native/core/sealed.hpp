@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "cipher.hpp"
+#include "endian.hpp"
+#include "replay-window.hpp"
+#include "tables.hpp"
+
+// Sealed frames: Weft's own encapsulation, on the mesh port. Big-endian.
+//
+//   0       8                              32
+//   | 0 0 1 0 | 0 0 0 P |     VNI (24)      |   kind: 0x20, or 0x21 with P
+//   |          receiver index (32)          |   names the receiver's key; the receiver chose it
+//   |             counter (64)              |   of this key, each value used once
+//   |                                       |
+//   |     Ethernet frame, encrypted ...     |
+//   |               tag (128)               |
+//
+// P: the inner TCP or UDP checksum field holds the folded pseudo-header sum, and the receiver
+// completes it. The 16 bytes of header are the AEAD's associated data, all of them.
+namespace weft {
+
+namespace sealed {
+
+constexpr uint32_t kHeaderBytes = 16;
+constexpr uint32_t kOverheadBytes = kHeaderBytes + kCipherTagBytes;
+constexpr uint8_t kKind = 0x20;
+constexpr uint8_t kFlagPartial = 0x01;
+constexpr uint32_t kKindAt = 0;
+constexpr uint32_t kVniAt = 1;
+constexpr uint32_t kIndexAt = 4;
+constexpr uint32_t kCounterAt = 8;
+
+inline bool IsSealed(uint8_t first_byte) {
+  return (first_byte & static_cast<uint8_t>(~kFlagPartial)) == kKind;
+}
+
+}  // namespace sealed
+
+// A key that we seal with.
+struct SendKey {
+  std::unique_ptr<Cipher> cipher;
+  // The peer's name for it.
+  uint32_t index = 0;
+  uint64_t next_counter = 0;
+
+  bool is_exhausted() const { return next_counter > ReplayWindow::kMaxCounter; }
+
+  // Seals a datagram in place: kHeaderBytes of room, the frame, and room for the tag.
+  void Seal(uint8_t* datagram, uint32_t frame_bytes, uint32_t vni, bool is_partial) {
+    using namespace sealed;
+    const uint64_t counter = next_counter++;
+    datagram[kKindAt] = static_cast<uint8_t>(kKind | (is_partial ? kFlagPartial : 0));
+    StoreBe24(datagram + kVniAt, vni);
+    StoreBe32(datagram + kIndexAt, index);
+    StoreBe64(datagram + kCounterAt, counter);
+    uint8_t* frame = datagram + kHeaderBytes;
+    cipher->Seal(Nonce(counter), std::span<const uint8_t>(datagram, kHeaderBytes),
+                 std::span(frame, frame_bytes), frame + frame_bytes);
+  }
+};
+
+// What is sealed for a peer goes by this; its key changes under it.
+struct SendSession {
+  SendKey* key = nullptr;
+};
+
+// A key that a peer seals with for us.
+struct ReceiveSession {
+  std::unique_ptr<Cipher> cipher;
+  uint32_t index = 0;
+  // The peer's VTEP address.
+  AddressKey peer;
+  ReplayWindow window;
+  ReceiveSession* next_in_bucket = nullptr;
+
+  enum class Opened : uint8_t { kOk, kReplayed, kForged };
+
+  // Opens a datagram of at least kOverheadBytes in place.
+  Opened Open(std::span<uint8_t> datagram) {
+    using namespace sealed;
+    const uint64_t counter = LoadBe64(&datagram[kCounterAt]);
+    if (!window.IsFresh(counter)) return Opened::kReplayed;
+    const auto frame = datagram.subspan(kHeaderBytes, datagram.size() - kOverheadBytes);
+    if (!cipher->Open(Nonce(counter), datagram.first(kHeaderBytes), frame,
+                      frame.data() + frame.size())) {
+      return Opened::kForged;
+    }
+    window.Accept(counter);
+    return Opened::kOk;
+  }
+};
+
+}  // namespace weft
