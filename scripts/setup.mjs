@@ -28,7 +28,13 @@ const PACKAGES = {
   'iputils-ping': ['/usr/bin/ping', 'to measure reachability', 'demo bench test'],
   ethtool: ['/usr/sbin/ethtool', 'to switch offloads on and off', 'bench test'],
   'netcat-openbsd': ['/usr/bin/nc', 'to move bytes in the tests', 'test'],
+  nftables: ['/usr/sbin/nft', 'to cut a host off in the tests', 'test'],
   'openvswitch-switch': ['/usr/sbin/ovs-vswitchd', 'a foreign VTEP for the interop tests', 'test'],
+  'libssl-dev': [
+    '/usr/include/openssl/evp.h',
+    'the C++ tests run outside Node, whose OpenSSL they would use',
+    'unit test',
+  ],
   'clang-14': ['/usr/bin/clang++-14', 'to build the fuzz targets', 'test'],
   'libclang-rt-14-dev': [
     '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux',

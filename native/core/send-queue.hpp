@@ -43,9 +43,6 @@ class SendQueue {
 
   Outcome Send();
 
-  // The socket that refused when Send said kBlocked.
-  int blocked_socket() const { return messages_[next_message_].socket; }
-
   // Drops what waits, as `underlay_queue_full`.
   void Abandon();
 

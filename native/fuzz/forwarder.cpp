@@ -2,9 +2,10 @@
 // input sends datagrams and frames. Each is counted exactly once, and afterwards the forwarder
 // still forwards. The input is a series of records:
 //
-//   | way 1 | size 2 | bytes ... |   way modulo 4: to the VXLAN socket; the same with a valid VXLAN
+//   | way 1 | size 2 | bytes ... |   way modulo 5: to the VXLAN socket; the same with a valid VXLAN
 //                                    header before it; to the mesh socket; out of the port, a
-//                                    virtio-net header first
+//                                    virtio-net header first; sealed by a peer, the higher bits
+//                                    of `way` choosing the counter and damage
 #include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "../core/data-plane.hpp"
+#include "../core/sealed.hpp"
 #include "../core/vxlan.hpp"
 #include "input.hpp"
 
@@ -25,6 +27,8 @@ constexpr uint32_t kMtu = 1450;
 constexpr uint32_t kVnetBytes = 10;
 constexpr uint32_t kMaxRecords = 24;
 constexpr int kPatienceMs = 10000;
+constexpr CipherKind kCipher = CipherKind::kAes256Gcm;
+constexpr uint32_t kKeyIndex = 0x01020304;
 constexpr uint64_t kMarkerSource = 0x0200000000fe;
 
 SocketAddress Loopback(const char* text, uint16_t port) {
@@ -86,6 +90,7 @@ class World {
     local.size = sizeof local.storage;
     getsockname(raw_, local.get(), &local.size);
     plane_->AddVtep(kVni, 1, local, Encapsulation::kVxlan, &vtep_);
+    AddSealedPeer();
     for (uint32_t i = 0; i < 2; i++) AddPort(i);
     plane_->Pin(kVni, 0x020000000005, 1);
     vxlan_ = Loopback("127.0.0.1", plane_->binds()[0].vxlan_port);
@@ -96,12 +101,17 @@ class World {
     const uint64_t before = Counted();
     uint32_t datagrams = 0;
     for (uint32_t i = 0; i < kMaxRecords && !input.is_empty(); i++) {
-      const uint8_t way = input.Byte() % 4;
+      const uint8_t choice = input.Byte();
+      const uint8_t way = choice % 5;
       const auto bytes = input.Take(input.Word() % 2048);
       if (way == 3) {
         if (!bytes.empty()) CHECK(write(ports_[0].ours, bytes.data(), bytes.size()) > 0);
       } else {
-        Send(way, bytes);
+        if (way == 4) {
+          SendSealed(choice / 5, bytes);
+        } else {
+          Send(way, bytes);
+        }
         datagrams++;
       }
     }
@@ -111,6 +121,31 @@ class World {
   }
 
  private:
+  // Nobody listens at its address; what it seals comes from ours.
+  void AddSealedPeer() {
+    const SocketAddress peer = Loopback("127.0.0.3", 9);
+    const std::array<uint8_t, kCipherKeyBytes> key{};
+    plane_->AddVtep(kVni, 2, peer, Encapsulation::kSealed, &sealed_vtep_);
+    plane_->SetSendKey(KeyOf(peer.storage), kCipher, key, kKeyIndex, 0);
+    plane_->AddReceiveKey(KeyOf(peer.storage), kCipher, key, kKeyIndex);
+    seal_.cipher = Cipher::Create(kCipher, key);
+    seal_.index = kKeyIndex;
+  }
+
+  void SendSealed(uint8_t choice, std::span<const uint8_t> frame) {
+    const uint64_t next = seal_.next_counter;
+    if (choice % 4 == 1 && next > 0) seal_.next_counter = next - 1;  // replayed
+    if (choice % 4 == 2) seal_.next_counter = next + 1000;           // a jump
+    if (choice % 4 == 3) seal_.next_counter = next / 2;              // late, or too late
+    Bytes datagram(sealed::kHeaderBytes);
+    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    datagram.resize(datagram.size() + kCipherTagBytes);
+    seal_.Seal(datagram.data(), static_cast<uint32_t>(frame.size()), kVni, choice / 4 % 2 == 1);
+    seal_.next_counter = std::max(next, seal_.next_counter);
+    if (choice >= 40) datagram[datagram.size() * choice / 64] ^= choice;
+    Send(2, datagram);
+  }
+
   void AddPort(uint32_t index) {
     int pair[2];
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
@@ -177,19 +212,27 @@ class World {
     while (recv(fd, buffer, sizeof buffer, MSG_DONTWAIT) > 0) continue;
   }
 
+  // Of frames that were received, or that were to be sent.
+  static bool IsCountedBeside(DropReason reason) {
+    return reason == DropReason::vxlan_no_port || reason == DropReason::sealed_no_port ||
+           reason == DropReason::sealed_no_key || reason == DropReason::sealed_key_exhausted;
+  }
+
   // Datagrams that were either refused by name or taken.
   uint64_t Counted() const {
     uint64_t refused = 0;
     const auto from = static_cast<size_t>(DropReason::vxlan_short);
     const auto to = static_cast<size_t>(DropReason::underlay_send_failed);
     for (size_t i = from; i < to; i++) {
-      if (i != static_cast<size_t>(DropReason::vxlan_no_port)) refused += stats_.drops[i];
+      if (!IsCountedBeside(static_cast<DropReason>(i))) refused += stats_.drops[i];
     }
-    return refused + vtep_.rx_frames + controls_;
+    return refused + vtep_.rx_frames + sealed_vtep_.rx_frames + controls_;
   }
 
   GlobalStats stats_;
   TrafficStats vtep_;
+  TrafficStats sealed_vtep_;
+  SendKey seal_;
   Waker waker_;
   Device ports_[2];
   int raw_ = -1;

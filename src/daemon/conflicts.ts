@@ -1,5 +1,6 @@
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
+import { containsAddress, parseCidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */
@@ -33,7 +34,15 @@ export function displacedNetworks(
   return displaced;
 }
 
-/** One sentence for every VNI or address that two hold at once; only a partition can bring it about. */
+function isInside(address: string, subnet: string): boolean {
+  const [inner, outer] = [parseCidr(address), parseCidr(subnet)];
+  return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
+}
+
+/**
+ * One sentence for every VNI or address that two hold at once, and for every endpoint whose network
+ * turned out to be another of the same name; only a partition can bring them about.
+ */
 export function describeConflicts(
   directory: Directory,
   hostName: (host: Endpoint['host']) => string,
@@ -49,5 +58,14 @@ export function describeConflicts(
       return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; detach one of them.`;
     }),
   );
-  return [...vnis, ...addresses];
+  const outside = networks.flatMap(({ name, subnet }) =>
+    directory
+      .endpoints(name)
+      .filter(({ address }) => !isInside(address, subnet))
+      .map(
+        ({ id, host, address }) =>
+          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name} as it was made elsewhere; detach it and attach it again.`,
+      ),
+  );
+  return [...vnis, ...addresses, ...outside];
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import { DEFAULT_MESH_PORT, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import type { Logger } from '../base/log.ts';
 import { packageVersion } from '../base/package-root.ts';
 import type { Rng } from '../base/rng.ts';
@@ -10,7 +11,6 @@ import { openPortableDataPlane } from '../dataplane/portable/plane.ts';
 import { openDataPlane, type DataPlaneFactories } from '../dataplane/select.ts';
 import type { IpFamily } from '../encap/mtu.ts';
 import { createEncapsulations } from '../encap/registry.ts';
-import { VXLAN_UDP_PORT } from '../encap/vxlan.ts';
 import { presets } from '../gossip/config.ts';
 import { Mesh } from '../gossip/driver.ts';
 import { Auditor } from '../network/audit.ts';
@@ -38,6 +38,7 @@ import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
 import { State } from './state.ts';
+import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
 
 /** All hosts of a mesh have the same; hosts with different ones ignore each other. */
@@ -120,7 +121,8 @@ async function advertised(
 ): Promise<SocketAddress> {
   const { advertise, listen } = options;
   const bound = listen.addresses.find((address) => address !== '0.0.0.0' && address !== '::');
-  const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip)).address;
+  const families = listen.addresses.map((each) => (each.includes(':') ? 6 : 4));
+  const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip, families)).address;
   return { address, port: advertise?.port ?? meshPort };
 }
 
@@ -204,7 +206,7 @@ async function assemble(
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
-    ...{ defaultPort: options.listen.port, defaultVxlanPort: VXLAN_UDP_PORT },
+    ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
 
   const stopListening = [
@@ -221,7 +223,10 @@ async function assemble(
     }),
   ];
   await reconciler.start();
-  const seeds = new SeedBook({ mesh, clock, log, defaultPort: options.listen.port });
+  const seeds = new SeedBook({
+    ...{ mesh, clock, log },
+    resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
+  });
   mesh.start();
   seeds.start(state.peers, options.join);
   log.warn({}, OPEN_MESH_WARNING);

@@ -89,8 +89,17 @@ export function acquireLock(file: string, guarded: string): Lock {
       `A daemon with pid ${pid} already uses ${guarded}; stop it first, or choose another.`,
     );
   }
-  ftruncateSync(fd, 0);
-  writeSync(fd, `${process.pid}\n`);
+  try {
+    ftruncateSync(fd, 0);
+    writeSync(fd, `${process.pid}\n`);
+  } catch (cause) {
+    closeSync(fd);
+    throw new AppError(
+      'E_STATE',
+      `The lock file ${file} can't be written (${errnoOf(cause) ?? String(cause)}); make room on its file system.`,
+      { cause },
+    );
+  }
   return { release: () => closeSync(fd) };
 }
 

@@ -10,9 +10,14 @@ export interface UnderlayAddress {
   readonly mtu: number;
 }
 
-function globalAddress(link: Link, wanted?: string): LinkAddress | undefined {
+function globalAddress(
+  link: Link,
+  isListened: (address: string) => boolean,
+  wanted?: string,
+): LinkAddress | undefined {
   return link.addresses.find(
-    ({ address, scope }) => scope === 'global' && (wanted === undefined || address === wanted),
+    ({ address, scope }) =>
+      scope === 'global' && isListened(address) && (wanted === undefined || address === wanted),
   );
 }
 
@@ -49,21 +54,26 @@ export async function sourceTowards(
 
 /**
  * The address that other hosts most likely reach this one at: of the default route's interface, else the
- * first global address of an interface that is up and no bridge. Rejects with E_ROUTE_MISSING.
+ * first global address of an interface that is up and no bridge. Only one where the daemon listens:
+ * `families` are those of its wildcard addresses. Rejects with E_ROUTE_MISSING.
  */
-export async function defaultAdvertise(ip: Ip): Promise<UnderlayAddress> {
+export async function defaultAdvertise(
+  ip: Ip,
+  families: readonly (4 | 6)[] = [4, 6],
+): Promise<UnderlayAddress> {
   const [links, routes] = await Promise.all([ip.links(), ip.routes()]);
   const defaults = routes.filter(({ destination }) => destination === 'default');
   const preferred = defaults.map(({ device }) => links.find(({ name }) => name === device));
+  const isListened = (address: string): boolean => families.includes(address.includes(':') ? 6 : 4);
   const others = links.filter((link) => link.isUp && link.kind !== 'bridge');
   for (const link of [...preferred, ...others]) {
     if (link === undefined) continue;
     const wanted = defaults.find(({ device }) => device === link.name)?.source;
-    const found = globalAddress(link, wanted) ?? globalAddress(link);
+    const found = globalAddress(link, isListened, wanted) ?? globalAddress(link, isListened);
     if (found !== undefined) return at(link, found.address);
   }
   throw new AppError(
     'E_ROUTE_MISSING',
-    'This host has no default route and no interface with a global address; give the address that other hosts reach it at with --advertise.',
+    `This host has no global ${families.map((family) => `IPv${family}`).join(' or ')} address on any interface; give the address that other hosts reach it at with --advertise.`,
   );
 }

@@ -48,10 +48,12 @@ test('conflicts are told in sentences that name both sides', (t) => {
   directory.putEndpoint(endpoint('e1', '10.7.0.2/24', 'a'));
   directory.putEndpoint(endpoint('e2', '10.7.0.2/24', 'b'));
   directory.putEndpoint(endpoint('e3', '10.7.0.3/24', 'b'));
+  directory.putEndpoint(endpoint('e4', '10.9.0.3/24', 'b'));
   const sentences = describeConflicts(directory, (host) => `host-${host[0] ?? ''}`);
-  t.is(sentences.length, 2);
+  t.is(sentences.length, 3);
   t.regex(sentences[0] ?? '', /red .* VNI 7 .* blue/);
   t.regex(sentences[1] ?? '', /10\.7\.0\.2\/24 .* e1 on host-a and e2 on host-b/);
+  t.regex(sentences[2] ?? '', /e4 on host-b .* 10\.9\.0\.3\/24.* outside 10\.7\.0\.0\/24/);
 });
 
 test('a mesh without conflicts has no sentences', (t) => {

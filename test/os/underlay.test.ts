@@ -50,6 +50,16 @@ test('advertised without a default route: the first global address on no bridge'
   t.like(await defaultAdvertise(hostWithDefaultRoute()), { address: '198.51.100.7' });
 });
 
+test('advertised is only what the daemon listens on', async (t) => {
+  const kernel = hostWithDefaultRoute();
+  kernel.addRoute({ destination: 'default', device: 'eth1', gateway: '192.0.2.1' });
+  await t.throwsAsync(defaultAdvertise(kernel, [6]), {
+    ...{ code: 'E_ROUTE_MISSING', message: /no global IPv6 address/ },
+  });
+  kernel.addLink('eth2', { kind: '', isUp: true, addresses: [global('2001:db8::2', 64)] });
+  t.like(await defaultAdvertise(kernel, [6]), { address: '2001:db8::2', ifname: 'eth2' });
+});
+
 test('a host that nobody could reach says what to do', async (t) => {
   const kernel = new FakeKernel();
   kernel.addLink('lo', {
