@@ -70,14 +70,16 @@ function pick<T>(rng: Rng, items: readonly T[]): T {
  * are damaged in a way that no honest sender would.
  */
 export function randomStream(rng: Rng): Buffer[] {
-  const flows = Array.from({ length: 1 + randomInt(rng, 4) }, () => randomFlow(rng));
-  const stream = Array.from({ length: 1 + randomInt(rng, 8) }, () =>
+  // Seldom more flows than a batch has places for.
+  const count = chance(rng, 0.005) ? 150 : 1 + randomInt(rng, 4);
+  const flows = Array.from({ length: count }, () => randomFlow(rng, count));
+  const stream = Array.from({ length: 2 * count + randomInt(rng, 4) }, () =>
     chance(rng, 0.12) ? noise(rng) : nextSuperFrame(rng, pick(rng, flows)),
   );
   return stream.map((frame) => (chance(rng, 0.05) ? damaged(rng, frame) : frame));
 }
 
-function randomFlow(rng: Rng): Flow {
+function randomFlow(rng: Rng, ports: number): Flow {
   const isIpv6 = chance(rng, 0.5);
   return {
     isTcp: chance(rng, 0.7),
@@ -86,7 +88,7 @@ function randomFlow(rng: Rng): Flow {
     ipOptions: Buffer.alloc(!isIpv6 && chance(rng, 0.1) ? 4 * (1 + randomInt(rng, 10)) : 0, 1),
     extensions:
       isIpv6 && chance(rng, 0.15) ? [pick(rng, [0, 60]), 60].slice(randomInt(rng, 2)) : [],
-    sourcePort: randomInt(rng, 3),
+    sourcePort: randomInt(rng, ports),
     mss: pick(rng, [1, 48, 536, 1000, 1200, 1348]),
     tcpOptions: pick(rng, [Buffer.alloc(0), TIMESTAMPS, SACK, Buffer.concat([TIMESTAMPS, SACK])]),
     sequence: chance(rng, 0.1) ? 2 ** 32 - 1 - randomInt(rng, 5000) : randomInt(rng, 2 ** 32),
@@ -122,7 +124,8 @@ function randomFlags(rng: Rng): number {
 }
 
 function payloadSize(rng: Rng, flow: Flow): number {
-  const segments = chance(rng, 0.02) ? 80 : pick(rng, [0, 1, 1, 2, 3, 5, 10]);
+  // Seldom more than one super-frame holds.
+  const segments = chance(rng, 0.02) ? 200 : pick(rng, [0, 1, 1, 2, 3, 5, 10]);
   const rest = chance(rng, 0.5) ? 0 : randomInt(rng, flow.mss);
   return Math.min(segments * flow.mss + rest, MAX_PACKET_BYTES - 300);
 }
@@ -246,7 +249,7 @@ function noise(rng: Rng): Buffer {
 }
 
 function fragment(rng: Rng): Buffer {
-  const frame = buildFrame(rng, randomFlow(rng), 200);
+  const frame = buildFrame(rng, randomFlow(rng, 1), 200);
   const packet = parseSlowly(frame);
   if (packet.kind === 'other') return frame;
   if (packet.version === 6) frame.writeUInt8(44, packet.ip + 6);
