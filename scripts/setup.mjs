@@ -30,6 +30,18 @@ const PACKAGES = {
   'netcat-openbsd': ['/usr/bin/nc', 'to move bytes in the tests', 'test'],
   nftables: ['/usr/sbin/nft', 'to cut a host off in the tests', 'test'],
   'openvswitch-switch': ['/usr/sbin/ovs-vswitchd', 'a foreign VTEP for the interop tests', 'test'],
+  'libssl-dev': [
+    '/usr/include/openssl/evp.h',
+    'the C++ tests run outside Node, whose OpenSSL they would use',
+    'unit test',
+  ],
+  'clang-14': ['/usr/bin/clang++-14', 'to build the fuzz targets', 'test'],
+  'libclang-rt-14-dev': [
+    '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux',
+    'the sanitizers and libFuzzer',
+    'test',
+  ],
+  'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

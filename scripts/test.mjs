@@ -1,24 +1,33 @@
 /**
- * Runs the AVA suites named on the command line (unit, e2e), one after the other, and ends with one
+ * Runs the suites named on the command line (native, unit, e2e), one after the other, and ends with one
  * line `N passed, N failed` over all of them. Exit status 1 if any test failed or none ran.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './environment.mjs';
 
-const CONFIG = { unit: 'ava.config.js', e2e: 'ava.e2e.config.js' };
+const ava = (config) => [
+  join(root, 'node_modules/ava/entrypoints/cli.mjs'),
+  ...['--tap', '--config', config],
+];
 
-/** Runs one suite, shows its output as it comes, and counts AVA's own TAP lines. */
+/** Programs for Node that print TAP. */
+const SUITES = {
+  native: [join(root, 'scripts/native-test.mjs')],
+  unit: ava('ava.config.js'),
+  e2e: ava('ava.e2e.config.js'),
+};
+
+/** Runs one suite, shows its output as it comes, and counts its own TAP lines. */
 function runSuite(suite) {
   return new Promise((resolve) => {
-    const ava = spawn(
-      process.execPath,
-      [join(root, 'node_modules/ava/entrypoints/cli.mjs'), '--tap', '--config', CONFIG[suite]],
-      { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+    const child = spawn(process.execPath, SUITES[suite], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const counts = { passed: 0, failed: 0 };
     let rest = '';
-    ava.stdout.on('data', (chunk) => {
+    child.stdout.on('data', (chunk) => {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop();
       for (const line of lines) {
@@ -27,7 +36,7 @@ function runSuite(suite) {
         console.log(line);
       }
     });
-    ava.on('close', (status) => resolve({ ...counts, status }));
+    child.on('close', (status) => resolve({ ...counts, status }));
   });
 }
 

@@ -23,12 +23,16 @@ constexpr uint16_t FoldSum(ChecksumSum sum) {
   return static_cast<uint16_t>(sum);
 }
 
-// What goes into a checksum field. Zero is sent as its twin 0xffff, because a zero UDP checksum
-// means "none" (RFC 768); in every other protocol the two are equal.
+// What goes into a transport checksum field. Zero is sent as its twin 0xffff, because a zero UDP
+// checksum means "none" (RFC 768); to a receiver of TCP the two are equal.
 constexpr uint16_t FinishSum(ChecksumSum sum) {
   const uint16_t folded = FoldSum(sum);
   return folded == 0xffff ? uint16_t{0xffff} : static_cast<uint16_t>(~folded);
 }
+
+// What goes into an IPv4 header: zero stays zero, which routers that update a checksum step by step
+// rely on (RFC 1624 §3).
+constexpr uint16_t FinishHeaderSum(ChecksumSum sum) { return static_cast<uint16_t>(~FoldSum(sum)); }
 
 // Sum of the pseudo header (RFC 768, RFC 9293 §3.1, RFC 8200 §8.1). `addresses` points at the
 // source address, which the destination follows: 8 bytes of IPv4, 32 of IPv6.

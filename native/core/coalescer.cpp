@@ -213,7 +213,7 @@ void Coalescer::Write(Flow& flow) {
     } else {
       StoreBe16(ip + ipv4::kTotalLength, static_cast<uint16_t>(packet_bytes));
       StoreNative<uint16_t>(ip + ipv4::kChecksum, 0);
-      StoreNative(ip + ipv4::kChecksum, FinishSum(SumBytes(ip, kMinIpv4Bytes)));
+      StoreNative(ip + ipv4::kChecksum, FinishHeaderSum(SumBytes(ip, kMinIpv4Bytes)));
     }
     if (layers.kind == FrameKind::kTcp) {
       vnet.gso_type = layers.is_ipv6 ? kGsoTcp6 : kGsoTcp4;

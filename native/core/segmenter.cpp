@@ -50,7 +50,7 @@ void WriteIpHeader(const SegmentPlan& plan, uint32_t index, uint32_t packet_byte
   const uint16_t id = LoadBe16(ip + ipv4::kId);
   StoreBe16(ip + ipv4::kId, static_cast<uint16_t>(id + index));
   StoreNative<uint16_t>(ip + ipv4::kChecksum, 0);
-  StoreNative(ip + ipv4::kChecksum, FinishSum(SumBytes(ip, header)));
+  StoreNative(ip + ipv4::kChecksum, FinishHeaderSum(SumBytes(ip, header)));
 }
 
 void WriteTransportHeader(const SegmentPlan& plan, uint32_t index, uint32_t l4_bytes, uint8_t* l4) {

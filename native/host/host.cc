@@ -1,29 +1,30 @@
-// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, and flock(2).
-// Only conversions and single system calls; src/daemon/lifecycle.ts checks arguments and words errors.
+// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, and
+// flock(2). Only conversions and single system calls; src/daemon/lifecycle.ts checks arguments and
+// words errors.
 
 #include <napi.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <string>
 
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 namespace {
 
-// A path that starts with '@' names a socket in the abstract namespace (sd_notify(3)): its first byte
-// is zero and its length is not ended by one.
+// A path that starts with '@' names a socket in the abstract namespace (sd_notify(3)): its first
+// byte is zero and its length is not ended by one.
 bool FillAddress(const std::string& path, sockaddr_un& address, socklen_t& bytes) {
   if (path.empty() || path.size() >= sizeof(address.sun_path)) return false;
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
   const bool is_abstract = path.front() == '@';
   if (is_abstract) address.sun_path[0] = '\0';
-  bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
+  bytes =
+      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (is_abstract ? 0 : 1));
   return true;
 }
 
@@ -34,7 +35,8 @@ Napi::Value Notify(const Napi::CallbackInfo& info) {
   const std::string text = info[1].As<Napi::String>().Utf8Value();
   sockaddr_un address{};
   socklen_t address_bytes = 0;
-  if (!FillAddress(path, address, address_bytes)) return Napi::Number::New(info.Env(), ENAMETOOLONG);
+  if (!FillAddress(path, address, address_bytes))
+    return Napi::Number::New(info.Env(), ENAMETOOLONG);
   const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return Napi::Number::New(info.Env(), errno);
   const ssize_t sent = sendto(fd, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT,

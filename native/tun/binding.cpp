@@ -100,7 +100,8 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
   ~DeviceBinding() override { StopAll(); }
 
  private:
-  // (options, onGone) → undefined, or { step, errno }. While it is open the object is not collected.
+  // (options, onGone) → undefined, or { step, errno }. While it is open the object is not
+  // collected.
   Napi::Value Open(const Info& info) {
     const Napi::Env env = info.Env();
     TunFailure failure = device_.Open(OptionsOf(info[0].As<Napi::Object>()));
@@ -202,8 +203,8 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
     return Napi::Number::New(info.Env(), value);
   }
 
-  // Tells of the device's end even if nobody reads from it: any change of links in its namespace is a
-  // reason to ask the device whether it is still there.
+  // Tells of the device's end even if nobody reads from it: any change of links in its namespace is
+  // a reason to ask the device whether it is still there.
   TunFailure WatchLinks(napi_env env) {
     int error = 0;
     link_poll_ = Poll::Create(
@@ -242,7 +243,8 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
     }
   }
 
-  // A gone device stays readable for ever as far as poll(2) is concerned: nothing may watch it again.
+  // A gone device stays readable for ever as far as poll(2) is concerned: nothing may watch it
+  // again.
   void OnGone() {
     link_poll_->Close();
     for (const auto& poll : queue_polls_) poll->Close();

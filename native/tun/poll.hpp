@@ -12,8 +12,9 @@ namespace weft {
 // Watches one descriptor for readability in the event loop of an environment (the main thread or a
 // worker). Level-triggered. It does not keep the process alive unless told to.
 //
-// libuv frees nothing at once: a Poll lives until libuv has let go of it, whether its owner closed it or
-// the environment is being torn down, which waits for that. The owner closes the descriptor after Close.
+// libuv frees nothing at once: a Poll lives until libuv has let go of it, whether its owner closed
+// it or the environment is being torn down, which waits for that. The owner closes the descriptor
+// after Close.
 class Poll {
  public:
   // `alive` is false when the descriptor reported an error and will never be readable again.

@@ -22,8 +22,8 @@ namespace weft {
 
 namespace {
 
-// The longest that the kernel hands over at once: a 64 KiB segment, its Ethernet header and VLAN tag,
-// and a virtio-net header, rounded up.
+// The longest that the kernel hands over at once: a 64 KiB segment, its Ethernet header and VLAN
+// tag, and a virtio-net header, rounded up.
 constexpr std::size_t kSpillBytes = 65536 + 256;
 
 ifreq NamedRequest(const std::string& name) {
@@ -44,8 +44,8 @@ int IoctlValue(int fd, unsigned long command, unsigned long value) {
   return ioctl(fd, command, value) < 0 ? -LastError() : 0;
 }
 
-// A netlink socket serves both purposes: any socket takes the SIOC*IF* ioctls for its namespace, and this
-// one also tells when a link changes.
+// A netlink socket serves both purposes: any socket takes the SIOC*IF* ioctls for its namespace,
+// and this one also tells when a link changes.
 int OpenControl() {
   const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
   if (fd < 0) return -errno;

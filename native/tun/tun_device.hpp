@@ -16,8 +16,8 @@ struct TunOptions {
   std::string name;   // with one %d for the kernel to number, or empty for its own choice
   std::string netns;  // path of a network namespace; empty: the thread's own
   bool tap = true;
-  bool must_exist = false;     // take a device that is there, never make one
-  bool multi_queue = false;    // true whenever queues > 1
+  bool must_exist = false;   // take a device that is there, never make one
+  bool multi_queue = false;  // true whenever queues > 1
   unsigned queues = 1;
   int vnet_header_bytes = 0;   // 0: none
   unsigned long offloads = 0;  // TUN_F_* flags; only with a vnet header
@@ -48,12 +48,12 @@ struct FrameSlots {
 
 using MacBytes = std::array<std::uint8_t, 6>;
 
-// A TAP or TUN device: one non-blocking descriptor for each queue, and a control socket that was opened
-// in the device's namespace, through which its properties are read and set from any namespace. No N-API.
+// A TAP or TUN device: one non-blocking descriptor for each queue, and a control socket that was
+// opened in the device's namespace, through which its properties are read and set from any
+// namespace. No N-API.
 //
-// Calls return 0 or a value, or a negative errno: -ENODEV if the device was deleted or moved to another
-// namespace, -EBADF if it is not open.
-// One thread at a time.
+// Calls return 0 or a value, or a negative errno: -ENODEV if the device was deleted or moved to
+// another namespace, -EBADF if it is not open. One thread at a time.
 class TunDevice {
  public:
   TunDevice() = default;
@@ -66,7 +66,8 @@ class TunDevice {
   void Close();
 
   const std::vector<int>& queues() const { return queues_; }
-  // A netlink socket that becomes readable when a link of the namespace changes; see DrainLinkEvents.
+  // A netlink socket that becomes readable when a link of the namespace changes; see
+  // DrainLinkEvents.
   int control_fd() const { return control_; }
   // Forgets the waiting link events. What changed is asked of the device itself.
   void DrainLinkEvents() const;
@@ -84,8 +85,8 @@ class TunDevice {
   int IsPersistent() const;
   int SetPersistent(bool on) const;
 
-  // Reads what waits on all queues, in turn, into slots [0, count). A frame longer than the room is cut
-  // and its full length is noted. Returns the slots filled.
+  // Reads what waits on all queues, in turn, into slots [0, count). A frame longer than the room is
+  // cut and its full length is noted. Returns the slots filled.
   int Read(const FrameSlots& slots);
   // Returns the frames that the kernel took; it goes on after one that it refuses.
   int Write(const FrameSlots& slots) const;

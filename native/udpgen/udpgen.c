@@ -2,12 +2,13 @@
 // near what a kernel path carries; this one hands the kernel batches with sendmmsg and recvmmsg, so
 // that the path under test is the bottleneck and not the generator.
 //
-//   udpgen send ADDRESS PORT BYTES SECONDS [RATE] [FLOWS]    RATE in datagrams a second, 0: no limit
-//   udpgen receive PORT SECONDS                              SECONDS: the longest it will wait
+//   udpgen send ADDRESS PORT BYTES SECONDS [RATE] [FLOWS]    RATE in datagrams a second, 0: no
+//   limit udpgen receive PORT SECONDS                              SECONDS: the longest it will
+//   wait
 //
 // Both print one JSON object on stdout when they end. `receive` prints {"ready":true} on a line of
-// its own once its socket is bound, and ends when nothing has come for QUIET_SECONDS after the first
-// datagram. A datagram begins with a header in network byte order:
+// its own once its socket is bound, and ends when nothing has come for QUIET_SECONDS after the
+// first datagram. A datagram begins with a header in network byte order:
 //
 //   0              4              8                             16
 //   |  magic (32)  |  flow (32)   |  sequence number (64)       |
@@ -206,7 +207,8 @@ static int OpenReceiver(struct Receiver* receiver, uint16_t port) {
   const int off = 0;
   const int buffer = RECEIVE_BUFFER;
   if (setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) Fail("IPV6_V6ONLY");
-  if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0) Fail("SO_RCVBUFFORCE");
+  if (setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer) != 0)
+    Fail("SO_RCVBUFFORCE");
   const struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
   if (bind(s, (const struct sockaddr*)&any, sizeof any) != 0) Fail("bind");
   for (int i = 0; i < RECEIVE_BATCH; i++) {
@@ -232,8 +234,10 @@ static void Count(struct Receiver* receiver, const uint8_t* datagram, size_t byt
   }
   const uint64_t sequence = be64toh(header.sequence);
   receiver->received++;
-  if (sequence < receiver->next[flow]) receiver->reordered++;
-  else receiver->next[flow] = sequence + 1;
+  if (sequence < receiver->next[flow])
+    receiver->reordered++;
+  else
+    receiver->next[flow] = sequence + 1;
 }
 
 // Takes what is waiting, at most a batch; returns whether there was anything.
