@@ -91,6 +91,9 @@ struct Host {
     return bytes;
   }
 
+  // Waits for the end of the forwarder's turn: what it has done by then is counted.
+  void Settle() const { plane->SnapshotFdb(kVni); }
+
   uint64_t drops(DropReason reason) const { return stats.drops[static_cast<size_t>(reason)]; }
 };
 
@@ -119,6 +122,8 @@ TEST(a_super_frame_crosses_the_underlay_and_is_one_again) {
       const Bytes received = b.Receive();
       CHECK(FrameOf(received) == frame);
       CHECK(std::memcmp(received.data(), &sent, kVnetBytes) == 0);
+      a.Settle();
+      b.Settle();
       CHECK(a.vtep_stats.tx_frames == 10 && b.vtep_stats.rx_frames == 10);
       CHECK(b.port_stats.tx_frames == 10 && a.port_stats.rx_frames == 10);
     }
@@ -223,6 +228,8 @@ TEST(sealed_frames_cross_while_keys_change_under_them) {
       CHECK(FrameOf(b.Receive()) == frame);
     }
   }
+  a.Settle();
+  b.Settle();
   CHECK(a.vtep_stats.tx_frames == 1000 && b.vtep_stats.rx_frames == 1000);
 }
 

@@ -98,9 +98,12 @@ export function tableContract(contract: Contract, lab: Lab): void {
     a.device.inject(frame(station(1), BROADCAST));
     await until(() => age() >= 20, 'the entry is 20 ms old');
     const before = age();
-    a.device.inject(frame(station(1), BROADCAST));
-    await expectDrops(t, a.plane, { port_no_destination: 2 });
-    t.true(age() < before || before > 1000);
+    // On a busy machine the answer may come late, so this asks with a new frame each time.
+    await until(() => {
+      a.device.inject(frame(station(1), BROADCAST));
+      return age() < before;
+    }, 'the entry is younger than before');
+    t.is(a.plane.fdb(VNI).length, 1);
   });
 
   contract('a full table evicts the MAC that went unheard longest', async (t) => {
