@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "checksum.hpp"
+#include "transport-checksum.hpp"
 
 namespace weft {
 namespace {
@@ -37,19 +37,6 @@ bool IsJoinable(std::span<const uint8_t> frame, const Layers& layers, bool joins
   // A UDP checksum of zero means none (RFC 768), which a super-frame can't express.
   return joins_udp &&
          (checksum == InnerChecksum::kPartial || LoadNative<uint16_t>(l4 + udp::kChecksum) != 0);
-}
-
-ChecksumSum PseudoSum(const uint8_t* frame, const Layers& layers, uint32_t l4_bytes) {
-  const uint8_t* addresses =
-      frame + layers.l3 + (layers.is_ipv6 ? ipv6::kAddresses : ipv4::kAddresses);
-  return PseudoHeaderSum(addresses, layers.is_ipv6, layers.protocol(),
-                         static_cast<uint16_t>(l4_bytes));
-}
-
-bool IsChecksumRight(const uint8_t* frame, const Layers& layers) {
-  const uint32_t l4_bytes = layers.end - layers.l4;
-  return FoldSum(SumBytes(frame + layers.l4, l4_bytes, PseudoSum(frame, layers, l4_bytes))) ==
-         0xffff;
 }
 
 // The header bytes, flags aside, that every segment of a super-frame shares.
@@ -88,14 +75,14 @@ void Coalescer::Push(Port& port, std::span<uint8_t> frame, InnerChecksum checksu
   Flow* flow = Find(port, frame.data(), layers, hash);
   if (flow != nullptr && flow->frames > 0) {
     if (is_joinable && CanAppend(*flow, frame.data(), layers) &&
-        (checksum == InnerChecksum::kPartial || IsChecksumRight(frame.data(), layers))) {
+        (checksum == InnerChecksum::kPartial || IsTransportChecksumRight(frame.data(), layers))) {
       Append(*flow, frame.data(), layers);
       return;
     }
     Write(*flow);
   }
   if (!is_joinable ||
-      (checksum == InnerChecksum::kWhole && !IsChecksumRight(frame.data(), layers))) {
+      (checksum == InnerChecksum::kWhole && !IsTransportChecksumRight(frame.data(), layers))) {
     WriteAlone(port, frame, layers, checksum);
     return;
   }
@@ -235,7 +222,8 @@ void Coalescer::Write(Flow& flow) {
       vnet.gso_type = kGsoUdp;
       StoreBe16(l4 + udp::kLength, static_cast<uint16_t>(l4_bytes));
     }
-    StoreNative(l4 + layers.checksum_offset(), FoldSum(PseudoSum(header, layers, l4_bytes)));
+    StoreNative(l4 + layers.checksum_offset(),
+                FoldSum(TransportPseudoSum(header, layers, l4_bytes)));
   }
   if ((vnet.flags & kVnetNeedsChecksum) != 0) {
     vnet.checksum_start = layers.l4;

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
-#include "checksum.hpp"
 #include "forwarder.hpp"
 #include "sealed.hpp"
+#include "transport-checksum.hpp"
 #include "vxlan.hpp"
 
 namespace weft {
@@ -30,12 +30,10 @@ uint32_t SegmentBytes(msghdr& header) {
   return 0;
 }
 
-// Completes a transport checksum whose field holds the pseudo-header sum.
-void CompleteChecksum(std::span<uint8_t> frame) {
+// Whether a frame's transport checksum was left unfinished by a sender that says nothing of it.
+bool LooksPartial(std::span<const uint8_t> frame) {
   const Layers layers = ParseFrame(frame);
-  if (!layers.has_ports()) return;
-  const ChecksumSum sum = SumBytes(frame.data() + layers.l4, layers.end - layers.l4);
-  StoreNative(frame.data() + layers.l4 + layers.checksum_offset(), FinishSum(sum));
+  return layers.has_ports() && IsTransportChecksumPartial(frame.data(), layers);
 }
 
 }  // namespace
@@ -143,10 +141,12 @@ void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
   if (sender.vtep->encapsulation == Encapsulation::kSealed) {
     return stats_.CountDrop(DropReason::vxlan_not_sealed);
   }
-  const bool is_partial =
+  const auto frame = datagram.subspan(vxlan::kHeaderBytes);
+  const bool says_partial =
       sender.vtep->takes_partial && (datagram[vxlan::kPartialAt] & vxlan::kFlagPartial) != 0;
-  Deliver(sender, datagram.subspan(vxlan::kHeaderBytes),
-          is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole, kVxlanReasons);
+  const bool is_partial = says_partial || LooksPartial(frame);
+  Deliver(sender, frame, is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole,
+          kVxlanReasons);
 }
 
 // Fills in network and VTEP. False if either is unknown.
@@ -191,7 +191,7 @@ void Forwarder::Flood(Network& network, std::span<uint8_t> frame, InnerChecksum 
   if (port == nullptr) return stats_.CountDrop(reasons.no_port);
   if (port->next == nullptr) return DeliverTo(*port, frame, checksum);
   // The coalescer rewrites headers, so a frame for several ports is written whole to each.
-  if (checksum == InnerChecksum::kPartial) CompleteChecksum(frame);
+  if (checksum == InnerChecksum::kPartial) CompleteTransportChecksum(frame);
   for (; port != nullptr; port = port->next) {
     coalescer_.PushAlone(*port, frame, InnerChecksum::kWhole);
   }
@@ -199,7 +199,7 @@ void Forwarder::Flood(Network& network, std::span<uint8_t> frame, InnerChecksum 
 
 void Forwarder::DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum checksum) {
   if (port.vnet_bytes > 0) return coalescer_.Push(port, frame, checksum);
-  if (checksum == InnerChecksum::kPartial) CompleteChecksum(frame);
+  if (checksum == InnerChecksum::kPartial) CompleteTransportChecksum(frame);
   iovec pieces[2] = {{}, {frame.data(), frame.size()}};
   WriteFrame(port, VnetHeader{}, pieces, 1, frame.size());
 }

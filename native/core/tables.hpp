@@ -13,7 +13,7 @@
 
 // What the forwarder knows: networks, their ports and their VTEPs. The control thread builds these
 // objects and frees them; between the commands that hand them over and take them back, only the
-// forwarder's thread touches them (docs/adr/0100).
+// forwarder's thread touches them (docs/adr/0009).
 namespace weft {
 
 struct Network;

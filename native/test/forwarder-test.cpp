@@ -139,6 +139,27 @@ TEST(a_device_without_offloads_gets_whole_frames) {
   }
 }
 
+// A kernel VXLAN device on a virtual underlay sends such, and says nothing of it.
+TEST(a_checksum_that_a_foreign_vtep_left_unfinished_is_finished_here) {
+  for (const bool is_tcp : {true, false}) {
+    Host b("127.0.0.2", 0);
+    const int raw = socket(AF_INET, SOCK_DGRAM, 0);
+    b.plane->AddVtep(kVni, 1, Loopback("127.0.0.1", 4789), Encapsulation::kVxlan, &b.vtep_stats);
+    FrameSpec spec;
+    spec.is_tcp = is_tcp;
+    spec.is_partial = true;
+    Bytes datagram(vxlan::kHeaderBytes);
+    vxlan::WriteHeader(datagram.data(), kVni, false);
+    const Bytes frame = MakeFrame(spec);
+    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    const SocketAddress to = b.address("127.0.0.2");
+    CHECK(sendto(raw, datagram.data(), datagram.size(), 0, to.get(), to.size) > 0);
+    const Bytes received = b.Receive();
+    CHECK(HasRightChecksums(received));
+    close(raw);
+  }
+}
+
 TEST(learned_macs_show_in_a_snapshot) {
   Host a("127.0.0.1");
   Host b("127.0.0.2");

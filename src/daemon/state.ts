@@ -50,6 +50,8 @@ export class State {
   readonly id: PeerId;
   readonly #db: RootDatabase<Buffer, string[]>;
   readonly #pending = new Set<Promise<void>>();
+  /** What was last noted under a meta key: every member event notes, few of them change anything. */
+  readonly #noted = new Map<string[], string>();
   /** The last write of a key that the disk has refused. */
   readonly #refused = new Map<string, Write>();
   #why = '';
@@ -94,7 +96,7 @@ export class State {
 
   /** Remembers an incarnation that a refutation has raised. */
   noteIncarnation(incarnation: number): void {
-    this.#write({ key: INCARNATION, bytes: Buffer.from(String(incarnation)) });
+    this.#note(INCARNATION, String(incarnation));
   }
 
   get peers(): readonly SocketAddress[] {
@@ -102,7 +104,7 @@ export class State {
   }
 
   setPeers(peers: readonly SocketAddress[]): void {
-    this.#write({ key: PEERS, bytes: Buffer.from(JSON.stringify(peers)) });
+    this.#note(PEERS, JSON.stringify(peers));
   }
 
   /** Every stored row as it was saved, table by table. */
@@ -169,6 +171,12 @@ export class State {
       )
       .then(() => void this.#pending.delete(tracked));
     this.#pending.add(tracked);
+  }
+
+  #note(key: string[], text: string): void {
+    if (this.#noted.get(key) === text) return;
+    this.#noted.set(key, text);
+    this.#write({ key, bytes: Buffer.from(text) });
   }
 
   #text(key: string[]): string | undefined {
