@@ -31,7 +31,7 @@ async function pair(t: Parameters<typeof startMesh>[0], area: string) {
 }
 
 test('the underlay goes down, comes up, and has its MTU lowered: what fits goes on', async (t) => {
-  const { a, web } = await pair(t, 'nfu');
+  const { a, web, db } = await pair(t, 'nfu');
   const { namespace, ifname } = a.host;
   await namespace.ip(`link set ${ifname} down`);
   t.false(await reaches(web, '10.7.0.3'));
@@ -44,8 +44,13 @@ test('the underlay goes down, comes up, and has its MTU lowered: what fits goes 
   t.false(await reaches(web, '10.7.0.3', 1400));
   t.true((await sendFailures(a)) > before);
   t.true(await reaches(web, '10.7.0.3', 1000));
+  // Segments that do not fit, and a last one that does.
+  const stuck = web.transferTo(db, { address: '10.7.0.3', bytes: 5000, timeoutMs: 2000 });
+  await t.throwsAsync(stuck, { message: /timed out/ });
   await namespace.ip(`link set ${ifname} mtu 1500`);
   t.true(await reaches(web, '10.7.0.3', 1400));
+  t.true((await web.transferTo(db, { address: '10.7.0.3', bytes: 1_000_000 })).isIntact);
+  t.is((await a.status()).dataPlane.features['segmentation'], 'UDP_SEGMENT toward every VTEP');
 });
 
 test('a TAP deleted under the daemon stops its network there, and nothing else', async (t) => {
