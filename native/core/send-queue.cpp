@@ -172,9 +172,11 @@ bool SendQueue::HandleError(int error) {
 }
 
 // The route can't do UDP_SEGMENT (no checksum offload, IPsec on the way): one call per datagram. If
-// any of them gets through, all that follows to this VTEP goes that way.
+// one of full size gets through, all that follows to this VTEP goes that way. A short one says
+// nothing: it also passes where the MTU was lowered for a while, which the kernel refuses alike.
 void SendQueue::SendPlain(const Message& message) {
   uint32_t at = message.first_segment;
+  bool is_first_sent = false;
   for (uint32_t i = 0; i < message.segments; i++) {
     const Segment& segment = segments_[at];
     iovec pieces[2] = {{const_cast<uint8_t*>(segment.head), segment.head_bytes},
@@ -190,11 +192,13 @@ void SendQueue::SendPlain(const Message& message) {
                                : DropReason::underlay_send_failed);
     } else {
       message.vtep->stats->CountTx(1, segment.frame_bytes);
-      if (!message.vtep->is_plain) Count(&stats_.plain_vteps);
-      message.vtep->is_plain = true;
+      is_first_sent |= i == 0;
     }
     at = segment.next;
   }
+  if (!is_first_sent || message.vtep->is_plain) return;
+  message.vtep->is_plain = true;
+  Count(&stats_.plain_vteps);
 }
 
 void SendQueue::Reset() {

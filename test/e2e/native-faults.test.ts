@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
+import { flood } from '../../bench/lib/udpgen.ts';
 import { eventually, startMesh, type WeftHost } from './mesh.ts';
 
 interface Link {
@@ -25,11 +27,11 @@ async function pair(t: Parameters<typeof startMesh>[0], area: string) {
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
   await eventually(() => reaches(web, '10.7.0.3'), 10_000);
-  return { a, b, web, db };
+  return { a, b, web, db, mesh };
 }
 
 test('the underlay goes down, comes up, and has its MTU lowered: what fits goes on', async (t) => {
-  const { a, web } = await pair(t, 'nfu');
+  const { a, web, db } = await pair(t, 'nfu');
   const { namespace, ifname } = a.host;
   await namespace.ip(`link set ${ifname} down`);
   t.false(await reaches(web, '10.7.0.3'));
@@ -42,8 +44,13 @@ test('the underlay goes down, comes up, and has its MTU lowered: what fits goes 
   t.false(await reaches(web, '10.7.0.3', 1400));
   t.true((await sendFailures(a)) > before);
   t.true(await reaches(web, '10.7.0.3', 1000));
+  // Segments that do not fit, and a last one that does.
+  const stuck = web.transferTo(db, { address: '10.7.0.3', bytes: 5000, timeoutMs: 2000 });
+  await t.throwsAsync(stuck, { message: /timed out/ });
   await namespace.ip(`link set ${ifname} mtu 1500`);
   t.true(await reaches(web, '10.7.0.3', 1400));
+  t.true((await web.transferTo(db, { address: '10.7.0.3', bytes: 1_000_000 })).isIntact);
+  t.is((await a.status()).dataPlane.features['segmentation'], 'UDP_SEGMENT toward every VTEP');
 });
 
 test('a TAP deleted under the daemon stops its network there, and nothing else', async (t) => {
@@ -54,4 +61,66 @@ test('a TAP deleted under the daemon stops its network there, and nothing else',
   t.is((await a.status()).dataPlane.kind, 'native');
   t.is((await a.peers()).length, 2);
   t.is((await b.peers()).filter(({ state }) => state === 'alive').length, 2);
+});
+
+async function residentBytes(host: WeftHost): Promise<number> {
+  const status = readFileSync(`/proc/${(await host.status()).pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+test('a flood beyond what can be forwarded: memory bounded, others alive, no collapse', async (t) => {
+  const { a, b, web, db, mesh } = await pair(t, 'nff');
+  const other = await mesh.container('other');
+  await b.attach('blue', other, '10.7.0.4');
+  await eventually(() => reaches(other, '10.7.0.2'), 10_000);
+  const ends = { client: web, server: db, serverAddress: '10.7.0.3', mtu: 1450 };
+  const before = await Promise.all([a, b].map(residentBytes));
+  // As fast as the path takes them, and from two programs at once: twice what can be forwarded.
+  const fitting = await flood(ends, { bytes: 64, seconds: 1 });
+  const rival = web.run(process.execPath, [...['-e', FLOODER, '10.7.0.3', '9', '2500']]);
+  const pings = other.ping('10.7.0.2', { count: 10, intervalSeconds: 0.1 });
+  const beyond = await flood(ends, { bytes: 64, seconds: 1.5, flows: 4 });
+  await rival;
+  t.true((await pings).received >= 5, `${(await pings).received} of 10 echoes`);
+  t.log(
+    `${Math.round(fitting.receivedPerSecond)}/s, then ${Math.round(beyond.receivedPerSecond)}/s`,
+  );
+  t.true(beyond.receivedPerSecond > 0.25 * fitting.receivedPerSecond);
+  const after = await Promise.all([a, b].map(residentBytes));
+  after.forEach((bytes, index) => t.true(bytes - (before[index] ?? 0) < 64 * 2 ** 20));
+  await eventually(() => reaches(web, '10.7.0.3'), 5000);
+});
+
+/** Sends small datagrams to ADDRESS PORT without pause for so many milliseconds. */
+const FLOODER = `
+  const [address, port, ms] = process.argv.slice(1);
+  const socket = require('node:dgram').createSocket('udp4');
+  const end = Date.now() + Number(ms);
+  const next = () => {
+    if (Date.now() > end) return socket.close();
+    for (let count = 0; count < 64; count++) socket.send('flood', Number(port), address);
+    setImmediate(next);
+  };
+  next();`;
+
+test('an underlay that drains slowly is back-pressure first, and then counted loss', async (t) => {
+  const { a, web, db } = await pair(t, 'nfq');
+  const { namespace, ifname } = a.host;
+  // A queue longer than the socket's buffer: the socket fills, and says EAGAIN.
+  await namespace.run('tc', [
+    ...['qdisc', 'add', 'dev', ifname, 'root', 'tbf', 'rate', '20mbit'],
+    ...['burst', '64kb', 'limit', '200mb'],
+  ]);
+  const ends = { client: web, server: db, serverAddress: '10.7.0.3', mtu: 1450 };
+  const dropped = async (): Promise<number> =>
+    (await a.status()).dataPlane.drops['underlay_queue_full'] ?? 0;
+  await eventually(async () => {
+    await flood(ends, { bytes: 1400, seconds: 0.5 });
+    return (await dropped()) > 0;
+  }, 20_000);
+  await namespace.run('tc', ['qdisc', 'del', 'dev', ifname, 'root']);
+  await eventually(() => reaches(web, '10.7.0.3'), 10_000);
+  const settled = await dropped();
+  t.true((await web.transferTo(db, { address: '10.7.0.3', bytes: 1_000_000 })).isIntact);
+  t.is(await dropped(), settled);
 });

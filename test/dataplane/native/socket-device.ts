@@ -10,11 +10,16 @@ const MAX_FRAME_BYTES = 2 ** 16 + 64;
 
 let created = 0;
 
+export interface SocketDevice extends ContractDevice {
+  /** As `inject`, with a virtio-net header of the test's own before the frame. */
+  injectWithHeader(bytes: Buffer): void;
+}
+
 /**
  * A TAP queue's stand-in: a socket pair whose messages are a virtio-net header and a frame. The data
  * plane has one end; the test is the kernel on the other.
  */
-export function createSocketDevice(vnetHeaderBytes: number): ContractDevice {
+export function createSocketDevice(vnetHeaderBytes: number): SocketDevice {
   const [queue, far] = testAddon.socketPair(BUFFER_BYTES);
   const frames: Buffer[] = [];
   const scratch = Buffer.alloc(MAX_FRAME_BYTES);
@@ -55,6 +60,7 @@ export function createSocketDevice(vnetHeaderBytes: number): ContractDevice {
     inject(...sent) {
       for (const frame of sent) writeWhole(far, Buffer.concat([header, frame]));
     },
+    injectWithHeader: (bytes) => writeWhole(far, bytes),
     received: drain,
     isClosed: () => isClosed,
     destroy: closeFar,
