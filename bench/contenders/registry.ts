@@ -3,6 +3,7 @@ import { bridge } from './bridge.ts';
 import type { Contender } from './contender.ts';
 import { kernelVxlan } from './kernel-vxlan.ts';
 import { weftNative } from './weft-native.ts';
+import { weftNativeSealed } from './weft-native-sealed.ts';
 import { weftPortable } from './weft-portable.ts';
 
 /** Always at hand. */
@@ -12,4 +13,5 @@ export const CONTENDERS: readonly Contender[] = [
   kernelVxlan,
   weftPortable,
   weftNative,
+  weftNativeSealed,
 ];

@@ -1,7 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parsePing, pingArguments, type PingOptions, type PingReport } from './ping.ts';
-import { LabProcess, run, tryRun, type CommandResult, type RunOptions } from './process.ts';
+import {
+  LabProcess,
+  run,
+  tryRun,
+  type CommandResult,
+  type ProgramInput,
+  type RunOptions,
+} from './process.ts';
 
 const TRANSFER_PROGRAM = fileURLToPath(new URL('./transfer-program.js', import.meta.url));
 
@@ -89,8 +96,13 @@ export class LabNamespace {
   }
 
   /** Starts a program that `Lab.destroy` ends. `env` is added to this process's own. */
-  start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): LabProcess {
-    return this.#lab.start('nsenter', this.#enter(program, args), env);
+  start(
+    program: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    input: ProgramInput = 'none',
+  ): LabProcess {
+    return this.#lab.start('nsenter', this.#enter(program, args), env, input);
   }
 
   async ping(target: string, options: PingOptions = {}): Promise<PingReport> {
@@ -246,8 +258,13 @@ export class Lab {
   }
 
   /** Starts a program that `destroy` ends. `env` is added to this process's own. */
-  start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): LabProcess {
-    const started = new LabProcess(program, args, { ...process.env, ...env });
+  start(
+    program: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    input: ProgramInput = 'none',
+  ): LabProcess {
+    const started = new LabProcess(program, args, { ...process.env, ...env }, input);
     this.#processes.add(started);
     void started.exited.then(() => this.#processes.delete(started));
     return started;

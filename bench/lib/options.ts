@@ -68,7 +68,7 @@ export function benchProgram(
     .action(actions.bench);
   program
     .command('micro')
-    .description('Measures single operations: codec and forwarding table.')
+    .description('Measures single operations: codec, forwarding table and native core.')
     .option('--json <file>', 'write every sample, the machine and the command line')
     .action(actions.micro);
   return program;

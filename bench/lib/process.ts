@@ -46,6 +46,9 @@ export async function run(
   throw new Error(`${program} ${args.join(' ')}: status ${status}: ${stderr.trim() || stdout}`);
 }
 
+/** What a program finds on its standard input: its end at once, or the lines that `say` gives it. */
+export type ProgramInput = 'none' | 'lines';
+
 interface LineWaiter {
   offer(line: string): void;
   fail(why: string): void;
@@ -63,9 +66,17 @@ export class LabProcess {
   readonly #exited: Promise<number>;
   #isRunning = true;
 
-  constructor(program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  constructor(
+    program: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = process.env,
+    input: ProgramInput = 'none',
+  ) {
     this.#title = [program, ...args].join(' ');
-    this.#child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    const stdin = input === 'none' ? 'ignore' : 'pipe';
+    this.#child = spawn(program, args, { stdio: [stdin, 'pipe', 'pipe'], env });
+    // A program that ends without reading its input closes the pipe; whoever waits for it is told.
+    this.#child.stdin?.on('error', () => undefined);
     this.#collect(this.#child.stdout);
     this.#collect(this.#child.stderr);
     this.#exited = new Promise((resolve) => {
@@ -122,6 +133,11 @@ export class LabProcess {
       if (this.#isRunning) this.#waiters.add(waiter);
       else waiter.fail('it has ended');
     });
+  }
+
+  /** Writes a line to a program that was started with the input `lines`. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
   }
 
   signal(signal: NodeJS.Signals): void {

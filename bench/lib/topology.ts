@@ -13,6 +13,9 @@ export const UNDERLAY_MTU = 1500;
 /** IPv4, UDP, VXLAN and Ethernet headers off the underlay's MTU; every overlay is given this one. */
 export const OVERLAY_MTU = 1450;
 
+/** Of the wired containers on the two hosts. */
+export const CONTAINER_ADDRESSES = ['10.77.0.1', '10.77.0.2'] as const;
+
 /**
  * offload        the veth as it is: super-frames cross it whole, checksums are not computed
  * no-tx-offload  the sender's kernel segments and sums, the receiver coalesces: an ordinary NIC
@@ -75,15 +78,16 @@ export class Topology {
     return [await this.lab.namespace('ca'), await this.lab.namespace('cb')];
   }
 
-  /** A container on each host at the end of the veth `c0`, 10.77.0.1 and .2; nothing joins them yet. */
+  /** A container on each host at the end of the veth `c0`, with `CONTAINER_ADDRESSES`; nothing joins them yet. */
   async wiredContainers(mtu = OVERLAY_MTU): Promise<Ends> {
     const containers = await this.emptyContainers();
     for (const [index, { namespace }] of this.hosts.entries()) {
-      const container = containers[index === 0 ? 0 : 1];
-      await this.lab.link([namespace, 'c0'], [container, 'eth0'], { mtu });
-      await container.ip(`addr add 10.77.0.${index + 1}/24 dev eth0`);
+      const which = index === 0 ? 0 : 1;
+      await this.lab.link([namespace, 'c0'], [containers[which], 'eth0'], { mtu });
+      await containers[which].ip(`addr add ${CONTAINER_ADDRESSES[which]}/24 dev eth0`);
     }
-    return { client: containers[0], server: containers[1], serverAddress: '10.77.0.2', mtu };
+    const [client, server] = containers;
+    return { client, server, serverAddress: CONTAINER_ADDRESSES[1], mtu };
   }
 
   /** As `wiredContainers`, with `c0` in a bridge `br0`, into which the contender puts its tunnel's end. */

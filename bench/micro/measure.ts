@@ -16,17 +16,33 @@ const SLICES = 100;
 
 /** Runs `loop` in rounds of 10^6 operations. */
 export function measure(name: string, loop: Loop): MicroResult {
-  for (let round = 0; round < WARM_UP_ROUNDS; round++) loop(OPERATIONS);
-  const rounds = Array.from({ length: ROUNDS }, () => timeOf(loop)).sort((a, b) => a - b);
-  const perOperation = (index: number): number => (rounds[index] ?? 0) / OPERATIONS;
+  return summarizeRounds(name, OPERATIONS, loop, () => timeOf(loop) / OPERATIONS);
+}
+
+/** Performs about that many operations in C++ and returns nanoseconds an operation, timed there. */
+export type TimedLoop = (operations: number) => number;
+
+/** Runs `loop` in rounds of `operations`. */
+export function measureTimed(name: string, loop: TimedLoop, operations: number): MicroResult {
+  return summarizeRounds(name, operations, loop, () => loop(operations));
+}
+
+function summarizeRounds(
+  name: string,
+  operations: number,
+  loop: Loop,
+  timeRound: () => number,
+): MicroResult {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) loop(operations);
+  const rounds = Array.from({ length: ROUNDS }, timeRound).sort((a, b) => a - b);
   return {
     name,
     nsPerOperation: {
-      median: perOperation(Math.floor(ROUNDS / 2)),
-      min: perOperation(0),
-      max: perOperation(ROUNDS - 1),
+      median: rounds[Math.floor(ROUNDS / 2)]!,
+      min: rounds[0]!,
+      max: rounds[ROUNDS - 1]!,
     },
-    bytesPerOperation: allocatedBytes(loop, OPERATIONS) / OPERATIONS,
+    bytesPerOperation: allocatedBytes(loop, operations) / operations,
   };
 }
 

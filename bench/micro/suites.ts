@@ -1,6 +1,11 @@
 import { runCodecMicro } from './codec.ts';
 import { runFdbMicro } from './fdb.ts';
 import type { MicroResult } from './measure.ts';
+import { runNativeMicro } from './native.ts';
 
 /** One after the other, each alone on the event loop. */
-export const SUITES: readonly (() => MicroResult[])[] = [runCodecMicro, runFdbMicro];
+export const SUITES: readonly (() => MicroResult[])[] = [
+  runCodecMicro,
+  runFdbMicro,
+  runNativeMicro,
+];

@@ -190,7 +190,8 @@ void DataPlane::AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey
   command.session = session.get();
   [[maybe_unused]] const bool is_new = sessions_.emplace(index, std::move(session)).second;
   assert(is_new);
-  forwarder_->Submit(command);
+  // The caller now tells the peer to seal with it: the forwarder must have it by then.
+  forwarder_->Call(command);
 }
 
 void DataPlane::RemoveReceiveKey(uint32_t index) {

@@ -1,5 +1,6 @@
-// For the TypeScript tests only: socket pairs to stand in for TAP queues, and the pure parts of the
-// core one call at a time, so that an oracle can be compared with them.
+// For the TypeScript tests: socket pairs to stand in for TAP queues, and the pure parts of the
+// core one call at a time, so that an oracle can be compared with them. The bench finds its loops
+// over the core here too (micro.cpp).
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "../core/coalescer.hpp"
 #include "../core/segmenter.hpp"
 #include "../core/tables.hpp"
+#include "micro.hpp"
 
 namespace weft {
 namespace {
@@ -135,6 +137,7 @@ Napi::Object InitTestAddon(Napi::Env env, Napi::Object exports) {
   exports["write"] = Napi::Function::New<Write>(env);
   exports["segment"] = Napi::Function::New<Segment>(env);
   exports["coalesce"] = Napi::Function::New<Coalesce>(env);
+  InitMicro(env, exports);
   return exports;
 }
 

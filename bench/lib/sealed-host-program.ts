@@ -1,0 +1,63 @@
+/**
+ * One host of `sealed-host.ts`: a native data plane with a TAP device on one network and one sealed VTEP.
+ * Runs inside the host's namespace:
+ *
+ *   node sealed-host-program.js ADDRESS PEER_ADDRESS MTU
+ *
+ * Says `ready` once its device is there. Then each line of its input is a `SealedCommand` in JSON, and each
+ * is answered in order by a `SealedAnswer`. It ends with its input, or on SIGTERM.
+ */
+import { createInterface } from 'node:readline';
+import { asVni } from '../../src/base/types.ts';
+import {
+  createNativeDataPlane,
+  type NativeDataPlane,
+  type SealingKey,
+} from '../../src/dataplane/native/native-data-plane.ts';
+import { VXLAN_UDP_PORT } from '../../src/encap/vxlan.ts';
+import { openOnLadder } from '../../src/tun/offload-ladder.ts';
+import {
+  SEALED_DEVICE,
+  type SealedAnswer,
+  type SealedCommand,
+  type WrittenKey,
+} from './sealed-host.ts';
+
+const MESH_PORT = 7783;
+const VNI = asVni(77);
+
+function keyOf({ cipher, index, hex }: WrittenKey): SealingKey {
+  return { cipher, index, key: Buffer.from(hex, 'hex') };
+}
+
+function carryOut(plane: NativeDataPlane, peer: string, command: SealedCommand): void {
+  const { kind } = command;
+  if (kind === 'setSendKey') plane.setSendKey(peer, keyOf(command.key));
+  else if (kind === 'addReceiveKey') plane.addReceiveKey(peer, keyOf(command.key));
+  else if (kind === 'removeReceiveKey') plane.removeReceiveKey(command.index);
+}
+
+const [address = '', peer = '', mtuText] = process.argv.slice(2);
+const mtu = Number(mtuText);
+const plane = createNativeDataPlane({
+  addresses: [address],
+  meshPort: MESH_PORT,
+  vxlanPort: VXLAN_UDP_PORT,
+});
+plane.addNetwork(VNI, { mtu });
+plane.addPort(VNI, openOnLadder({ name: SEALED_DEVICE, mtu }).tap);
+plane.addVtep(VNI, { address: peer, port: MESH_PORT }, { encapsulation: 'sealed' });
+
+const input = createInterface({ input: process.stdin });
+process.once('SIGTERM', () => input.close());
+console.log('ready');
+let answered = 0;
+input.on('line', (line) => {
+  carryOut(plane, peer, JSON.parse(line) as SealedCommand);
+  const answer: SealedAnswer = { answered: ++answered, drops: plane.counters().drops };
+  console.log(JSON.stringify(answer));
+});
+input.once('close', () => {
+  void plane.close();
+  process.stdin.destroy();
+});

@@ -1,0 +1,147 @@
+/**
+ * Two native data planes with sealed frames between them, and nothing else: no daemon, no gossip, no key
+ * agreement. What they cost and carry is the hot path's alone.
+ */
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { DataPlaneCounters } from '../../src/dataplane/dataplane.ts';
+import type { SealingKey } from '../../src/dataplane/native/native-data-plane.ts';
+import { INNER_ETHERNET_BYTES, OUTER_IPV4_BYTES, OUTER_UDP_BYTES } from '../../src/encap/mtu.ts';
+import type { LabHost } from './lab.ts';
+import type { LabProcess } from './process.ts';
+import { UNDERLAY_MTU, type Ends, type Topology } from './topology.ts';
+
+const PROGRAM = fileURLToPath(new URL('./sealed-host-program.js', import.meta.url));
+
+/** Header and tag of a sealed frame (docs/wire-format.md). */
+const SEALED_HEADER_BYTES = 16;
+const SEALED_TAG_BYTES = 16;
+const SEALED_OVERHEAD_BYTES =
+  OUTER_IPV4_BYTES +
+  OUTER_UDP_BYTES +
+  SEALED_HEADER_BYTES +
+  INNER_ETHERNET_BYTES +
+  SEALED_TAG_BYTES;
+
+/** What sealed frames leave of the underlay's MTU. */
+export const SEALED_MTU = UNDERLAY_MTU - SEALED_OVERHEAD_BYTES;
+
+/** The TAP device that the program makes in its host's namespace. */
+export const SEALED_DEVICE = 'weft0';
+
+const CIPHER = 'aes-256-gcm';
+
+export type Drops = DataPlaneCounters['drops'];
+
+/** A `SealingKey` as it crosses a pipe: the key's bytes in hexadecimal. */
+export interface WrittenKey extends Omit<SealingKey, 'key'> {
+  readonly hex: string;
+}
+
+/** What one line of the program's input asks for. */
+export type SealedCommand =
+  | { readonly kind: 'setSendKey' | 'addReceiveKey'; readonly key: WrittenKey }
+  | { readonly kind: 'removeReceiveKey'; readonly index: number }
+  | { readonly kind: 'counters' };
+
+/** The line that answers the Nth command, once it has taken effect. */
+export interface SealedAnswer {
+  readonly answered: number;
+  readonly drops: Drops;
+}
+
+/** The key of an epoch in one direction: fixed, so that runs are alike, and known to all who read this. */
+function benchKey(sender: LabHost, epoch: number): WrittenKey {
+  const hash = createHash('sha256').update(`weft bench ${sender.address} epoch ${epoch}`);
+  return { cipher: CIPHER, index: epoch, hex: hash.digest('hex') };
+}
+
+/** A data plane on a host of a lab, driven over the pipes of its process. */
+export class SealedHost {
+  readonly host: LabHost;
+  readonly #program: LabProcess;
+  #asked = 0;
+
+  private constructor(host: LabHost, program: LabProcess) {
+    this.host = host;
+    this.#program = program;
+  }
+
+  /** Starts it on `host` with `peer` as its one sealed VTEP; its TAP device is there, down, when this returns. */
+  static async start(host: LabHost, peer: LabHost): Promise<SealedHost> {
+    const where = [host.address, peer.address, String(SEALED_MTU)];
+    const program = host.namespace.start(process.execPath, [PROGRAM, ...where], {}, 'lines');
+    await program.waitForLine(/^ready$/);
+    return new SealedHost(host, program);
+  }
+
+  get pid(): number {
+    return this.#program.pid ?? 0;
+  }
+
+  setSendKey(key: WrittenKey): Promise<Drops> {
+    return this.#ask({ kind: 'setSendKey', key });
+  }
+
+  addReceiveKey(key: WrittenKey): Promise<Drops> {
+    return this.#ask({ kind: 'addReceiveKey', key });
+  }
+
+  removeReceiveKey(index: number): Promise<Drops> {
+    return this.#ask({ kind: 'removeReceiveKey', index });
+  }
+
+  drops(): Promise<Drops> {
+    return this.#ask({ kind: 'counters' });
+  }
+
+  async stop(): Promise<void> {
+    await this.#program.stop();
+  }
+
+  async #ask(command: SealedCommand): Promise<Drops> {
+    const answer = new RegExp(`^\\{"answered":${++this.#asked},.*$`);
+    this.#program.say(JSON.stringify(command));
+    const [line] = await this.#program.waitForLine(answer);
+    return (JSON.parse(line) as SealedAnswer).drops;
+  }
+}
+
+export interface SealedPair {
+  readonly ends: Ends;
+  readonly hosts: readonly [SealedHost, SealedHost];
+}
+
+/**
+ * Begins an epoch, counted from 0, in one direction: the receiver has the key before the sender uses it.
+ * The epoch before stays for what is under way, and the one before that goes.
+ */
+export async function switchKey(
+  sender: SealedHost,
+  receiver: SealedHost,
+  epoch: number,
+): Promise<void> {
+  const key = benchKey(sender.host, epoch);
+  await receiver.addReceiveKey(key);
+  await sender.setSendKey(key);
+  const retired = epoch - 2;
+  if (retired >= 0) await receiver.removeReceiveKey(retired);
+}
+
+/** Begins an epoch in both directions. */
+export async function switchKeys([a, b]: SealedPair['hosts'], epoch: number): Promise<void> {
+  await switchKey(a, b, epoch);
+  await switchKey(b, a, epoch);
+}
+
+/** Brings both hosts up in epoch 0, each with a container behind its bridge; the lab ends what is started. */
+export async function startSealedPair(topology: Topology): Promise<SealedPair> {
+  const ends = await topology.bridgedContainers(SEALED_MTU);
+  const [a, b] = topology.hosts;
+  const hosts = [await SealedHost.start(a, b), await SealedHost.start(b, a)] as const;
+  await switchKeys(hosts, 0);
+  for (const { namespace } of topology.hosts) {
+    await namespace.ip(`link set ${SEALED_DEVICE} master br0 up`);
+  }
+  return { ends, hosts };
+}
