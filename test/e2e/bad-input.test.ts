@@ -1,24 +1,6 @@
 import test from 'ava';
-import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { eventually, makeHosts, startMesh, type WeftHost } from './mesh.ts';
-
-/** Sends datagrams, given in hex, from a namespace to a UDP port; returns when all were handed over. */
-async function sendDatagrams(
-  from: LabNamespace,
-  to: { readonly address: string; readonly port: number },
-  datagrams: readonly string[],
-): Promise<void> {
-  const program = `
-    const socket = require('node:dgram').createSocket('udp4');
-    let text = '';
-    process.stdin.on('data', (chunk) => (text += chunk)).on('end', async () => {
-      for (const hex of text.split('\\n')) {
-        await new Promise((sent) => socket.send(Buffer.from(hex, 'hex'), ${to.port}, '${to.address}', sent));
-      }
-      socket.close();
-    });`;
-  await from.run(process.execPath, ['-e', program], { input: datagrams.join('\n') });
-}
+import { sendDatagrams } from './raw.ts';
 
 async function dropsOf(host: WeftHost): Promise<Readonly<Record<string, number>>> {
   return (await host.status()).dataPlane.drops;
