@@ -1,5 +1,7 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { parseHostPort, parsePort } from '../../src/base/host-port.ts';
+import { check } from '../fakes/property.ts';
 
 const READ = [
   ['host-a', { host: 'host-a' }],
@@ -37,4 +39,13 @@ test('a port is decimal and fits 16 bits', (t) => {
   t.is(parsePort('4789'), 4789);
   for (const text of ['', '0x10', '1e3', '65536', '1.5', ' 1'])
     t.is(parsePort(text), undefined, text);
+});
+
+test('random text: a host and a port in range, or nothing', (t) => {
+  const piece = fc.oneof(fc.constantFrom('[', ']', ':', '::', '/', ' ', '65535'), fc.string());
+  const property = fc.property(fc.array(piece, { maxLength: 6 }), (pieces) => {
+    const read = parseHostPort(pieces.join(''));
+    return read === undefined || (read.port ?? 0) <= 65_535;
+  });
+  t.notThrows(() => check(property, 5000));
 });

@@ -1,4 +1,5 @@
 import type { TestFn } from 'ava';
+import { floodContract } from './flood.ts';
 import { forwardingContract } from './forwarding.ts';
 import { type Contract, type DataPlaneHarness, Lab } from './hosts.ts';
 import { lifecycleContract } from './lifecycle.ts';
@@ -14,6 +15,8 @@ import { underlayContract } from './underlay.ts';
 export function dataPlaneContract(test: TestFn, harness: DataPlaneHarness): void {
   const lab = new Lab(harness);
   const contract: Contract = (title, body) => test(`${harness.name}: ${title}`, body);
+  const alone: Contract = (title, body) => test.serial(`${harness.name}: ${title}`, body);
+  floodContract(alone, lab);
   forwardingContract(contract, lab);
   refusalContract(contract, lab);
   tableContract(contract, lab);

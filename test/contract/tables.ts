@@ -1,5 +1,4 @@
 import { asMillis, asVni } from '../../src/base/types.ts';
-import type { DataPlane } from '../../src/dataplane/dataplane.ts';
 import { until } from '../fakes/until.ts';
 import {
   acquaint,
@@ -19,15 +18,6 @@ import {
   VNI,
   vxlan,
 } from './hosts.ts';
-
-const FLOOD_MACS = 100_000;
-const FLOOD_ROUND = 500;
-const DEFAULT_CAPACITY = 16_384;
-
-/** Frames that the plane has taken from a port. */
-function framesFrom(plane: DataPlane, port: number): number {
-  return plane.counters().ports.find((each) => each.port === port)?.rxFrames ?? 0;
-}
 
 /** Networks, VTEPs and the FDB: what is kept, for how long, and apart from what. */
 export function tableContract(contract: Contract, lab: Lab): void {
@@ -118,28 +108,6 @@ export function tableContract(contract: Contract, lab: Lab): void {
     ]);
     const { learned, evicted } = plane.counters().fdb;
     t.deepEqual([learned, evicted], [6, 2]);
-  });
-
-  contract('a flood of 100,000 MACs is bounded and spares other networks', async (t) => {
-    const { a, b } = await lab.mesh(t, ['a', 'b']);
-    const [quietVni, floodedVni] = [asVni(1), asVni(2)];
-    const [quiet, flooder] = [lab.device(), lab.device()];
-    a.plane.addNetwork(quietVni, { mtu: MTU });
-    const quietPort = a.plane.addPort(quietVni, quiet.device);
-    quiet.inject(frame(station(7), BROADCAST));
-    await expectDrops(t, a.plane, { port_no_destination: 1 });
-    a.plane.addNetwork(floodedVni, { mtu: MTU });
-    const port = a.plane.addPort(floodedVni, flooder.device);
-    for (let sent = 0; sent < FLOOD_MACS; sent += FLOOD_ROUND) {
-      const macs = Array.from({ length: FLOOD_ROUND }, (_, index) => station(sent + index + 1));
-      flooder.inject(...macs.map((mac) => frame(mac, BROADCAST)));
-      await until(() => framesFrom(a.plane, port) === sent + FLOOD_ROUND, 'the round was read');
-    }
-    t.is(a.plane.fdb(floodedVni).length, DEFAULT_CAPACITY);
-    t.is(a.plane.counters().fdb.evicted, FLOOD_MACS - DEFAULT_CAPACITY);
-    t.deepEqual(fdbLines(a.plane, quietVni), [`02:00:00:00:00:07 port ${quietPort}`]);
-    await acquaint(a, b);
-    t.is(a.plane.fdb(VNI).length, 2);
   });
 
   contract('what is there is not added twice; what is not there is removed in peace', async (t) => {

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { sendDatagrams } from './datagrams.ts';
 import { eventually, makeHosts, startMesh, type WeftHost } from './mesh.ts';
+import { sendDatagrams } from './raw.ts';
 
 async function dropsOf(host: WeftHost): Promise<Readonly<Record<string, number>>> {
   return (await host.status()).dataPlane.drops;

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
-import { sendDatagrams } from './datagrams.ts';
+import { sendDatagrams } from './raw.ts';
 import { damageSeen, kernelCounters } from './kernel-counters.ts';
 import { eventually, makeHosts, startMesh } from './mesh.ts';
 

@@ -1,7 +1,9 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { asMac } from '../../src/base/types.ts';
 import { addToSum, foldSum, pseudoHeaderSum4 } from '../../src/wire/checksum.ts';
 import {
+  UDP_HEADER_BYTES,
   udpDestinationPort,
   udpLength,
   udpSourcePort,
@@ -9,6 +11,7 @@ import {
   writeUdpChecksum,
 } from '../../src/wire/udp.ts';
 import { udpFrame } from '../fakes/frames.ts';
+import { check, guarded, slices } from '../fakes/property.ts';
 
 test('the header is written and read', (t) => {
   const buf = Buffer.alloc(9, 0xee);
@@ -37,4 +40,14 @@ test('a checksum of zero is sent as all ones', (t) => {
   writeUdp(buf, 0, { sourcePort: 0, destinationPort: 0, payloadBytes: 0 });
   writeUdpChecksum(buf, 0, 0xffff - 8);
   t.is(buf.readUInt16BE(6), 0xffff);
+});
+
+test('random datagrams: nothing outside is read', (t) => {
+  const property = fc.property(slices(20, Buffer.from('c00112b5003a0000', 'hex')), (slice) => {
+    if (slice.end - slice.start < UDP_HEADER_BYTES) return true;
+    const [buf, at] = [guarded(slice), slice.start];
+    const fields = [udpSourcePort(buf, at), udpDestinationPort(buf, at), udpLength(buf, at)];
+    return fields.every((field) => field >= 0 && field <= 65_535);
+  });
+  t.notThrows(() => check(property));
 });
