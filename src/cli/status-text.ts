@@ -24,16 +24,15 @@ function memberLine({ gossip: { members } }: Status): string {
 }
 
 function identity(status: Status, wallNow: number): string {
-  const { dataPlane, endpoints } = status;
+  const { dataPlane, endpoints, networks } = status;
+  const carried = new Set(dataPlane.ports.map(({ network }) => network)).size;
   return facts([
     ['host', `${status.name} (${status.id.slice(0, 8)}), weft ${status.version}`],
     ['up', `${humanAge(status.startedAt, wallNow)}, pid ${status.pid}`],
     ['mesh', `${memberLine(status)}; listens on ${status.meshAddress}`],
     ['told to others', `${status.advertise}, VXLAN port ${status.vxlanPort}`],
-    [
-      'carries',
-      `${countOf(status.networks, 'network')}, ${countOf(endpoints.local, 'endpoint')} here of ${endpoints.mesh} in the mesh`,
-    ],
+    ['networks', `${networks} in the mesh, ${carried} carried here`],
+    ['endpoints', `${endpoints.mesh} in the mesh, ${endpoints.local} here`],
     ['data plane', `${dataPlane.kind} (${dataPlane.reason})`],
     ...Object.entries(dataPlane.features).map(([name, value]) => [`  ${name}`, value] as const),
   ]);

@@ -333,10 +333,10 @@ export class Mesh {
 
   #tellMember(member: Member, previous: Member | undefined): void {
     if (member.state !== previous?.state) {
-      this.#options.log.info(
-        { ...peerFields(member), from: previous?.state, incarnation: member.incarnation },
-        `member is ${member.state}`,
-      );
+      const { state, incarnation } = member;
+      const fields = { ...peerFields(member), from: previous?.state, incarnation };
+      const level = state === 'suspect' || state === 'dead' ? 'warn' : 'info';
+      this.#options.log[level](fields, `member is ${state}`);
     }
     this.#members.emit({ member, previous, isForgotten: false });
   }

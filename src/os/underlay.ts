@@ -6,7 +6,7 @@ import type { Link, LinkAddress } from './ip-json.ts';
 export interface UnderlayAddress {
   readonly address: string;
   readonly ifname: string;
-  /** Of the interface, or of the route if that is smaller. */
+  /** Of the interface. */
   readonly mtu: number;
 }
 
@@ -34,22 +34,6 @@ export async function findLocalAddress(
     each.addresses.some((candidate) => candidate.address === address),
   );
   return link && at(link, address);
-}
-
-/** The source address, interface and MTU that the kernel would use towards `destination`; undefined if it has no route. */
-export async function sourceTowards(
-  ip: Ip,
-  destination: string,
-): Promise<UnderlayAddress | undefined> {
-  const route = await ip.routeTo(destination);
-  if (route?.device === undefined || route.source === undefined) return undefined;
-  const link = (await ip.links()).find(({ name }) => name === route.device);
-  return (
-    link && {
-      ...at(link, route.source),
-      mtu: Math.min(link.mtu, route.mtu ?? link.mtu),
-    }
-  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { bindFailure, NO_IPV6 } from '../base/bind-failure.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
 
@@ -12,9 +13,6 @@ export interface Bound {
 
 /** Tries to find one free port for several addresses before giving up. */
 const FREE_PORT_ATTEMPTS = 8;
-
-/** What a kernel without IPv6 says to a bind of `::`. */
-const NO_IPV6: readonly (string | undefined)[] = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
 /**
  * Binds every address to one port. With port 0 the first bind picks it and the others must get the
@@ -38,7 +36,7 @@ export async function bindEach<T extends Bound>(
       const retry = port === 0 && bound.length > 0 && attempt < FREE_PORT_ATTEMPTS;
       if (error instanceof FailedBind) {
         if (retry && error.errno === 'EADDRINUSE') continue;
-        throw explain(protocol, error);
+        throw bindFailure(protocol, error.local, error.errno, error.cause);
       }
       throw error;
     }
@@ -84,24 +82,4 @@ function asNonEmpty<T>(items: readonly T[]): [T, ...T[]] {
     throw new AppError('E_BIND', 'There is no address to listen on; give at least one.');
   }
   return [first, ...others];
-}
-
-function explain(protocol: 'UDP' | 'TCP', { local, errno, cause }: FailedBind): AppError {
-  const where = `${protocol} port ${local.port} on ${local.address}`;
-  const list = protocol === 'UDP' ? 'ss -ulpn' : 'ss -tlpn';
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `it is in use (a kernel VXLAN device counts too); "${list}" shows by whom, so stop that or choose another port`,
-    EADDRNOTAVAIL: 'no interface of this host has that address; give one that "ip address" lists',
-    EACCES:
-      'ports under 1024 need root or CAP_NET_BIND_SERVICE; run as root or choose a higher port',
-    EAFNOSUPPORT: 'the kernel has no such address family; leave the address out',
-  };
-  const reason = reasons[errno ?? ''] ?? 'the kernel refused it';
-  return new AppError(
-    'E_BIND',
-    `The daemon can't listen on ${where}: ${reason} (${errno ?? 'no errno'}).`,
-    {
-      cause,
-    },
-  );
 }

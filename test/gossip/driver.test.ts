@@ -1,5 +1,6 @@
 import test from 'ava';
 import { isAppError } from '../../src/base/errors.ts';
+import { type Logger, nullLogger } from '../../src/base/log.ts';
 import type { MemberEvent, RowStore } from '../../src/gossip/driver.ts';
 import type { TableChange } from '../../src/gossip/table.ts';
 import { peerId } from './fixtures.ts';
@@ -55,9 +56,11 @@ test('a join that fails names its cause, and does not reject', async (t) => {
   t.deepEqual(codes, ['E_JOIN_SELF', 'E_JOIN_UNREACHABLE']);
 });
 
-test('a silent host is seen dead, and found again by itself', async (t) => {
+test('a silent host is seen dead, warned of, and found again by itself', async (t) => {
   const memory = new MemoryMesh();
-  const [one, two] = [memory.add('1'), memory.add('2')];
+  const warned: string[] = [];
+  const log: Logger = { ...nullLogger, warn: (_, message) => void warned.push(message) };
+  const [one, two] = [memory.add('1', { log }), memory.add('2')];
   one.start();
   two.start();
   void two.join([one.self.address]);
@@ -65,6 +68,7 @@ test('a silent host is seen dead, and found again by itself', async (t) => {
   two.stop();
   await memory.run(10_000);
   t.is(one.member(peerId('2'))?.state, 'dead');
+  t.deepEqual(warned, ['member is suspect', 'member is dead']);
   const again = memory.add('2', { seeds: [one.self.address] });
   again.start();
   await memory.run(300);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { defaultAdvertise, findLocalAddress, sourceTowards } from '../../src/os/underlay.ts';
+import { defaultAdvertise, findLocalAddress } from '../../src/os/underlay.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
 
 const global = (address: string, prefixLength = 24) => ({ address, prefixLength, scope: 'global' });
@@ -24,17 +24,6 @@ test('the interface and MTU that carry an address', async (t) => {
   const found = await findLocalAddress(kernel, '192.0.2.9');
   t.deepEqual(found, { address: '192.0.2.9', ifname: 'eth1', mtu: 1400 });
   t.is(await findLocalAddress(kernel, '192.0.2.99'), undefined);
-});
-
-test('the source towards a destination; the MTU of its route if that is less', async (t) => {
-  const kernel = hostWithDefaultRoute();
-  t.is(await sourceTowards(kernel, '203.0.113.1'), undefined);
-  const route = { device: 'eth0', source: '198.51.100.7' };
-  kernel.addRoute({ destination: '203.0.113.1', ...route, mtu: 1300 });
-  kernel.addRoute({ destination: '203.0.113.2', ...route });
-  const from = { address: '198.51.100.7', ifname: 'eth0' };
-  t.deepEqual(await sourceTowards(kernel, '203.0.113.1'), { ...from, mtu: 1300 });
-  t.deepEqual(await sourceTowards(kernel, '203.0.113.2'), { ...from, mtu: 9000 });
 });
 
 test('advertised by default: what the default route uses', async (t) => {

@@ -375,7 +375,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (network !== undefined) return network;
     throw new AppError(
       'E_NETWORK_MISSING',
-      `the data plane has no network with VNI ${vni}: add the network before its ports and VTEPs`,
+      `The data plane has no network with VNI ${vni}; add the network before its ports and VTEPs.`,
     );
   }
 
@@ -384,7 +384,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (fds.length >= 1 && fds.length <= maxQueues) return;
     throw new AppError(
       'E_DEVICE',
-      `the device ${name} has ${fds.length} queues, and the native data plane takes 1 to ${maxQueues}: open it with fewer`,
+      `The device ${name} has ${fds.length} queues, and the native data plane takes 1 to ${maxQueues}; open it with so many.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { bindFailure, NO_IPV6 } from '../../base/bind-failure.ts';
 import { AppError } from '../../base/errors.ts';
-import type { SocketAddress } from '../../base/types.ts';
 import {
   loadNativeAddon,
   type NativeFailure,
@@ -12,8 +12,6 @@ import {
 
 /** Tries to find a port that is free on several addresses before giving up. */
 const FREE_PORT_ATTEMPTS = 8;
-/** What a kernel without IPv6 says to a bind of `::`. */
-const NO_IPV6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
 /** Opened, and the addresses that it listens on. */
 export interface OpenedNative {
@@ -42,7 +40,7 @@ export function openNative(
     if (address === '::' && addresses.length > 1 && NO_IPV6.includes(errno)) {
       addresses = addresses.filter((each) => each !== address);
     } else if (!isRetryable(options, failure, errno) || attempt++ === FREE_PORT_ATTEMPTS) {
-      throw bindError({ address, port: failure.port }, errno);
+      throw bindFailure('UDP', { address, port: failure.port }, errno);
     }
   }
 }
@@ -58,30 +56,13 @@ function checkAddresses(addresses: readonly string[]): void {
   if (addresses.length === 0 || addresses.length > maxAddresses) {
     throw new AppError(
       'E_BIND',
-      `cannot listen on ${addresses.length} addresses: give 1 to ${maxAddresses}, or 0.0.0.0 and :: for all`,
+      `The data plane can't listen on ${addresses.length} addresses; give 1 to ${maxAddresses}, or 0.0.0.0 and :: for all.`,
     );
   }
   const invalid = addresses.find((address) => isIP(address) === 0);
   if (invalid === undefined) return;
   throw new AppError(
     'E_ADDRESS_INVALID',
-    `'${invalid}' is no address to listen on: give an IPv4 or IPv6 address of this host, or 0.0.0.0 or :: for all`,
-  );
-}
-
-const REMEDIES: Readonly<Record<string, string>> = {
-  EADDRINUSE:
-    'it is in use (a kernel VXLAN device counts too): `ss -ulpn` shows by whom; stop that or choose another port',
-  EADDRNOTAVAIL: 'no interface of this host has that address: give one that `ip address` lists',
-  EACCES:
-    'ports under 1024 need root or CAP_NET_BIND_SERVICE: run as root or choose a higher port',
-  EAFNOSUPPORT: 'the kernel has no such address family: leave the address out',
-};
-
-function bindError({ address, port }: SocketAddress, errno: string): AppError {
-  const remedy = REMEDIES[errno] ?? 'the kernel refused it';
-  return new AppError(
-    'E_BIND',
-    `cannot listen on UDP port ${port} on ${address}: ${remedy} (${errno})`,
+    `"${invalid}" is no address to listen on; give an IPv4 or IPv6 address of this host, or 0.0.0.0 or :: for all.`,
   );
 }
