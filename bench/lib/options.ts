@@ -20,7 +20,7 @@ export interface MicroOptions {
 }
 
 /** iperf3 takes whole seconds and megabits only, and reads a part of one as 0, which means "for ever". */
-function wholeFrom(least: number, most: number): (text: string) => number {
+export function wholeFrom(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= least && value <= most) return value;

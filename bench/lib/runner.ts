@@ -9,7 +9,7 @@ import type { Interrupt } from './interrupt.ts';
 import { Lab } from './lab.ts';
 import type { Progress } from './progress.ts';
 import type { Absence, Sample } from './result.ts';
-import { Topology, type UnderlayMode } from './topology.ts';
+import { Topology, type Ends, type UnderlayMode } from './topology.ts';
 import { until } from './until.ts';
 
 export interface Plan extends ProbeSettings {
@@ -99,7 +99,7 @@ export class Runner {
   async #bringUp({ contender }: Turn, lab: Lab): Promise<Running | undefined> {
     try {
       const running = await contender.up(await Topology.build(lab, this.#plan.underlay));
-      await warmUp(running);
+      await warmUp(running.ends);
       return running;
     } catch (error) {
       this.#interrupt.check();
@@ -129,8 +129,7 @@ export class Runner {
 }
 
 /** Tunnels have met, addresses are resolved and tables learned before the first figure is taken. */
-async function warmUp({ ends }: Running): Promise<void> {
-  const { client, serverAddress } = ends;
+export async function warmUp({ client, serverAddress }: Ends): Promise<void> {
   await until(
     `a ping to ${serverAddress} to be answered`,
     async () => (await client.ping(serverAddress, { count: 1, waitSeconds: 1 })).received > 0,
