@@ -6,7 +6,6 @@
 //                                    header before it; to the mesh socket; out of the port, a
 //                                    virtio-net header first; sealed by a peer, the higher bits
 //                                    of `way` choosing the counter and damage
-#include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "../core/data-plane.hpp"
 #include "../core/sealed.hpp"
 #include "../core/vxlan.hpp"
+#include "../test/loopback.hpp"
 #include "input.hpp"
 
 namespace weft {
@@ -23,6 +23,8 @@ namespace {
 using Bytes = std::vector<uint8_t>;
 
 constexpr uint32_t kVni = 0x5eed42;
+using test::Loopback;
+
 constexpr uint32_t kMtu = 1450;
 constexpr uint32_t kVnetBytes = 10;
 constexpr uint32_t kMaxRecords = 24;
@@ -30,16 +32,6 @@ constexpr int kPatienceMs = 10000;
 constexpr CipherKind kCipher = CipherKind::kAes256Gcm;
 constexpr uint32_t kKeyIndex = 0x01020304;
 constexpr uint64_t kMarkerSource = 0x0200000000fe;
-
-SocketAddress Loopback(const char* text, uint16_t port) {
-  SocketAddress address;
-  auto* in = reinterpret_cast<sockaddr_in*>(&address.storage);
-  in->sin_family = AF_INET;
-  in->sin_port = htons(port);
-  inet_pton(AF_INET, text, &in->sin_addr);
-  address.size = sizeof *in;
-  return address;
-}
 
 class Waker final : public ControlWaker {
  public:

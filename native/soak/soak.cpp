@@ -1,7 +1,6 @@
 // soak SECONDS: two data planes exchange super-frames while tables change under them, ports and
 // networks come and go, and a stranger sends them noise. What is lost must be counted, the heap
 // must not grow, and the sanitizers that this is built with must have nothing to say.
-#include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 
 #include "../core/data-plane.hpp"
 #include "../test/frames.hpp"
+#include "../test/loopback.hpp"
 #include "../test/test.hpp"
 
 // Of the address sanitizer's runtime, whose headers Debian packs with clang only.
@@ -23,16 +23,6 @@ constexpr uint32_t kBurst = 8;
 constexpr int kPatienceMs = 10000;
 // The heap of a data plane at rest may differ by what its hash tables keep for later.
 constexpr size_t kHeapSlackBytes = 256 << 10;
-
-SocketAddress Loopback(const char* text, uint16_t port) {
-  SocketAddress address;
-  auto* in = reinterpret_cast<sockaddr_in*>(&address.storage);
-  in->sin_family = AF_INET;
-  in->sin_port = htons(port);
-  inet_pton(AF_INET, text, &in->sin_addr);
-  address.size = sizeof *in;
-  return address;
-}
 
 class Quiet final : public ControlWaker {
  public:

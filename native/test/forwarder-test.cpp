@@ -1,11 +1,11 @@
 // Two data planes on the loopback interface, with socket pairs for devices.
-#include <arpa/inet.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include "../core/data-plane.hpp"
 #include "../core/vxlan.hpp"
 #include "frames.hpp"
+#include "loopback.hpp"
 #include "test.hpp"
 
 namespace weft::test {
@@ -14,16 +14,6 @@ namespace {
 constexpr uint32_t kVni = 77;
 constexpr uint32_t kVnetBytes = 10;
 constexpr int kPatienceMs = 5000;
-
-SocketAddress Loopback(const char* text, uint16_t port) {
-  SocketAddress address;
-  auto* in = reinterpret_cast<sockaddr_in*>(&address.storage);
-  in->sin_family = AF_INET;
-  in->sin_port = htons(port);
-  inet_pton(AF_INET, text, &in->sin_addr);
-  address.size = sizeof *in;
-  return address;
-}
 
 class Flag final : public ControlWaker {
  public:

@@ -17,7 +17,7 @@ import type {
 import { AppError, isAppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
 import { formatSocketAddress, type Vni } from '../base/types.ts';
-import type { DataPlane } from '../dataplane/dataplane.ts';
+import type { DataPlane, DataPlaneCounters } from '../dataplane/dataplane.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
 import { MEMBER_STATES } from '../gossip/member.ts';
@@ -97,7 +97,7 @@ export class DaemonControl implements Control {
         drops: counters.drops,
         fdb: { ...counters.fdb },
         ports: counters.ports.map((port) => portInfo(port, this.#networkName)),
-        vteps: this.#vtepInfos(),
+        vteps: this.#vtepInfos(counters),
       },
       gossip: { members: this.#memberCounts(), counters: mesh.counters() },
       networks: directory.networks().length,
@@ -218,9 +218,9 @@ export class DaemonControl implements Control {
   }
 
   listVteps(name: string): Promise<readonly VtepInfo[]> {
-    const { networks, directory } = this.#options;
+    const { networks, directory, dataPlane } = this.#options;
     const network = networks.require(name).name;
-    const active = this.#vtepInfos().filter((vtep) => vtep.network === network);
+    const active = this.#vtepInfos(dataPlane.counters()).filter((vtep) => vtep.network === network);
     const idle = directory
       .vteps(network)
       .map(idleVtepInfo)
@@ -293,13 +293,13 @@ export class DaemonControl implements Control {
   readonly #networkName = (vni: Vni): string =>
     this.#options.fabric.get(vni)?.network ?? `VNI ${vni}`;
 
-  #vtepInfos(): VtepInfo[] {
-    const { dataPlane, peers } = this.#options;
+  #vtepInfos(counters: DataPlaneCounters): VtepInfo[] {
+    const { peers } = this.#options;
     const names = {
       networkName: this.#networkName,
       peerAt: (address: string) => peers.nameAt(address),
     };
-    return dataPlane.counters().vteps.map((vtep) => vtepInfo(vtep, names));
+    return counters.vteps.map((vtep) => vtepInfo(vtep, names));
   }
 
   #endpointInfo(endpoint: Endpoint, network: NetworkDefinition | undefined): EndpointInfo {
