@@ -111,6 +111,12 @@ export class LabNamespace {
     return parsePing(stdout);
   }
 
+  /** True if one ping was answered; false also while there is no route to `target` yet, or no more. */
+  async answers(target: string, options: Omit<PingOptions, 'count'> = {}): Promise<boolean> {
+    const { status } = await this.tryRun('ping', pingArguments(target, { ...options, count: 1 }));
+    return status === 0;
+  }
+
   /** Sends seeded bytes from here to `receiver` and compares the hashes of both ends. */
   async transferTo(receiver: LabNamespace, options: TransferOptions): Promise<TransferReport> {
     const { address, port = 5000, bytes = 10_000_000, protocol = 'tcp', seed = 1 } = options;

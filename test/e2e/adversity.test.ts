@@ -18,9 +18,7 @@ async function knowsBlue(host: WeftHost): Promise<void> {
 }
 
 async function reaches(from: LabNamespace, to: string, timeoutMs: number): Promise<number> {
-  const answered = async (): Promise<boolean> =>
-    (await from.ping(to, { count: 1, waitSeconds: 0.2 })).received === 1;
-  return eventually(answered, timeoutMs);
+  return eventually(() => from.answers(to, { waitSeconds: 0.2 }), timeoutMs);
 }
 
 test('two hosts with IPv6 only, one on other ports, that join by bracketed address', async (t) => {
