@@ -1,7 +1,7 @@
 import type { PeerId } from '../base/types.ts';
 import { decodeCbor } from './cbor.ts';
 import type { Leafed } from './hash-tree.ts';
-import { hashWords } from './hash.ts';
+import { hashWords } from '../base/hash.ts';
 import type { Stamp } from './hybrid-clock.ts';
 import type { Row, TableOptions } from './replica.ts';
 

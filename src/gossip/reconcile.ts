@@ -9,8 +9,9 @@ import {
   type HashTree,
 } from './hash-tree.ts';
 import type { HeldRow } from './held-row.ts';
-import { Parcel, VISITS_MAX } from './parcel.ts';
-import { encodePostponed, encodeRange, type Range } from './range.ts';
+import { compareStamps } from './hybrid-clock.ts';
+import { MAX_SYNC_BYTES, Parcel, VISITS_MAX } from './parcel.ts';
+import { encodePostponed, encodeRange, type Difference, type Label, type Range } from './range.ts';
 
 /*
  * Finding out in which rows two replicas differ, by walking down their hash trees together (see ADR 14).
@@ -26,6 +27,9 @@ const LIST_MAX = 32;
 const EAGER_BYTES = 65_536;
 /** Room for the numbers of `RANGES_MAX` postponed nodes. */
 const POSTPONED_BYTES = 65_536;
+
+/** About what a row takes in a message: to ask for no more rows than an answer has room for. */
+const ROW_BYTES = 128;
 
 /** From the root two levels at a step: one round less for 960 bytes more. */
 const levelsBelow = (node: number): number => (node === ROOT ? 2 : 1);
@@ -102,11 +106,15 @@ function answerRange(tree: Tree, range: Range, salt: number, parcel: Parcel): bo
       return true;
     case 'versions': {
       const own = versionsOf(tree, node, salt);
-      const wanted: number[] = [];
-      for (const version of range.versions) if (!own.delete(version)) wanted.push(version);
+      const lacking = range.versions.filter((version) => !own.delete(version));
+      if (lacking.length === 0) return addRows(own.values(), parcel);
+      return parcel.add(encodeRange({ node, kind: 'difference', lacking, labels: labelsOf(own) }));
+    }
+    case 'difference': {
+      const { sent, wanted } = decide(tree, range, salt);
       const isAsked =
         wanted.length === 0 || parcel.add(encodeRange({ node, kind: 'wanted', wanted }));
-      return isAsked && addRows(own.values(), parcel);
+      return isAsked && addRows(sent, parcel);
     }
     case 'wanted':
       return addRows(wantedRows(tree, range, salt), parcel);
@@ -125,10 +133,58 @@ function wantedRows(
   return [...new Set(wanted)].map((version) => own.get(version)).filter((row) => row !== undefined);
 }
 
+const tagOf = ({ position }: HeldRow): number => position & 0xffff;
+
+function labelsOf(versions: ReadonlyMap<number, HeldRow>): Label[] {
+  return Array.from(versions, ([digest, row]) => ({
+    ...{ digest, tag: tagOf(row) },
+    stamp: { millis: row.millis, count: row.count },
+  }));
+}
+
+/**
+ * Of a difference that the other side told: which own rows it should get and which of its versions this
+ * host wants. Where both have a version of one row, only the later one moves; of equal stamps, both.
+ */
+function decide(
+  tree: Tree,
+  { node, lacking, labels }: { readonly node: number } & Difference,
+  salt: number,
+): { readonly sent: HeldRow[]; readonly wanted: number[] } {
+  const own = versionsOf(tree, node, salt);
+  const sent = new Set<HeldRow>();
+  const rivals = new Map<number, HeldRow>();
+  for (const version of lacking) {
+    const row = own.get(version);
+    if (row === undefined) continue;
+    sent.add(row);
+    rivals.set(tagOf(row), row);
+  }
+  const wanted: number[] = [];
+  for (const { digest, tag, stamp } of labels) {
+    if (own.has(digest)) continue;
+    const rival = rivals.get(tag);
+    const order = rival === undefined ? 1 : compareStamps(stamp, rival);
+    if (order >= 0) wanted.push(digest);
+    if (order > 0 && rival !== undefined) sent.delete(rival);
+  }
+  return { sent: [...sent], wanted };
+}
+
+function rowsAsked(range: Range): number {
+  if (range.kind === 'wanted') return range.wanted.length;
+  return range.kind === 'difference' ? range.lacking.length : 0;
+}
+
 /** What is to be asked about a node; the range itself is made when it is sent, from what is held then. */
 type Question =
   | { readonly kind: 'digests' | 'versions' | 'everything' }
-  | { readonly kind: 'wanted'; readonly wanted: readonly number[] };
+  | { readonly kind: 'wanted'; readonly wanted: readonly number[] }
+  | {
+      readonly kind: 'difference';
+      readonly lacking: readonly number[];
+      readonly extra: ReadonlySet<number>;
+    };
 
 /** The asking side of one sync: what is still to be asked and sent. */
 export class Reconciliation {
@@ -172,8 +228,12 @@ export class Reconciliation {
     }
     this.#pushes = this.#pushes.slice(sent);
     this.#asked = new Map();
+    let answerBytes = 0;
     for (const [node, question] of this.#agenda) {
-      if (!parcel.add(encodeRange(this.#rangeOf(node, question)))) break;
+      if (answerBytes > MAX_SYNC_BYTES) break;
+      const range = this.#rangeOf(node, question);
+      if (!parcel.add(encodeRange(range))) break;
+      answerBytes += ROW_BYTES * rowsAsked(range);
       this.#asked.set(node, question);
       this.#agenda.delete(node);
     }
@@ -191,8 +251,17 @@ export class Reconciliation {
         break;
       case 'versions': {
         const extra = own();
-        const wanted = range.versions.filter((version) => !extra.delete(version));
-        this.#pushes.push(...extra.values());
+        const lacking = range.versions.filter((version) => !extra.delete(version));
+        if (lacking.length === 0) this.#pushes.push(...extra.values());
+        else if (extra.size === 0) this.#agenda.set(node, { kind: 'wanted', wanted: lacking });
+        else {
+          this.#agenda.set(node, { kind: 'difference', lacking, extra: new Set(extra.keys()) });
+        }
+        break;
+      }
+      case 'difference': {
+        const { sent, wanted } = decide(this.#tree, range, this.#salt);
+        this.#pushes.push(...sent);
         if (wanted.length > 0) this.#agenda.set(node, { kind: 'wanted', wanted });
         break;
       }
@@ -221,6 +290,12 @@ export class Reconciliation {
         const own = versionsOf(tree, node, salt);
         const wanted = question.wanted.filter((version) => !own.has(version));
         return { node, kind: 'wanted', wanted };
+      }
+      case 'difference': {
+        const own = versionsOf(tree, node, salt);
+        const lacking = question.lacking.filter((version) => !own.has(version));
+        const extra = new Map([...own].filter(([version]) => question.extra.has(version)));
+        return { node, kind: 'difference', lacking, labels: labelsOf(extra) };
       }
       case 'everything':
         return { node, kind: 'everything' };

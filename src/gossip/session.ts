@@ -11,11 +11,16 @@ const ROUNDS_MAX = 512;
 /** Exchanges in a row that bring no row either way: an honest walk down the tree takes 3. */
 const FRUITLESS_MAX = 8;
 
+/** Syncs with one host that follow each other until it is equal: what changes meanwhile waits for its turn. */
+const SEQUELS_MAX = 3;
+
 /** One sync as the host sees it that began it: exchanges with one other, until both hold the same. */
 export class Session {
   readonly to: SocketAddress;
   readonly purpose: Purpose;
   readonly salt: number;
+  /** How many syncs with the same host led to this one. */
+  readonly sequel: number;
   /** This host knew nobody when the first answer came, so what it is told is no news to anybody. */
   isNewcomer = false;
   /** The rows' part, once this sync is the one that may move them. */
@@ -24,11 +29,13 @@ export class Session {
   #wanted: number[] = [];
   #rounds = 0;
   #fruitless = 0;
+  #hasMoved = false;
 
-  constructor(to: SocketAddress, purpose: Purpose, salt: number) {
+  constructor(to: SocketAddress, purpose: Purpose, salt: number, sequel: number) {
     this.to = to;
     this.purpose = purpose;
     this.salt = salt;
+    this.sequel = sequel;
   }
 
   get isFirst(): boolean {
@@ -39,6 +46,11 @@ export class Session {
   get isDone(): boolean {
     const isTold = this.#claims.length === 0 && this.#wanted.length === 0;
     return isTold && this.rows?.isDone !== false;
+  }
+
+  /** Rows have moved, so that it is worth asking once more whether both hold the same. */
+  get wantsSequel(): boolean {
+    return this.#hasMoved && this.sequel < SEQUELS_MAX && !this.isFruitless;
   }
 
   /** It has gone on for too long, or too long without moving a row: the other side is wrong or lies. */
@@ -53,6 +65,7 @@ export class Session {
   accept(answer: SyncAcceptance, members: MemberDigest, newRows: number): void {
     this.#rounds++;
     this.#fruitless = newRows > 0 ? 0 : this.#fruitless + 1;
+    this.#hasMoved ||= newRows > 0;
     this.#claims.push(...members.corrections(answer.claims));
     if (answer.known.length > 0) this.#compare(answer.known, answer.self, members);
     this.rows?.accept(answer.ranges, answer.postponed);
@@ -68,6 +81,7 @@ export class Session {
     }
     const rows = this.rows?.fill(parcel) ?? 0;
     if (rows > 0) this.#fruitless = 0;
+    this.#hasMoved ||= rows > 0;
     return rows;
   }
 

@@ -236,13 +236,13 @@ export class Synchroniser {
     if (session !== undefined) this.#failed(exchange, session, error);
   }
 
-  #begin(purpose: Purpose, to: SocketAddress): number {
+  #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
     const { roster, rng } = this.#core;
     const opening: Opening = {
       rows: this.#replica.tree.root(),
       members: roster.active === 0 ? undefined : this.#members.root(),
     };
-    return this.#ask(new Session(to, purpose, randomInt(rng, 2 ** 32)), opening);
+    return this.#ask(new Session(to, purpose, randomInt(rng, 2 ** 32), sequel), opening);
   }
 
   /** Sends the next request of a sync. */
@@ -368,6 +368,9 @@ export class Synchroniser {
   #end(session: Session): void {
     if (this.#mover !== session) return;
     this.#mover = undefined;
+    if (session.isDone && session.wantsSequel) {
+      this.#begin('push-pull', session.to, session.sequel + 1);
+    }
     const [next] = this.#waiting;
     if (next === undefined) return;
     this.#waiting.delete(next[0]);
