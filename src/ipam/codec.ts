@@ -74,7 +74,7 @@ const accepted = z.object({ ballot, value });
 const intent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('plain') }),
   z.object({ kind: z.literal('revoke'), host, why: z.enum(REVOCATIONS) }),
-  z.object({ kind: z.literal('remove-voter') }),
+  z.object({ kind: z.literal('remove-voter'), host }),
 ]);
 const objection = z.object({ why: z.enum(['leased', 'alive', 'settling']), forMs: ms });
 
