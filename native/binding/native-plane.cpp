@@ -57,27 +57,28 @@ Napi::Value FailureOf(Napi::Env env, const Sockets::Failure& failure) {
 }  // namespace
 
 Napi::Function NativePlane::Define(Napi::Env env) {
-  return DefineClass(
-      env, "NativePlane",
-      {InstanceMethod<&NativePlane::Open>("open"), InstanceMethod<&NativePlane::Binds>("binds"),
-       InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
-       InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
-       InstanceMethod<&NativePlane::AddPort>("addPort"),
-       InstanceMethod<&NativePlane::RemovePort>("removePort"),
-       InstanceMethod<&NativePlane::AddVtep>("addVtep"),
-       InstanceMethod<&NativePlane::FloodVtep>("floodVtep"),
-       InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
-       InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
-       InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
-       InstanceMethod<&NativePlane::SetSendKey>("setSendKey"),
-       InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
-       InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
-       InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
-       InstanceMethod<&NativePlane::Pin>("pin"), InstanceMethod<&NativePlane::Unpin>("unpin"),
-       InstanceMethod<&NativePlane::UpdateEndpoints>("updateEndpoints"),
-       InstanceMethod<&NativePlane::Fdb>("fdb"),
-       InstanceMethod<&NativePlane::SendControl>("sendControl"),
-       InstanceMethod<&NativePlane::Close>("close")});
+  return DefineClass(env, "NativePlane",
+                     {InstanceMethod<&NativePlane::Open>("open"),
+                      InstanceMethod<&NativePlane::Binds>("binds"),
+                      InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
+                      InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
+                      InstanceMethod<&NativePlane::AddPort>("addPort"),
+                      InstanceMethod<&NativePlane::RemovePort>("removePort"),
+                      InstanceMethod<&NativePlane::AddVtep>("addVtep"),
+                      InstanceMethod<&NativePlane::FloodVtep>("floodVtep"),
+                      InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
+                      InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
+                      InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
+                      InstanceMethod<&NativePlane::SetSendKey>("setSendKey"),
+                      InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
+                      InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
+                      InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
+                      InstanceMethod<&NativePlane::Pin>("pin"),
+                      InstanceMethod<&NativePlane::Unpin>("unpin"),
+                      InstanceMethod<&NativePlane::UpdateEndpoints>("updateEndpoints"),
+                      InstanceMethod<&NativePlane::Fdb>("fdb"),
+                      InstanceMethod<&NativePlane::SendControl>("sendControl"),
+                      InstanceMethod<&NativePlane::Close>("close")});
 }
 
 NativePlane::NativePlane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativePlane>(info) {}

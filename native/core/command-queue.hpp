@@ -59,13 +59,13 @@ struct Command {
   Vtep* vtep = nullptr;
   Mac mac = 0;
   FdbSnapshot* snapshot = nullptr;
-  SocketAddress address{};              // kMoveVtep
-  bool takes_partial = false;           // kConfigureVtep
-  bool floods = false;                  // kFloodVtep
+  SocketAddress address{};                  // kMoveVtep
+  bool takes_partial = false;               // kConfigureVtep
+  bool floods = false;                      // kFloodVtep
   std::span<const EndpointUpdate> updates;  // kUpdateEndpoints
-  SendSession* send_session = nullptr;  // kSetSendKey
-  SendKey* send_key = nullptr;          // kSetSendKey
-  ReceiveSession* session = nullptr;    // kAddSession, kRemoveSession
+  SendSession* send_session = nullptr;      // kSetSendKey
+  SendKey* send_key = nullptr;              // kSetSendKey
+  ReceiveSession* session = nullptr;        // kAddSession, kRemoveSession
 };
 
 // Commands from the control thread to the forwarder's: one writer, one reader. The writer may wait,

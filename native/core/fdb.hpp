@@ -26,7 +26,8 @@ constexpr Place kNowhere = 0;
 //
 // The head of the list is both the next to age and the next to be evicted. Index 0 means none, so
 // that untouched memory needs no initialisation. Every operation is O(1) in expectation but Flush
-// and ForEach, which walk all entries ever in use at once. The hash is keyed: a container that floods chosen MACs can't aim at one bucket.
+// and ForEach, which walk all entries ever in use at once. The hash is keyed: a container that
+// floods chosen MACs can't aim at one bucket.
 class Fdb {
  public:
   enum class Learned : uint8_t { kSame, kNew, kMoved, kPinnedElsewhere };

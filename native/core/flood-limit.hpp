@@ -6,7 +6,8 @@
 namespace weft {
 
 // How many frames a second a network floods because no table knows their destination: a token
-// bucket that holds one second's worth, full at the start. src/dataplane/flood-limit.ts is its twin.
+// bucket that holds one second's worth, full at the start. src/dataplane/flood-limit.ts is its
+// twin.
 class FloodLimit {
  public:
   explicit FloodLimit(uint32_t frames_per_second)

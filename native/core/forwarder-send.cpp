@@ -97,8 +97,7 @@ bool Forwarder::AnswerNeighbour(Port& port, const SegmentPlan& plan) {
   const Network& network = *port.network;
   const Mac mac = network.neighbours.Find(question.target);
   // Only for what is pinned to a VTEP may anybody speak.
-  if (mac == LoadBe48(plan.frame + ethernet::kSource) ||
-      !IsVtepPlace(network.fdb.PinnedAt(mac))) {
+  if (mac == LoadBe48(plan.frame + ethernet::kSource) || !IsVtepPlace(network.fdb.PinnedAt(mac))) {
     return false;
   }
   std::array<uint8_t, kMaxAnswerBytes> answer;

@@ -62,6 +62,8 @@ const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ dataPlane: 'fast' }, /--data-plane is "fast".*native/],
   [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
   [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
+  [{ unknownUnicastRate: '0' }, /--unknown-unicast-rate is "0".*from 1 to 10000000/],
+  [{ unknownUnicastRate: '1e3' }, /--unknown-unicast-rate is "1e3"/],
 ];
 
 for (const [flags, sentence] of WRONG) {
