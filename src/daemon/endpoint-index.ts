@@ -14,11 +14,9 @@ export class EndpointIndex {
   readonly #networks = new Map<string, Map<PeerId, Set<string>>>();
 
   add(id: string, { network, host }: EndpointPlace): void {
-    let hosts = this.#networks.get(network);
-    if (hosts === undefined) this.#networks.set(network, (hosts = new Map()));
-    const ids = hosts.get(host);
-    if (ids === undefined) hosts.set(host, new Set([id]));
-    else ids.add(id);
+    const hosts = this.#networks.get(network) ?? new Map<PeerId, Set<string>>();
+    const ids = hosts.get(host) ?? new Set();
+    this.#networks.set(network, hosts.set(host, ids.add(id)));
   }
 
   remove(id: string, { network, host }: EndpointPlace): void {

@@ -91,9 +91,9 @@ async function arpStaysHome(t: ExecutionContext, kind: DataPlaneName): Promise<v
   // Nobody of the network is on c: no flood goes there.
   await one.sandbox.tryRun('ping', ['-b', '-c', '3', '-i', '0.05', '-W', '1', '10.7.0.255']);
   const vteps = await a.json<VtepInfo[]>('vtep', 'ls', 'blue');
-  const sent = Object.fromEntries(vteps.map(({ peer, txFrames }) => [peer, txFrames]));
-  t.is(sent['c'], 0);
-  t.true((sent['b'] ?? 0) >= 8, `${sent['b']} frames to b`);
+  const sentTo = (name: string): number => vteps.find(({ peer }) => peer === name)?.txFrames ?? -1;
+  t.is(sentTo('c'), 0);
+  t.true(sentTo('b') >= 8, `${sentTo('b')} frames to b`);
   t.is((await c.status()).dataPlane.drops['vxlan_vni_unknown'], 0);
 }
 
@@ -141,7 +141,8 @@ async function deathTouchesNobodyElse(t: ExecutionContext, kind: DataPlaneName):
   await third.host.up();
   await third.host.weft('join', a.host.address);
   await acquainted([one, third]);
-  t.true(await one.sandbox.answers(third.address));
+  // The kernel may be about to give up the question that nobody answered.
+  await eventually(() => one.sandbox.answers(third.address), 5000);
 }
 
 for (const kind of DATA_PLANES) {
