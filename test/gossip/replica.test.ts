@@ -164,7 +164,7 @@ test('an author has a quota of its own, which other authors do not feel', (t) =>
   t.truthy(it.merge(row({ key: '7', data: 2, stamp: later(1) }), WALL, 'remote'), 'a known row');
   const error = t.throws(() => it.prepare('t', 'more', 1, peerId('1'), WALL));
   t.true(isAppError(error, 'E_USAGE'));
-  t.regex((error).message, /This host has 500 rows/);
+  t.regex(error.message, /This host has 500 rows/);
   it.merge(row({ key: '8', author: peerId('2'), stamp: later(1) }), WALL, 'remote');
   t.truthy(it.prepare('t', 'more', 1, peerId('1'), WALL), 'another has taken a row over');
 });
