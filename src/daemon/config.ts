@@ -6,6 +6,7 @@ import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
 import { suggestion } from '../base/nearest.ts';
+import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
@@ -18,7 +19,11 @@ import {
 /** A year. */
 const MAX_ENDPOINT_LEASE_HOURS = 8_760;
 /** Settings that a config file may write as numbers. */
-const NUMBERS = new Set(['vxlanPort', 'ipamLeaseSeconds', 'ipamEndpointLeaseHours']);
+const NUMBERS = new Set(
+  Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) =>
+    typeof value === 'number' ? [key] : [],
+  ),
+);
 
 /** A setting's text and where a person finds it: `--listen`, `WEFT_LISTEN`, `"listen" in /etc/weft.json`. */
 interface Given {
@@ -104,6 +109,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  unknownUnicastRate: readCount(1, MAX_UNKNOWN_UNICAST_RATE, 'frames a second'),
   join: readTarget,
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),

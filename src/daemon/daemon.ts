@@ -22,12 +22,13 @@ import type { StreamTransport } from '../underlay/stream.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
+import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
-import { encodeMemberMeta, peerCapabilities, Peers } from './peers.ts';
+import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
 import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
 import { SeedBook } from './seeds.ts';
@@ -100,7 +101,10 @@ async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
   try {
     const { plane, reason } = await openDataPlane(
       options.dataPlane,
-      { addresses, meshPort: port, vxlanPort: options.vxlanPort },
+      {
+        ...{ addresses, meshPort: port, vxlanPort: options.vxlanPort },
+        unknownUnicastRate: options.unknownUnicastRate,
+      },
       dataPlanes,
     );
     try {
@@ -184,9 +188,9 @@ async function assemble(
     ...{ dataPlane: plane, bridges, log },
     openTap: (name, mtu) => openTap(plane.description.kind, name, mtu),
   });
+  const feed = new EndpointFeed(host, directory, fabric);
   const reconciler = new Reconciler({
-    ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
-    memberVteps: () => peers.vteps(),
+    ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
   });
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
@@ -215,21 +219,23 @@ async function assemble(
   });
 
   const stopListening = [
-    mesh.onMember(({ member }) => {
+    mesh.onMember(({ member, isForgotten }) => {
       plane.setPeer(member.address.address, peerCapabilities(member));
-      reconciler.refreshVteps();
+      feed.setMember(member.id, isForgotten ? undefined : memberVtep(member));
       addresses.membersChanged();
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
     }),
-    tables.vteps.onChange(() => reconciler.refreshVteps()),
+    tables.vteps.onChange((change) => feed.changeForeign(change)),
     tables.networks.onChange(() => {
       addresses.networksChanged();
       reconciler.request();
     }),
     tables.endpoints.onChange((change) => {
+      feed.changeEndpoint(change);
       addresses.endpointChanged(change);
-      if (change.origin === 'remote') reconciler.request();
+      const isOurs = [change.previous, change.value].some((row) => row?.host === host);
+      if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
   await journal.recover(directory, log);
