@@ -41,8 +41,8 @@ const value = z
     sessions: z.array(z.tuple([host, z.int().min(1)])).max(MAX_HOSTS),
     isForced: z.boolean(),
   })
-  .transform((data, context): PoolValue => {
-    const shares = data.shares.map(([start, index]) => ({ start, owner: data.hosts[index] }));
+  .transform(({ hosts, ...data }, context): PoolValue => {
+    const shares = data.shares.map(([start, index]) => ({ start, owner: hosts[index] }));
     const built = {
       ...data,
       voters: data.voters.map(([id, since]) => ({ id, since })),
