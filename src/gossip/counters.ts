@@ -10,6 +10,10 @@ export const COUNTERS = [
   'exchangesRefused',
   'probesSent',
   'probesFailed',
+  /** Probes that only the ping by TCP answered: UDP is blocked on that way. */
+  'probesSavedByStream',
+  /** Timers that came late by more than `probeTimeout`: this host stood still. */
+  'standstills',
   'suspicionsRaised',
   'deathsDeclared',
   'refutations',
@@ -38,7 +42,9 @@ export const COUNTERS = [
   /** An indirect probe beyond what this host relays at a time. */
   'dropRelay',
   'claimMalformed',
-  /** `membersMax` members are kept already. */
+  /** An incarnation further ahead than its host can have come: forged. */
+  'claimLeap',
+  /** `membersMax` active members are kept already. */
   'memberQuota',
   'rowMalformed',
   /** The row's stamp lies further ahead of the wall clock than `clockAheadMax`. */

@@ -3,7 +3,7 @@ import { BroadcastQueue, retransmitLimit, type Broadcast } from './broadcast.ts'
 import { encodeClaim, encodeRow, type Claim } from './cargo.ts';
 import type { Core } from './core.ts';
 import { isActive, type Member } from './member.ts';
-import { encodeDatagramHead, type Body } from './message.ts';
+import { encodeDatagramHead, STREAM_KIND, type Body } from './message.ts';
 import type { Row } from './replica.ts';
 
 /** Room that every datagram keeps for its header, sender and body, whatever they are. */
@@ -32,6 +32,13 @@ export class Courier {
   /** Sends one datagram. A recipient that is not held alive hears that first, so that it can refute. */
   send(to: SocketAddress, body: Body, recipient: Member | undefined): void {
     this.#dispatch(to, body, recipient, buddyNews(recipient));
+  }
+
+  /** A datagram for a stream: no news, but what a recipient in doubt must hear. */
+  compose(body: Body, recipient: Member | undefined): Uint8Array {
+    const header = this.#core.headerFor(recipient, STREAM_KIND);
+    const head = encodeDatagramHead(header, this.#core.self.id, body);
+    return Buffer.concat([head, ...buddyNews(recipient)]);
   }
 
   /** Queues what is now held of a member, in place of anything older about it. */
