@@ -22,7 +22,7 @@ export type Timer =
   | { readonly kind: 'relay-nack'; readonly sequence: number }
   | { readonly kind: 'relay-end'; readonly sequence: number }
   | { readonly kind: 'suspicion'; readonly id: PeerId; readonly incarnation: number }
-  | { readonly kind: 'gossip' }
+  | { readonly kind: 'gossip'; readonly round: number }
   | { readonly kind: 'push-pull'; readonly round: number }
   | { readonly kind: 'rejoin'; readonly round: number }
   | { readonly kind: 'collect' }

@@ -294,7 +294,7 @@ export class Machine {
         this.#membership.suspicionDue(timer.id, timer.incarnation);
         break;
       case 'gossip':
-        this.#courier.round();
+        this.#courier.round(timer.round);
         break;
       case 'push-pull':
         this.#sync.pushPullDue(timer.round);
@@ -326,6 +326,7 @@ export class Machine {
     if (change === undefined) return;
     outbox.push({ kind: 'row', change });
     if (!this.#courier.announceRow(row)) this.#sync.hasten();
+    if (origin === 'local') this.#courier.hasten();
   }
 
   #collect(): void {

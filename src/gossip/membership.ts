@@ -93,9 +93,10 @@ export class Membership {
     const running = this.#suspicions.get(id);
     const member = this.#core.roster.get(id);
     if (running?.incarnation !== incarnation || member?.state !== 'suspect') return;
-    if (this.#core.outbox.at.now < running.dueAt) return;
-    if (this.#core.isWaking) {
-      this.#await(member, running, this.#core.config.probeInterval);
+    const { config, outbox, isWaking } = this.#core;
+    const left = isWaking ? config.probeInterval : running.dueAt - outbox.at.now;
+    if (left > 0) {
+      this.#await(member, running, left);
       return;
     }
     this.#core.counters.add('deathsDeclared');
@@ -226,7 +227,7 @@ export class Membership {
     this.#await(member, running, running.suspicion.deadline - this.#core.outbox.at.now);
   }
 
-  /** Sets the timer of a suspicion anew; timers set before come too early or too late, and do nothing. */
+  /** Sets the timer of a suspicion anew; timers set before come too early or too late. */
   #await({ id, incarnation }: Member, running: RunningSuspicion, left: number): void {
     const { outbox } = this.#core;
     const after = Math.max(0, left);

@@ -74,10 +74,12 @@ export class MortalHost {
   #life: Life;
   #control: Control | undefined;
   #starts = 0;
+  readonly #number: number;
 
   constructor(name: string, address: string, world: World) {
     this.name = name;
     this.address = address;
+    this.#number = Number(address.split('.').at(-1));
     this.#world = world;
     this.#life = new Life(world.clock);
     const addresses = [{ address, prefixLength: 24, scope: 'global' }];
@@ -116,7 +118,8 @@ export class MortalHost {
         advertise: { address: this.address },
       },
       {
-        ...{ clock: life.clock, rng: seededRng(this.#starts++ * 7 + this.address.length) },
+        // Hosts with one stream would give their endpoints the same ids.
+        ...{ clock: life.clock, rng: seededRng(this.#starts++ * 7 + 1000 * this.#number) },
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(

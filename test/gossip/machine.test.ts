@@ -219,7 +219,7 @@ test('a suspicion of this host is refuted by a higher incarnation', (t) => {
   const it = acquainted();
   it.receive(news(record('1', { state: 'suspect', incarnation: 4 })), FROM, at(5));
   t.is(it.self.incarnation, 5);
-  const told = sent(it.expire({ kind: 'gossip' }, at(25)));
+  const told = sent(it.expire({ kind: 'gossip', round: 1 }, at(25)));
   const claims = told.flatMap(({ datagram: { claims } }) => claims);
   t.true(claims.some(({ record: of }) => of.id === peerId('1') && of.incarnation === 5));
 });
