@@ -193,6 +193,7 @@ export class Membership {
     if (isActive(member) && !wasActive) this.#welcome(member);
     if (!isActive(member) && wasActive) this.#order.delete(member.id);
     this.#weigh(member, accuser ?? self.id);
+    if (previous?.state === 'dead' && isActive(member)) this.#core.returned.add(member.id);
     outbox.push({ kind: 'member', member, previous });
   }
 

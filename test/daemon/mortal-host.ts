@@ -74,12 +74,10 @@ export class MortalHost {
   #life: Life;
   #control: Control | undefined;
   #starts = 0;
-  readonly #number: number;
 
   constructor(name: string, address: string, world: World) {
     this.name = name;
     this.address = address;
-    this.#number = Number(address.split('.').at(-1));
     this.#world = world;
     this.#life = new Life(world.clock);
     const addresses = [{ address, prefixLength: 24, scope: 'global' }];
@@ -118,8 +116,10 @@ export class MortalHost {
         advertise: { address: this.address },
       },
       {
-        // Hosts with one stream would give their endpoints the same ids.
-        ...{ clock: life.clock, rng: seededRng(this.#starts++ * 7 + 1000 * this.#number) },
+        ...{
+          clock: life.clock,
+          rng: seededRng(this.#starts++ * 7 + Number(this.address.split('.')[3])),
+        },
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(
