@@ -6,6 +6,7 @@ import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
 import { suggestion } from '../base/nearest.ts';
+import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
@@ -58,6 +59,12 @@ function readUdpPort(given: Given): number {
   return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
 }
 
+function readRate(given: Given): number {
+  const rate = /^\d+$/.test(given.text) ? Number(given.text) : 0;
+  if (rate >= 1 && rate <= MAX_UNKNOWN_UNICAST_RATE) return rate;
+  return wrong(given, `give frames a second, from 1 to ${MAX_UNKNOWN_UNICAST_RATE}`);
+}
+
 function readDirectory(given: Given): string {
   return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
 }
@@ -88,6 +95,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  unknownUnicastRate: readRate,
   join: readTarget,
   logLevel: oneOf(LOG_LEVELS),
 };
@@ -118,15 +126,17 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   return layer;
 }
 
+const isNumeric = (key: string): boolean => key === 'vxlanPort' || key === 'unknownUnicastRate';
+
 /** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
 function asGiven(key: string, value: unknown, where: string): readonly Given[] {
   const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
   return values.map((one) => {
     if (typeof one === 'string') return { text: one, where };
-    if (typeof one === 'number' && key === 'vxlanPort') return { text: String(one), where };
+    if (typeof one === 'number' && isNumeric(key)) return { text: String(one), where };
     return wrong(
       { text: JSON.stringify(one), where },
-      `it must be ${key === 'vxlanPort' ? 'a number' : 'a string'}`,
+      `it must be ${isNumeric(key) ? 'a number' : 'a string'}`,
     );
   });
 }

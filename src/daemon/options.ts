@@ -1,4 +1,5 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -28,6 +29,8 @@ export interface DaemonOptions {
   readonly socket: string;
   /** Default `auto`: native where it can run. */
   readonly dataPlane: DataPlaneChoice;
+  /** Frames a second to unknown MACs that each network floods, 1 to 10,000,000. Default 1000. */
+  readonly unknownUnicastRate: number;
   /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
   readonly join: readonly string[];
   /** Least severe line that is logged. Default `info`. */
@@ -41,6 +44,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   stateDir: '/var/lib/weft',
   socket: DEFAULT_SOCKET,
   dataPlane: 'auto',
+  unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],
   logLevel: 'info',
 };
