@@ -30,6 +30,7 @@ DataPlane::DataPlane(const DataPlaneOptions& options, GlobalStats& stats)
     : fdb_capacity_(options.fdb_capacity),
       fdb_max_age_ms_(options.fdb_max_age_ms),
       hash_key_(options.hash_key),
+      unknown_unicast_rate_(options.unknown_unicast_rate),
       stats_(stats) {}
 
 std::unique_ptr<DataPlane> DataPlane::Open(const DataPlaneOptions& options, GlobalStats& stats,
@@ -56,7 +57,8 @@ Command DataPlane::Make(Command::Kind kind) const {
 }
 
 void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
-  auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_);
+  auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_,
+                                           unknown_unicast_rate_);
   Command command = Make(Command::Kind::kAddNetwork);
   command.network = network.get();
   [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;
@@ -105,7 +107,7 @@ void DataPlane::RemovePort(uint32_t id) {
 }
 
 void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
-                        Encapsulation encapsulation, TrafficStats* stats) {
+                        Encapsulation encapsulation, TrafficStats* stats, bool floods) {
   auto vtep = std::make_unique<Vtep>();
   vtep->id = id;
   vtep->network = networks_.at(vni).get();
@@ -119,6 +121,14 @@ void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
   Command command = Make(Command::Kind::kAddVtep);
   command.vtep = vtep.get();
   vteps_.emplace(id, std::move(vtep));
+  forwarder_->Submit(command);
+  if (floods) FloodVtep(id, true);
+}
+
+void DataPlane::FloodVtep(uint32_t id, bool floods) {
+  Command command = Make(Command::Kind::kFloodVtep);
+  command.vtep = vteps_.at(id).get();
+  command.floods = floods;
   forwarder_->Submit(command);
 }
 
@@ -216,13 +226,27 @@ void DataPlane::Unpin(uint32_t vni, Mac mac) {
   forwarder_->Submit(command);
 }
 
+void DataPlane::UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates) {
+  Command command = Make(Command::Kind::kUpdateEndpoints);
+  command.network = networks_.at(vni).get();
+  command.updates = updates;
+  forwarder_->Call(command);
+}
+
 std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
-  std::vector<FdbRow> rows(size_t{fdb_capacity_} + Fdb::kMaxPinned);
-  FdbSnapshot snapshot{rows.data(), static_cast<uint32_t>(rows.size()), 0};
+  constexpr uint32_t kFirstRows = 256;
+  std::vector<FdbRow> rows;
+  FdbSnapshot snapshot{nullptr, 0, kFirstRows};
   Command command = Make(Command::Kind::kSnapshotFdb);
   command.network = networks_.at(vni).get();
   command.snapshot = &snapshot;
-  forwarder_->Call(command);
+  // The table may grow between two looks: room for that is an eighth more than there was.
+  while (snapshot.count > snapshot.capacity) {
+    rows.resize(snapshot.count + snapshot.count / 8);
+    snapshot.rows = rows.data();
+    snapshot.capacity = static_cast<uint32_t>(rows.size());
+    forwarder_->Call(command);
+  }
   rows.resize(snapshot.count);
   return rows;
 }

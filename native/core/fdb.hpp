@@ -26,7 +26,8 @@ constexpr Place kNowhere = 0;
 //
 // The head of the list is both the next to age and the next to be evicted. Index 0 means none, so
 // that untouched memory needs no initialisation. Every operation is O(1) in expectation but Flush
-// and ForEach. The hash is keyed: a container that floods chosen MACs can't aim at one bucket.
+// and ForEach, which walk all entries ever in use at once. The hash is keyed: a container that
+// floods chosen MACs can't aim at one bucket.
 class Fdb {
  public:
   enum class Learned : uint8_t { kSame, kNew, kMoved, kPinnedElsewhere };
@@ -49,7 +50,8 @@ class Fdb {
   // Pins `mac`: it neither ages, moves nor is evicted. False if kMaxPinned are pinned already.
   bool Pin(Mac mac, Place place);
   void Unpin(Mac mac);
-  bool IsPinned(Mac mac) const;
+  // Where `mac` is pinned, or kNowhere.
+  Place PinnedAt(Mac mac) const;
 
   // Forgets every entry at `place`; returns how many.
   uint32_t Flush(Place place);
@@ -60,20 +62,18 @@ class Fdb {
   // Calls visit(mac, place, is_pinned, age) for all that Lookup would find.
   template <typename Visit>
   void ForEach(uint64_t now, Visit visit) const {
-    for (uint32_t bucket = 0; bucket <= bucket_mask_; bucket++) {
-      for (uint32_t at = buckets_[bucket]; at != kNone; at = entries_[at].chain) {
-        const Entry& entry = entries_[at];
-        if (entry.is_pinned || !IsAged(entry, now)) {
-          visit(entry.mac, entry.place, entry.is_pinned,
-                entry.is_pinned ? uint64_t{0} : now - entry.confirmed);
-        }
-      }
+    for (uint32_t at = kNone + 1; at < used_; at++) {
+      const Entry& entry = entries_[at];
+      if (entry.place == kNowhere || (!entry.is_pinned && IsAged(entry, now))) continue;
+      visit(entry.mac, entry.place, entry.is_pinned,
+            entry.is_pinned ? uint64_t{0} : now - entry.confirmed);
     }
   }
 
   uint32_t size() const { return size_; }
 
-  static constexpr uint32_t kMaxPinned = 4096;
+  // As MAX_PINNED in src/dataplane/fdb.ts. Memory that is not touched costs nothing.
+  static constexpr uint32_t kMaxPinned = 1 << 17;
 
  private:
   static constexpr uint32_t kNone = 0;
@@ -82,7 +82,7 @@ class Fdb {
 
   struct Entry {
     Mac mac;
-    Place place;
+    Place place;  // kNowhere while the entry is free
     uint64_t confirmed;
     uint32_t chain;
     uint32_t older;

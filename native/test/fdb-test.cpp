@@ -40,10 +40,10 @@ TEST(fdb_pins_hold) {
   CHECK(fdb.Learn(7, kThere, 0, left) == Fdb::Learned::kPinnedElsewhere);
   CHECK(fdb.Learn(7, kHere, 0, left) == Fdb::Learned::kSame);
   for (Mac mac = 10; mac < 20; mac++) fdb.Learn(mac, kThere, 0, left);
-  CHECK(fdb.Lookup(7, 1000000) == kHere && fdb.IsPinned(7));
+  CHECK(fdb.Lookup(7, 1000000) == kHere && fdb.PinnedAt(7) == kHere);
   fdb.Unpin(8);
   fdb.Unpin(7);
-  CHECK(fdb.Lookup(7, 0) == kNowhere && !fdb.IsPinned(7));
+  CHECK(fdb.Lookup(7, 0) == kNowhere && fdb.PinnedAt(7) == kNowhere);
 }
 
 TEST(fdb_flush_forgets_one_place_only) {

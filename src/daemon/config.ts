@@ -6,6 +6,8 @@ import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
 import { suggestion } from '../base/nearest.ts';
+import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
+import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
@@ -13,6 +15,15 @@ import {
   type DaemonOptions,
   type Listen,
 } from './options.ts';
+
+/** A year. */
+const MAX_ENDPOINT_LEASE_HOURS = 8_760;
+/** Settings that a config file may write as numbers. */
+const NUMBERS = new Set(
+  Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) =>
+    typeof value === 'number' ? [key] : [],
+  ),
+);
 
 /** A setting's text and where a person finds it: `--listen`, `WEFT_LISTEN`, `"listen" in /etc/weft.json`. */
 interface Given {
@@ -58,6 +69,16 @@ function readUdpPort(given: Given): number {
   return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
 }
 
+function readCount(low: number, high: number, what: string): (given: Given) => number {
+  return (given) => {
+    const isWhole = /^\d{1,9}$/.test(given.text);
+    const count = Number(given.text);
+    return isWhole && count >= low && count <= high
+      ? count
+      : wrong(given, `give ${what} from ${low} to ${high}`);
+  };
+}
+
 function readDirectory(given: Given): string {
   return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
 }
@@ -88,7 +109,10 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  unknownUnicastRate: readCount(1, MAX_UNKNOWN_UNICAST_RATE, 'frames a second'),
   join: readTarget,
+  ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
+  ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
   logLevel: oneOf(LOG_LEVELS),
 };
 
@@ -123,10 +147,10 @@ function asGiven(key: string, value: unknown, where: string): readonly Given[] {
   const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
   return values.map((one) => {
     if (typeof one === 'string') return { text: one, where };
-    if (typeof one === 'number' && key === 'vxlanPort') return { text: String(one), where };
+    if (typeof one === 'number' && NUMBERS.has(key)) return { text: String(one), where };
     return wrong(
       { text: JSON.stringify(one), where },
-      `it must be ${key === 'vxlanPort' ? 'a number' : 'a string'}`,
+      `it must be ${NUMBERS.has(key) ? 'a number' : 'a string'}`,
     );
   });
 }

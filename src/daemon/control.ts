@@ -5,18 +5,21 @@ import type {
   EndpointInfo,
   FdbInfo,
   ForeignVtep,
+  ForgetReport,
+  ForgetRequest,
   JoinReport,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
+  PoolInfo,
   Status,
   VersionInfo,
   VtepInfo,
 } from '../api/control.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
-import { formatSocketAddress, type Vni } from '../base/types.ts';
+import { formatSocketAddress, type Mac, type PeerId, type Vni } from '../base/types.ts';
 import type { DataPlane, DataPlaneCounters } from '../dataplane/dataplane.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
@@ -25,8 +28,11 @@ import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { describeConflicts } from './conflicts.ts';
+import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
+import type { Forgetting } from './forgetting.ts';
+import { poolInfo } from './ipam-views.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -60,6 +66,8 @@ export interface DaemonControlOptions {
   readonly directory: Directory;
   readonly networks: Networks;
   readonly workloads: Workloads;
+  readonly addresses: Addresses;
+  readonly forgetting: Forgetting;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
   readonly state: State;
@@ -96,10 +104,14 @@ export class DaemonControl implements Control {
         ...{ kind, features, reason: dataPlaneReason },
         drops: counters.drops,
         fdb: { ...counters.fdb },
+        answered: { ...counters.answered },
         ports: counters.ports.map((port) => portInfo(port, this.#networkName)),
         vteps: this.#vtepInfos(counters),
       },
-      gossip: { members: this.#memberCounts(), counters: mesh.counters() },
+      gossip: {
+        members: this.#memberCounts(),
+        counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
+      },
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -185,9 +197,26 @@ export class DaemonControl implements Control {
     });
   }
 
+  forget(request: ForgetRequest): Promise<ForgetReport> {
+    return this.#change(() => this.#options.forgetting.forget(request));
+  }
+
+  ipamStatus(): Promise<readonly PoolInfo[]> {
+    const { addresses, mesh, peers } = this.#options;
+    const words = {
+      ...{ self: mesh.self.id, now: addresses.now() },
+      nameOf: (host: PeerId) => peers.nameOf(host),
+      stateOf: (host: PeerId) =>
+        host === mesh.self.id ? ('alive' as const) : (mesh.member(host)?.state ?? 'unknown'),
+    };
+    return Promise.resolve(
+      addresses.pools().map(({ network, holding }) => poolInfo(network, holding, words)),
+    );
+  }
+
   addVtep(name: string, address: string): Promise<ForeignVtep> {
     return this.#change(() => {
-      const { networks, directory, reconciler, peers } = this.#options;
+      const { networks, directory, peers } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       const peer = peers.nameAt(vtep.address);
@@ -198,14 +227,13 @@ export class DaemonControl implements Control {
         );
       }
       directory.putVtep({ network, ...vtep });
-      reconciler.refreshVteps();
       return Promise.resolve({ network, address: formatSocketAddress(vtep) });
     });
   }
 
   removeVtep(name: string, address: string): Promise<void> {
     return this.#change(() => {
-      const { networks, directory, reconciler } = this.#options;
+      const { networks, directory } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       if (!directory.vteps(network).some((known) => known.address === vtep.address)) {
@@ -215,7 +243,6 @@ export class DaemonControl implements Control {
         );
       }
       directory.removeVtep(network, vtep.address);
-      reconciler.refreshVteps();
       return Promise.resolve();
     });
   }
@@ -232,10 +259,15 @@ export class DaemonControl implements Control {
   }
 
   fdb(name: string): Promise<readonly FdbInfo[]> {
-    const { networks, dataPlane } = this.#options;
+    const { networks, dataPlane, directory, peers } = this.#options;
     const { vni } = networks.require(name);
-    const counters = dataPlane.counters();
-    return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, counters)));
+    const endpoints = new Map(directory.endpoints(name).map((each) => [each.mac, each]));
+    const names = {
+      counters: dataPlane.counters(),
+      endpointOf: (mac: Mac) => endpoints.get(mac),
+      hostName: (host: PeerId) => peers.nameOf(host),
+    };
+    return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, names)));
   }
 
   version(): Promise<VersionInfo> {
@@ -281,6 +313,7 @@ export class DaemonControl implements Control {
         ? []
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
       ...(isFiltered ? [FILTERED_WARNING] : []),
+      ...this.#options.addresses.losses,
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }

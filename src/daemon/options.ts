@@ -1,4 +1,5 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -28,8 +29,18 @@ export interface DaemonOptions {
   readonly socket: string;
   /** Default `auto`: native where it can run. */
   readonly dataPlane: DataPlaneChoice;
+  /** Frames a second to unknown MACs that each network floods, 1 to 10,000,000. Default 1000. */
+  readonly unknownUnicastRate: number;
   /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
   readonly join: readonly string[];
+  /**
+   * Seconds that a host may give out addresses of a network made here without hearing from most of the
+   * hosts that vote on it; as long must it be away before its free addresses go to others. 2 to 86400.
+   * Short: lost hosts' space returns sooner, and more messages (one in each third of it). Default 300.
+   */
+  readonly ipamLeaseSeconds: number;
+  /** Hours that a host's endpoints keep their addresses while it is away. 1 to 8760. Default 24. */
+  readonly ipamEndpointLeaseHours: number;
   /** Least severe line that is logged. Default `info`. */
   readonly logLevel: LogLevel;
 }
@@ -41,6 +52,9 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   stateDir: '/var/lib/weft',
   socket: DEFAULT_SOCKET,
   dataPlane: 'auto',
+  unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],
+  ipamLeaseSeconds: 300,
+  ipamEndpointLeaseHours: 24,
   logLevel: 'info',
 };

@@ -30,23 +30,18 @@ export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
   takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
 });
 
+/** Where a member takes VXLAN, if it lives. A suspect is still sent to: it may be slow and alive. */
+export function memberVtep(member: Member): Vtep | undefined {
+  const port = isActive(member) ? memberMeta(member)?.vxlanPort : undefined;
+  return port === undefined ? undefined : { address: member.address.address, port };
+}
+
 /** Questions about the other hosts. */
 export class Peers {
   readonly #source: MemberSource;
 
   constructor(source: MemberSource) {
     this.#source = source;
-  }
-
-  /** Where the other live members take VXLAN. A suspect is still sent to: it may be slow and alive. */
-  vteps(): Vtep[] {
-    return this.#source
-      .members()
-      .filter(isActive)
-      .flatMap((member) => {
-        const port = memberMeta(member)?.vxlanPort;
-        return port === undefined ? [] : [{ address: member.address.address, port }];
-      });
   }
 
   isAlive(id: PeerId): boolean {
@@ -63,6 +58,11 @@ export class Peers {
 
   nameAt(address: string): string | undefined {
     return this.#source.members().find((member) => member.address.address === address)?.name;
+  }
+
+  /** All hosts that the mesh remembers, this one among them. */
+  ids(): PeerId[] {
+    return [this.#source.self.id, ...this.#source.members().map(({ id }) => id)];
   }
 
   /** Mesh addresses to call again after a restart: of all that did not say goodbye. */

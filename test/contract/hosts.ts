@@ -170,8 +170,11 @@ export class Lab {
   async mesh<const Names extends readonly string[]>(
     t: ExecutionContext,
     names: Names,
+    options: Partial<DataPlaneOptions> = {},
   ): Promise<{ readonly [K in Names[number]]: Host }> {
-    const hosts = await Promise.all(names.map((_, index) => this.host(t, `127.0.0.${index + 1}`)));
+    const hosts = await Promise.all(
+      names.map((_, index) => this.host(t, `127.0.0.${index + 1}`, options)),
+    );
     for (const { plane } of hosts) {
       for (const { plane: other } of hosts) {
         if (other !== plane) plane.addVtep(VNI, other.vxlanAddress);

@@ -62,6 +62,8 @@ const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ dataPlane: 'fast' }, /--data-plane is "fast".*native/],
   [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
   [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
+  [{ unknownUnicastRate: '0' }, /--unknown-unicast-rate is "0".*from 1 to 10000000/],
+  [{ unknownUnicastRate: '1e3' }, /--unknown-unicast-rate is "1e3"/],
 ];
 
 for (const [flags, sentence] of WRONG) {
@@ -109,7 +111,7 @@ test('a config file that is not there is named', async (t) => {
 
 test('each key has a variable', (t) => {
   t.is(environmentName('stateDir'), 'WEFT_STATE_DIR');
-  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 9);
+  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, CONFIG_KEYS.length);
 });
 
 test('docs/operations.md lists every key with its flag and variable', (t) => {
