@@ -68,8 +68,8 @@ export function checkEndpointMac(text: string): Mac {
 }
 
 /** Whatever the prefix lengths: two meshes that were joined may have had different ones. */
-function isSameAddress(one: string, other: string): boolean {
-  return one.split('/')[0] === other.split('/')[0];
+function isSameAddress(one: string, other: string | undefined): boolean {
+  return one.split('/')[0] === other?.split('/')[0];
 }
 
 /**

@@ -94,6 +94,7 @@ test('what is changed inside a container is repaired within its sweep, and the l
       25_000,
     );
     await reaches(web, '10.7.0.3', 20_000);
+    t.regex(a.daemon?.output ?? '', sentence);
   }
 });
 
