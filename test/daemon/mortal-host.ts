@@ -116,7 +116,10 @@ export class MortalHost {
         advertise: { address: this.address },
       },
       {
-        ...{ clock: life.clock, rng: seededRng(this.#starts++ * 7 + this.address.length) },
+        ...{
+          clock: life.clock,
+          rng: seededRng(this.#starts++ * 7 + Number(this.address.split('.')[3])),
+        },
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(
