@@ -62,7 +62,7 @@ test('both data planes answer alike, whatever is asked', (t) => {
 });
 
 test('random frames are answered alike', (t) => {
-  const frames = fc.uint8Array({ minLength: HEADER_BYTES, maxLength: 120 }).map(Buffer.from);
+  const frames = fc.uint8Array({ minLength: HEADER_BYTES, maxLength: 120 }).map((bytes) => Buffer.from(bytes));
   const property = fc.property(frames, (frame) => {
     return (testAddon.answerNeighbour(frame, OWNER)?.toString('hex') ?? '') === answerHere(frame);
   });
