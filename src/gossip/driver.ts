@@ -383,9 +383,11 @@ export class Mesh {
 
   #wait(timer: Timer, after: Millis): void {
     if (this.#isStopped) return;
+    const due = this.#options.clock.now() + after;
     const handle = this.#options.clock.after(after, () => {
       this.#timers.delete(handle);
-      this.#perform(this.#machine.expire(timer, this.#now()));
+      const at = this.#now();
+      this.#perform(this.#machine.expire(timer, at, at.now - due));
     });
     this.#timers.add(handle);
   }

@@ -48,6 +48,9 @@ export function pushPullScale(hosts: number): number {
   return hosts <= SCALE_FROM_HOSTS ? 1 : Math.ceil(Math.log2(hosts / SCALE_FROM_HOSTS)) + 1;
 }
 
+/** Of a larger mesh only so many hosts call one lost host at a time: the calls to it don't grow with N. */
+const REJOIN_CALLERS = 32;
+
 /** Merges what a message carries, as far as it is wanted, and returns how many rows were news. */
 export type Take = (cargo: Cargo) => number;
 
@@ -76,7 +79,6 @@ export class Synchroniser {
   /** Addresses that turned out to be this host. */
   readonly #own = new Set<string>();
   #seeds: readonly SocketAddress[] = [];
-  #exchanges = 0;
   #pushPullRound = 0;
   /** When the next push-pull is due. */
   #nextPushPull = Infinity;
@@ -187,12 +189,16 @@ export class Synchroniser {
     if (round !== this.#rejoinRound) return;
     const { rng, config } = this.#core;
     const lost = this.#core.phase === 'attached' ? this.#lost() : [];
+    this.#rejoinFailures = lost.length === 0 ? 0 : Math.min(30, this.#rejoinFailures + 1);
     for (let calls = 0; calls < config.rejoinTargets && lost.length > 0; calls++) {
       const [target] = lost.splice(randomInt(rng, lost.length), 1);
-      if (target !== undefined) this.#begin('rejoin', target);
+      const isCaller = rng.next() * this.#core.hosts < REJOIN_CALLERS;
+      if (target !== undefined && isCaller) this.#begin('rejoin', target);
     }
-    const wait = Math.min(config.rejoinMax, config.rejoinMin * 2 ** this.#rejoinFailures);
-    this.#rejoinFailures = lost.length === 0 ? 0 : Math.min(30, this.#rejoinFailures + 1);
+    const wait = Math.min(
+      config.rejoinMax,
+      config.rejoinMin * 2 ** Math.max(0, this.#rejoinFailures - 1),
+    );
     this.#scheduleRejoin(wait);
   }
 
@@ -265,19 +271,27 @@ export class Synchroniser {
   #ask(session: Session, opening?: Opening): number {
     const { self, counters, outbox, config } = this.#core;
     const { to, salt } = session;
-    const exchange = ++this.#exchanges;
+    const exchange = this.#core.nextExchange();
     this.#pending.set(exchange, session);
     const purpose = session.isFirst ? session.purpose : 'push-pull';
     const header = this.#core.headerFor(undefined);
     const sharedUntil = this.#contact.until;
     const about = { protocol: self.protocol, purpose, self, salt, opening, sharedUntil };
     const parcel = new Parcel(encodeRequestHead(header, about));
+    // Who is called back from the dead must hear of its death to refute it, in this very answer.
+    const buried = purpose === 'rejoin' ? this.#buriedAt(to) : undefined;
+    if (buried !== undefined) parcel.add(encodeClaim({ record: buried }));
     counters.add('exchangesStarted');
     counters.add('exchangeRowsSent', session.fill(parcel));
     const request = parcel.finish();
     counters.add('exchangeBytesSent', request.length);
     outbox.push({ kind: 'exchange', exchange, to, request, timeout: config.exchangeTimeout });
     return exchange;
+  }
+
+  #buriedAt(address: SocketAddress): Member | undefined {
+    const members = this.#core.roster.all();
+    return members.find((one) => one.state === 'dead' && isSameAddress(one.address, address));
   }
 
   #refusalOf(request: SyncRequest, label: string): Refusal | undefined {
@@ -455,18 +469,24 @@ export class Synchroniser {
     return back ?? roster.pick(1, rng, isHere)[0];
   }
 
-  /** Dead members and seeds at whose address no live member, and not this host, is known. */
+  /** Dead members and seeds at whose address no live member, and not this host, is known. O(N). */
   #lost(): SocketAddress[] {
-    const members = this.#core.roster.all();
-    const dead = members.filter(({ state }) => state === 'dead').map(({ address }) => address);
+    const { roster, self } = this.#core;
+    const isDead = roster.active < roster.size;
+    const dead = isDead ? roster.all().filter(({ state }) => state === 'dead') : [];
     const byText = new Map(
-      [...dead, ...this.#seeds].map((address) => [formatSocketAddress(address), address]),
+      [
+        ...dead.map(({ address }) => address),
+        ...this.#membership.lastAddresses,
+        ...this.#seeds,
+      ].map((address) => [formatSocketAddress(address), address]),
     );
-    for (const { address } of members.filter(isActive)) byText.delete(formatSocketAddress(address));
+    if (byText.size === 0) return [];
+    for (const { address } of roster.all().filter(isActive)) {
+      byText.delete(formatSocketAddress(address));
+    }
     for (const own of this.#own) byText.delete(own);
-    return [...byText.values()].filter(
-      (address) => !isSameAddress(address, this.#core.self.address),
-    );
+    return [...byText.values()].filter((address) => !isSameAddress(address, self.address));
   }
 
   #hurry(): number {

@@ -5,7 +5,7 @@ import type { PoolSpec, PoolStore, StoredPool } from '../../src/ipam/holding.ts'
 import type { Outcome, Reply, Request } from '../../src/ipam/message.ts';
 import { ownerOf, windowsOf, type PoolValue } from '../../src/ipam/pool.ts';
 import { contains } from '../../src/ipam/range.ts';
-import { EventQueue } from './event-queue.ts';
+import { EventQueue, type Target } from './event-queue.ts';
 
 /** A host goes down in the middle of a step: the store throws it, the world catches it. */
 class Crash extends Error {}
@@ -46,6 +46,9 @@ interface SimHost {
 }
 
 export const POOL = 'f'.repeat(32);
+
+/** What happens in a schedule is a call. */
+const CALLER: Target = { fire: (run) => (run as () => void)() };
 
 /**
  * Hosts with one pool on a virtual clock, over a network that loses, doubles, delays and reorders. The
@@ -118,17 +121,15 @@ export class IpamWorld {
   pass(span: number): void {
     const until = this.now + span;
     while (this.#queue.nextDue <= until) {
-      const event = this.#queue.pop();
-      if (event === undefined) break;
-      this.now = event.due;
-      event.run();
+      this.now = this.#queue.nextDue;
+      this.#queue.fire();
       this.#judge();
     }
     this.now = until;
   }
 
   at(delay: number, run: () => void): void {
-    this.#queue.push(this.now + delay, run);
+    this.#queue.push(this.now + delay, CALLER, run);
   }
 
   start(host: SimHost): void {
