@@ -78,8 +78,10 @@ export interface GossipConfig {
   /** Largest datagram sent. Must pass the underlay unfragmented. Range 1200 to 8192. */
   readonly datagramBytes: number;
   /**
-   * Tombstones older than this are collected. A host that was cut off for longer can bring back what
-   * was deleted meanwhile, so it must exceed the longest absence expected. Range 1 hour to 365 days.
+   * Tombstones older than this are collected. Of a host that comes back after half of it or more, the
+   * others delete what they deleted meanwhile once again; two halves of a mesh that were cut apart for longer bring
+   * back to each other what one of them deleted. Four times the greatest skew of clocks or more. Range
+   * 1 hour to 365 days.
    */
   readonly tombstoneRetention: Millis;
   /** Rows stamped further ahead of this host's wall clock are refused. Must exceed any honest skew. Range 1000 to 365 days. */

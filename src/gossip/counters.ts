@@ -63,6 +63,10 @@ export const COUNTERS = [
   'rowQuota',
   /** `rowsPerAuthorMax` rows of the author are kept already. */
   'rowAuthorQuota',
+  /** Rows deleted again: a host offered them that was away for longer than tombstones are kept. */
+  'rowsBuried',
+  /** Rows of such a host that were left alone by one that does not know better yet. */
+  'rowsLeft',
   /** A part of a sync's digests that is none, or beyond the most that one message may have. */
   'rangeMalformed',
   /** Syncs ended because they brought nothing on, or never came to an end. */

@@ -4,6 +4,7 @@ import type { SocketAddress } from '../base/types.ts';
 import { Awareness } from './awareness.ts';
 import { decodeRow, type Cargo } from './cargo.ts';
 import { verify, type GossipConfig } from './config.ts';
+import { LOCAL_TABLE } from './contact.ts';
 import { Core } from './core.ts';
 import { Counters, type CounterName } from './counters.ts';
 import { Courier } from './courier.ts';
@@ -207,6 +208,7 @@ export class Machine {
   load(bytes: Uint8Array, at: Instant): boolean {
     const row = decodeRow(bytes);
     if (row === undefined) this.#core.counters.add('rowMalformed');
+    else if (row.table === LOCAL_TABLE) this.#sync.loadContact(row.stamp.millis);
     else this.replica.merge(row, at.wall, 'local');
     return row !== undefined;
   }
@@ -335,7 +337,11 @@ export class Machine {
 
   /** Merges a row and, unless it comes with many, passes it on. False if it was no news. */
   #takeRow(row: Row, origin: RowChange['origin'], isTold: boolean): boolean {
-    const { outbox } = this.#core;
+    const { outbox, counters } = this.#core;
+    if (row.table === LOCAL_TABLE) {
+      counters.add('rowMalformed');
+      return false;
+    }
     const change = this.replica.merge(row, outbox.at.wall, origin);
     if (change === undefined) return false;
     outbox.push({ kind: 'row', change });

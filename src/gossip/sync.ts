@@ -3,6 +3,7 @@ import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../base/types.ts';
 import { retransmitLimit } from './broadcast.ts';
 import { encodeClaim, normalizeIp, type Cargo } from './cargo.ts';
+import { Contact, contactRow } from './contact.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
 import { refusalError, unintelligibleAnswer, type JoinOutcome } from './join.ts';
@@ -64,6 +65,9 @@ export class Synchroniser {
   readonly #replica: Replica;
   readonly #take: Take;
   readonly #members: MemberDigest;
+  readonly #contact: Contact;
+  /** Digest of the rows when the contact was saved. */
+  #rowsAtContact: Uint8Array = new Uint8Array();
   /** Syncs under way, by the exchange whose answer they wait for. */
   readonly #pending = new Map<number, Session>();
   /** The one sync that may move rows: two at once would bring the same rows twice. */
@@ -91,6 +95,15 @@ export class Synchroniser {
     this.#replica = replica;
     this.#take = take;
     this.#members = new MemberDigest(core);
+    this.#contact = new Contact({
+      retention: core.config.tombstoneRetention,
+      started: core.outbox.at.wall,
+    });
+  }
+
+  /** Takes back, before the start, up to when this host's rows were known to others. */
+  loadContact(until: number): void {
+    this.#contact.load(until);
   }
 
   /** Begins a join; its end is a `joined` effect with the number returned. */
@@ -214,7 +227,8 @@ export class Synchroniser {
       address: normalizeIp(from.address),
       port: request.self.address.port,
     };
-    const head = encodeAnswerHead(encodeHeader(version, label), this.#core.self, appearAs);
+    const { until } = this.#contact;
+    const head = encodeAnswerHead(encodeHeader(version, label), this.#core.self, appearAs, until);
     return this.#reply(request, head);
   }
 
@@ -243,12 +257,14 @@ export class Synchroniser {
   }
 
   #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
-    const { roster, rng } = this.#core;
+    const { roster, rng, outbox } = this.#core;
     const opening: Opening = {
       rows: this.#replica.tree.root(),
       members: roster.active === 0 ? undefined : this.#members.root(),
     };
-    return this.#ask(new Session(to, purpose, randomInt(rng, 2 ** 32), sequel), opening);
+    const began = this.#replica.reading(outbox.at.wall);
+    const salt = randomInt(rng, 2 ** 32);
+    return this.#ask(new Session({ to, purpose, salt, began, sequel }), opening);
   }
 
   /** Sends the next request of a sync. */
@@ -259,9 +275,9 @@ export class Synchroniser {
     this.#pending.set(exchange, session);
     const purpose = session.isFirst ? session.purpose : 'push-pull';
     const header = this.#core.headerFor(undefined);
-    const parcel = new Parcel(
-      encodeRequestHead(header, { protocol: self.protocol, purpose, self, salt, opening }),
-    );
+    const sharedUntil = this.#contact.until;
+    const about = { protocol: self.protocol, purpose, self, salt, opening, sharedUntil };
+    const parcel = new Parcel(encodeRequestHead(header, about));
     // Who is called back from the dead must hear of its death to refute it, in this very answer.
     const buried = purpose === 'rejoin' ? this.#buriedAt(to) : undefined;
     if (buried !== undefined) parcel.add(encodeClaim({ record: buried }));
@@ -305,7 +321,7 @@ export class Synchroniser {
       ? { address: normalizeIp(from.address), port: self.address.port }
       : self.address;
     this.#membership.merge({ record: { ...self, address } }, 'sync');
-    this.#take(request);
+    this.#take(this.#judged(request, request.sharedUntil));
     this.#core.counters.add('rangeMalformed', request.malformedRanges);
   }
 
@@ -346,7 +362,7 @@ export class Synchroniser {
     let news = 0;
     const take = (): void => {
       this.#membership.merge({ record: answer.self }, 'sync');
-      news = this.#take(answer);
+      news = this.#take(this.#judged(answer, answer.sharedUntil));
     };
     if (session.isNewcomer) this.#courier.mute(take);
     else take();
@@ -364,8 +380,40 @@ export class Synchroniser {
       this.#conclude(exchange, session, answer.self);
     }
     if (session.isFruitless) this.#core.counters.add('syncsFruitless');
+    const wasCompared = session.rows !== undefined || (isFirst && answer.ranges.length === 0);
+    if (session.isDone && wasCompared) this.#noteContact(session, answer.sharedUntil);
     if (session.isDone || session.isFruitless) this.#end(session);
     else this.#ask(session);
+  }
+
+  /**
+   * What is left of a message from a host that was away for longer than tombstones are kept: rows that
+   * it had in common with the mesh and that are gone here were deleted meanwhile.
+   */
+  #judged(cargo: Cargo, sharedUntil: number | undefined): Cargo {
+    const { outbox, counters, hosts } = this.#core;
+    const { wall } = outbox.at;
+    const verdict = this.#contact.judge(sharedUntil, wall, hosts <= 2);
+    if (verdict === 'take' || sharedUntil === undefined) return cargo;
+    const rows = cargo.rows.flatMap((row) => {
+      const isNews = row.value === undefined || row.stamp.millis >= sharedUntil;
+      if (isNews || this.#replica.has(row.table, row.key)) return [row];
+      counters.add(verdict === 'bury' ? 'rowsBuried' : 'rowsLeft');
+      return verdict === 'bury' ? [this.#replica.burial(row, wall)] : [];
+    });
+    return { ...cargo, rows };
+  }
+
+  /** A sync has come to its end: what this host held when it began is held by another as well. */
+  #noteContact({ began }: Session, peer: number | undefined): void {
+    const { outbox, self } = this.#core;
+    const root = this.#replica.tree.root();
+    const hasChanged = !root.equals(this.#rowsAtContact);
+    if (!this.#contact.note(began, peer, outbox.at.wall, hasChanged)) return;
+    this.#rowsAtContact = root;
+    const row = contactRow(this.#contact.until ?? 0, self.id);
+    const none = { previous: undefined, value: undefined, previousValue: undefined };
+    outbox.push({ kind: 'row', change: { row, ...none, origin: 'remote' } });
   }
 
   /** Makes a sync the one that moves rows, or puts its host on the list for later. */
