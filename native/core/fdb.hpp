@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+
+#include "spin-lock.hpp"
 
 namespace weft {
 
@@ -37,14 +40,16 @@ class Fdb {
   };
 
   // `capacity` counts learned entries. Ages are in milliseconds of the caller's clock.
-  Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key);
+  // Of a shared table Learn, Lookup and Sweep may be called by several threads at the same time;
+  // all else only while nobody else is at it.
+  Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared = false);
 
   // A frame from `mac` came in at `place`: adds, confirms or moves its entry. What had to leave the
   // table for that is added to `counters`.
   Learned Learn(Mac mac, Place place, uint64_t now, Counters& counters);
 
   // Where `mac` is. An entry past its age is not found, swept or not.
-  Place Lookup(Mac mac, uint64_t now) const;
+  Place Lookup(Mac mac, uint64_t now);
 
   // Pins `mac`: it neither ages, moves nor is evicted. False if kMaxPinned are pinned already.
   bool Pin(Mac mac, Place place);
@@ -94,6 +99,7 @@ class Fdb {
     void operator()(void* memory) const;
   };
 
+  uint32_t RemoveAged(uint64_t now, uint32_t limit);
   bool IsAged(const Entry& entry, uint64_t now) const { return now - entry.confirmed >= max_age_; }
   uint32_t BucketOf(Mac mac) const;
   uint32_t Find(Mac mac) const;
@@ -108,6 +114,7 @@ class Fdb {
   const uint64_t hash_key_;
   const uint32_t bucket_mask_;
   const uint32_t hash_shift_;
+  SpinLock lock_;
   std::unique_ptr<Entry[], FreeDeleter> entries_;
   std::unique_ptr<uint32_t[], FreeDeleter> buckets_;
   uint32_t oldest_ = kNone;

@@ -78,7 +78,7 @@ void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
   if (!IsValidSource(source)) {
     return stats_.CountDrop(DropReason::port_source_invalid, plan.count);
   }
-  port.stats->CountRx(plan.count, plan.total_bytes());
+  port.stats[thread_].CountRx(plan.count, plan.total_bytes());
   Learn(*port.network, source, port.place());
   Forward(port, vnet, plan);
 }
@@ -154,9 +154,9 @@ void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& pla
     const std::span payload = WriteSegment(plan, i, mode, frame);
     std::memcpy(frame + plan.header_bytes, payload.data(), payload.size());
     const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
-    key->Seal(at, frame_bytes, vtep.network->vni, is_partial);
+    key->Seal(thread_, at, frame_bytes, vtep.network->vni, is_partial);
     const uint32_t bytes = frame_bytes + sealed::kOverheadBytes;
-    queue_.Add(vtep, bound.mesh.get(), std::span(at, bytes), {}, frame_bytes);
+    queue_.Add(vtep, bound.mesh[thread_].get(), std::span(at, bytes), {}, frame_bytes);
     scratch_used_ += bytes;
   }
 }

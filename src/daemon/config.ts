@@ -10,6 +10,7 @@ import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
   LOG_LEVELS,
+  MAX_THREADS,
   type DaemonOptions,
   type Listen,
 } from './options.ts';
@@ -58,6 +59,12 @@ function readUdpPort(given: Given): number {
   return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
 }
 
+function readThreads(given: Given): number {
+  const threads = Number(given.text);
+  const isCount = /^[0-9]+$/.test(given.text) && threads >= 1 && threads <= MAX_THREADS;
+  return isCount ? threads : wrong(given, `give a number of threads from 1 to ${MAX_THREADS}`);
+}
+
 function readDirectory(given: Given): string {
   return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
 }
@@ -88,6 +95,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  threads: readThreads,
   join: readTarget,
   logLevel: oneOf(LOG_LEVELS),
 };
@@ -118,15 +126,18 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   return layer;
 }
 
+/** Settings that a config file gives as numbers. */
+const NUMBERS: readonly string[] = ['vxlanPort', 'threads'] satisfies (keyof DaemonOptions)[];
+
 /** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
 function asGiven(key: string, value: unknown, where: string): readonly Given[] {
   const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
   return values.map((one) => {
     if (typeof one === 'string') return { text: one, where };
-    if (typeof one === 'number' && key === 'vxlanPort') return { text: String(one), where };
+    if (typeof one === 'number' && NUMBERS.includes(key)) return { text: String(one), where };
     return wrong(
       { text: JSON.stringify(one), where },
-      `it must be ${key === 'vxlanPort' ? 'a number' : 'a string'}`,
+      `it must be ${NUMBERS.includes(key) ? 'a number' : 'a string'}`,
     );
   });
 }

@@ -91,7 +91,7 @@ async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
   try {
     const { plane, reason } = await openDataPlane(
       options.dataPlane,
-      { addresses, meshPort: port, vxlanPort: options.vxlanPort },
+      { addresses, meshPort: port, vxlanPort: options.vxlanPort, threads: options.threads },
       factories(deps),
     );
     try {
@@ -135,12 +135,19 @@ async function underlayOf(
   return { mtu, family: address.includes(':') ? 6 : 4 };
 }
 
-/** Opens a TAP device as the data plane takes it: the native one does the kernel's segmenting itself. */
-function tapOpener({ description }: DataPlane, log: Logger): FabricOptions['openTap'] {
+/**
+ * Opens a TAP device as the data plane takes it: the native one does the kernel's segmenting itself, and
+ * each of its threads has a queue.
+ */
+function tapOpener(
+  { description }: DataPlane,
+  threads: number,
+  log: Logger,
+): FabricOptions['openTap'] {
   return (name, mtu) => {
     const { tap, offloads } =
       description.kind === 'native'
-        ? openOnLadder({ name, mtu })
+        ? openOnLadder({ name, mtu, queues: threads })
         : { tap: Tap.open({ name, mtu }), offloads: [] };
     tap.isUp = true;
     log.info(
@@ -188,7 +195,12 @@ async function assemble(
   const bridges = new Bridges({ ip, sysctl, host });
   const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
   const auditor = new Auditor({ ip, bridges, sandboxes, host });
-  const fabric = new Fabric({ dataPlane: plane, bridges, openTap: tapOpener(plane, log), log });
+  const fabric = new Fabric({
+    dataPlane: plane,
+    bridges,
+    openTap: tapOpener(plane, options.threads, log),
+    log,
+  });
   const reconciler = new Reconciler({
     ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
     memberVteps: () => peers.vteps(),

@@ -74,6 +74,8 @@ export interface DataPlaneOptions {
   readonly fdbCapacity?: number;
   /** Life of a learned entry that no frame confirms. */
   readonly fdbMaxAge?: Millis;
+  /** Threads that forward, 1 to 8; default 1. The portable data plane has its one event loop. */
+  readonly threads?: number;
 }
 
 /** What the host behind an underlay address has announced of itself. */

@@ -60,6 +60,9 @@ const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ stateDir: '' }, /--state-dir/],
   [{ socket: `/${'x'.repeat(107)}` }, /--socket.*107/],
   [{ dataPlane: 'fast' }, /--data-plane is "fast".*native/],
+  [{ threads: '0' }, /--threads is "0".*from 1 to 8/],
+  [{ threads: '9' }, /--threads is "9"/],
+  [{ threads: '1.5' }, /--threads is "1.5"/],
   [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
   [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
 ];
@@ -109,7 +112,7 @@ test('a config file that is not there is named', async (t) => {
 
 test('each key has a variable', (t) => {
   t.is(environmentName('stateDir'), 'WEFT_STATE_DIR');
-  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 9);
+  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 10);
 });
 
 test('docs/operations.md lists every key with its flag and variable', (t) => {
