@@ -122,6 +122,8 @@ export class DaemonControl implements Control {
     const failures = results.flatMap((result) => ('error' in result ? [result] : []));
     const [first] = failures;
     if (joined.length === 0 && first) throw first.error;
+    // A restart calls the peers again that are on disk.
+    await this.#options.state.settled();
     return {
       joined,
       failed: failures.map(({ target, error: { code, message } }) => ({ target, code, message })),
@@ -131,6 +133,7 @@ export class DaemonControl implements Control {
   async leave(): Promise<void> {
     await this.#options.mesh.leave();
     this.#options.state.setPeers([]);
+    await this.#options.state.settled();
   }
 
   createNetwork(request: NetworkRequest): Promise<NetworkInfo> {

@@ -5,9 +5,6 @@ import { packageVersion } from '../base/package-root.ts';
 import type { Rng } from '../base/rng.ts';
 import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
 import type { DataPlane } from '../dataplane/dataplane.ts';
-import { nativeAvailability } from '../dataplane/native/availability.ts';
-import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts';
-import { openPortableDataPlane } from '../dataplane/portable/plane.ts';
 import { openDataPlane, type DataPlaneFactories } from '../dataplane/select.ts';
 import type { IpFamily } from '../encap/mtu.ts';
 import { createEncapsulations } from '../encap/registry.ts';
@@ -16,19 +13,16 @@ import { Mesh } from '../gossip/driver.ts';
 import { Auditor } from '../network/audit.ts';
 import { Bridges } from '../network/bridge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
-import { systemExec } from '../os/exec.ts';
-import { IpTool, type Ip } from '../os/ip.ts';
-import { systemNetns } from '../os/netns.ts';
-import { ProcSysctl, type Sysctl } from '../os/sysctl.ts';
+import type { Ip } from '../os/ip.ts';
+import type { Netns } from '../os/netns.ts';
+import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
-import { openOnLadder } from '../tun/offload-ladder.ts';
-import { Tap } from '../tun/tap.ts';
-import { openTcpStream } from '../underlay/stream-tcp.ts';
+import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
-import { bindUdp } from '../underlay/udp.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Directory } from './directory.ts';
-import { Fabric, type FabricOptions } from './fabric.ts';
+import { Fabric } from './fabric.ts';
+import { Journal } from './journal.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, peerCapabilities, Peers } from './peers.ts';
@@ -37,17 +31,38 @@ import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './reco
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
-import { State } from './state.ts';
+import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
 
 /** All hosts of a mesh have the same; hosts with different ones ignore each other. */
 const MESH_LABEL = 'weft';
 
+/** What the daemon is made on top of: the real things, or a test's. */
+export interface Seams {
+  readonly ip: Ip;
+  readonly netns: Netns;
+  readonly sysctl: Sysctl;
+  readonly openState: (directory: string) => State;
+  readonly dataPlanes: DataPlaneFactories;
+  readonly openStreams: (wanted: {
+    readonly addresses: readonly string[];
+    readonly port: number;
+  }) => Promise<StreamTransport>;
+  /** Opens a TAP device that is up, as a data plane of this kind with so many threads takes it. */
+  readonly openTap: (
+    kind: DataPlane['description']['kind'],
+    name: string,
+    mtu: number,
+    threads: number,
+  ) => TapDevice;
+}
+
 export interface DaemonDeps {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  readonly seams: Seams;
 }
 
 /** What holds resources; closed in the opposite order. */
@@ -75,27 +90,18 @@ export async function startDaemon(
   }
 }
 
-function factories({ clock, rng }: DaemonDeps): DataPlaneFactories {
-  return {
-    portable: { open: (wanted) => openPortableDataPlane(wanted, { clock, rng, bindUdp }) },
-    native: {
-      unavailable: () => nativeAvailability().reason || undefined,
-      open: (wanted) => Promise.resolve(createNativeDataPlane(wanted)),
-    },
-  };
-}
-
 async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
   const { addresses, port } = options.listen;
-  const state = State.open(options.stateDir);
+  const { openState, dataPlanes, openStreams } = deps.seams;
+  const state = openState(options.stateDir);
   try {
     const { plane, reason } = await openDataPlane(
       options.dataPlane,
       { addresses, meshPort: port, vxlanPort: options.vxlanPort, threads: options.threads },
-      factories(deps),
+      dataPlanes,
     );
     try {
-      const streams = await openTcpStream({ addresses, port: plane.meshAddress.port }, deps);
+      const streams = await openStreams({ addresses, port: plane.meshAddress.port });
       return { state, plane, planeReason: reason, streams };
     } catch (error) {
       await plane.close();
@@ -135,29 +141,6 @@ async function underlayOf(
   return { mtu, family: address.includes(':') ? 6 : 4 };
 }
 
-/**
- * Opens a TAP device as the data plane takes it: the native one does the kernel's segmenting itself, and
- * each of its threads has a queue.
- */
-function tapOpener(
-  { description }: DataPlane,
-  threads: number,
-  log: Logger,
-): FabricOptions['openTap'] {
-  return (name, mtu) => {
-    const { tap, offloads } =
-      description.kind === 'native'
-        ? openOnLadder({ name, mtu, queues: threads })
-        : { tap: Tap.open({ name, mtu }), offloads: [] };
-    tap.isUp = true;
-    log.info(
-      { device: tap.name, mtu, offloads: offloads.join(' ') || 'none' },
-      'TAP device opened',
-    );
-    return tap;
-  };
-}
-
 async function assemble(
   options: DaemonOptions,
   deps: DaemonDeps,
@@ -165,8 +148,7 @@ async function assemble(
 ): Promise<RunningDaemon> {
   const { clock, rng, log } = deps;
   const { state, plane, streams } = opened;
-  const [netns, ip] = [systemNetns, new IpTool(systemExec)];
-  const sysctl: Sysctl = new ProcSysctl(systemExec);
+  const { ip, netns, sysctl, openTap } = deps.seams;
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
@@ -196,10 +178,8 @@ async function assemble(
   const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
   const auditor = new Auditor({ ip, bridges, sandboxes, host });
   const fabric = new Fabric({
-    dataPlane: plane,
-    bridges,
-    openTap: tapOpener(plane, options.threads, log),
-    log,
+    ...{ dataPlane: plane, bridges, log },
+    openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
   });
   const reconciler = new Reconciler({
     ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
@@ -210,8 +190,9 @@ async function assemble(
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
+  const journal = new Journal(state);
   const workloads = new Workloads({
-    ...{ self: host, directory, networks, reconciler, sandboxes, netns, rng },
+    ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
   });
@@ -234,6 +215,7 @@ async function assemble(
       if (origin === 'remote') reconciler.request();
     }),
   ];
+  await journal.recover(directory, log);
   await reconciler.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },

@@ -4,6 +4,7 @@ import { startDaemon } from './daemon.ts';
 import { createLogger } from './log.ts';
 import type { DaemonOptions } from './options.ts';
 import { runService } from './service.ts';
+import { systemSeams } from './system.ts';
 
 /** Runs a daemon in this process until a signal ends it; resolves with the exit status. */
 export function runDaemon(options: DaemonOptions): Promise<number> {
@@ -16,6 +17,9 @@ export function runDaemon(options: DaemonOptions): Promise<number> {
       out: (text) => void process.stdout.write(text),
       exit: (status) => process.exit(status),
     },
-    (wanted, log) => startDaemon(wanted, { clock: systemClock, rng: systemRng, log }),
+    (wanted, log) => {
+      const deps = { clock: systemClock, rng: systemRng, log };
+      return startDaemon(wanted, { ...deps, seams: systemSeams(deps) });
+    },
   );
 }

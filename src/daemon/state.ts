@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
 import { AppError } from '../base/errors.ts';
 import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
 import { checkStateFile } from './state-file.ts';
+import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
 
 /*
  * Keys of the one LMDB database. Rows sort by table, so that a scan reads them in order.
  *   ['meta', 'id']           this host's PeerId, as text
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
+ *   ['doing', key]           JSON of what has been begun and not ended
  *   ['row', table, key]      an encoded row
  */
 const ID = ['meta', 'id'];
@@ -19,25 +20,8 @@ const PEERS = ['meta', 'peers'];
 
 /** A change on its way to the disk; without bytes, a removal. */
 interface Write {
-  readonly key: string[];
+  readonly key: Key;
   readonly bytes?: Buffer;
-}
-
-const sentenceOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
-
-/**
- * Why a write was refused. lmdb hides the reason in a promise of its own, which rejects as well and
- * would end the process if nobody heard it.
- */
-async function reasonOf(error: unknown): Promise<string> {
-  if (!(error instanceof Error) || !('commitError' in error)) return sentenceOf(error);
-  try {
-    await error.commitError;
-    return error.message;
-  } catch (cause) {
-    return sentenceOf(cause);
-  }
 }
 
 /**
@@ -48,18 +32,21 @@ async function reasonOf(error: unknown): Promise<string> {
  */
 export class State {
   readonly id: PeerId;
-  readonly #db: RootDatabase<Buffer, string[]>;
+  readonly #store: Store;
   readonly #pending = new Set<Promise<void>>();
   /** What was last noted under a meta key: every member event notes, few of them change anything. */
-  readonly #noted = new Map<string[], string>();
+  readonly #noted = new Map<Key, string>();
   /** The last write of a key that the disk has refused. */
   readonly #refused = new Map<string, Write>();
+  /** The newest write of each key that is on its way. */
+  readonly #last = new Map<string, Write>();
   #why = '';
 
-  private constructor(db: RootDatabase<Buffer, string[]>) {
-    this.#db = db;
+  /** Throws what the store throws if it can't be written. */
+  constructor(store: Store) {
+    this.#store = store;
     this.id = asPeerId(this.#text(ID) ?? randomBytes(16).toString('hex'));
-    this.#db.putSync(ID, Buffer.from(this.id));
+    store.putNow(ID, Buffer.from(this.id));
   }
 
   /** Opens or creates the state in `directory`; E_STATE if the disk or its permissions refuse. */
@@ -68,8 +55,7 @@ export class State {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const path = join(directory, 'state.mdb');
       checkStateFile(path);
-      // With batching by event turn, lmdb makes one more promise that rejects where nobody can hear it.
-      return new State(open({ path, encoding: 'binary', eventTurnBatching: false }));
+      return new State(new LmdbStore(path));
     } catch (cause) {
       if (cause instanceof AppError) throw cause;
       throw new AppError(
@@ -85,13 +71,13 @@ export class State {
    * says after a restart wins over what was said about it meanwhile. E_STATE if it can't be stored.
    */
   nextIncarnation(): number {
-    const next = Number(this.#text(INCARNATION) ?? '0') + 1;
     try {
-      this.#db.putSync(INCARNATION, Buffer.from(String(next)));
+      const next = Number(this.#text(INCARNATION) ?? '0') + 1;
+      this.#store.putNow(INCARNATION, Buffer.from(String(next)));
+      return next;
     } catch (cause) {
       throw this.#unwritable(sentenceOf(cause), cause);
     }
-    return next;
   }
 
   /** Remembers an incarnation that a refutation has raised. */
@@ -109,7 +95,7 @@ export class State {
 
   /** Every stored row as it was saved, table by table. */
   *rows(): Generator<Uint8Array> {
-    for (const { value } of this.#db.getRange({ start: ['row'], end: ['row\uffff'] })) yield value;
+    yield* this.#store.list('row');
   }
 
   /** Queues a row for the next transaction; `settled` tells when it is on disk. */
@@ -120,6 +106,31 @@ export class State {
   /** Queues the removal of a row. */
   drop(table: string, key: string): void {
     this.#write({ key: ['row', table, key] });
+  }
+
+  /**
+   * Notes that something is begun which a crash could leave half done, and settles when the note is on
+   * disk. E_STATE if the disk refuses it: then nothing is noted, and it must not be begun.
+   */
+  async begin(key: string, what: unknown): Promise<void> {
+    try {
+      await this.#store.put(['doing', key], Buffer.from(JSON.stringify(what)));
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; nothing has been changed');
+    }
+  }
+
+  /** It is done or undone: the note goes with the next transaction. */
+  end(key: string): void {
+    this.#write({ key: ['doing', key] });
+  }
+
+  /** What was begun and not ended. */
+  begun(): unknown[] {
+    return Array.from(
+      this.#store.list('doing'),
+      (bytes) => JSON.parse(bytes.toString()) as unknown,
+    );
   }
 
   /** Why something is not on disk; undefined while writing works. */
@@ -141,13 +152,17 @@ export class State {
   async close(): Promise<void> {
     this.#retry();
     await Promise.all(this.#pending);
-    await this.#db.close();
+    await this.#store.close();
   }
 
-  #unwritable(why: string, cause?: unknown): AppError {
+  #unwritable(
+    why: string,
+    cause?: unknown,
+    consequence = ', or a restart will forget this change',
+  ): AppError {
     return new AppError(
       'E_STATE',
-      `The state directory can't be written (${why}); make room or mend its permissions, or a restart will forget this change.`,
+      `The state directory can't be written (${why}); make room or mend its permissions${consequence}.`,
       { cause },
     );
   }
@@ -160,26 +175,29 @@ export class State {
     const { key, bytes } = write;
     const name = JSON.stringify(key);
     this.#refused.delete(name);
-    const done = bytes === undefined ? this.#db.remove(key) : this.#db.put(key, bytes);
+    this.#last.set(name, write);
+    const done = bytes === undefined ? this.#store.remove(key) : this.#store.put(key, bytes);
     const tracked = done
-      .then(
-        () => undefined,
-        async (error: unknown) => {
-          this.#refused.set(name, write);
-          this.#why = await reasonOf(error);
-        },
-      )
-      .then(() => void this.#pending.delete(tracked));
+      .catch((error: unknown) => {
+        // A later change of the key that is on its way, or refused as well, stands.
+        if (this.#last.get(name) !== write) return;
+        this.#refused.set(name, write);
+        this.#why = sentenceOf(error);
+      })
+      .then(() => {
+        this.#pending.delete(tracked);
+        if (this.#last.get(name) === write) this.#last.delete(name);
+      });
     this.#pending.add(tracked);
   }
 
-  #note(key: string[], text: string): void {
+  #note(key: Key, text: string): void {
     if (this.#noted.get(key) === text) return;
     this.#noted.set(key, text);
     this.#write({ key, bytes: Buffer.from(text) });
   }
 
-  #text(key: string[]): string | undefined {
-    return this.#db.get(key)?.toString();
+  #text(key: Key): string | undefined {
+    return this.#store.get(key)?.toString();
   }
 }

@@ -16,6 +16,7 @@ import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { displacedNetworks } from './conflicts.ts';
 import type { Directory } from './directory.ts';
+import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
 import type { Reconciler } from './reconciler.ts';
 
@@ -24,6 +25,7 @@ const MIN_ID_PREFIX = 4;
 export interface WorkloadsOptions {
   readonly self: PeerId;
   readonly directory: Directory;
+  readonly journal: Journal;
   readonly networks: Networks;
   readonly reconciler: Reconciler;
   readonly sandboxes: Sandboxes;
@@ -45,11 +47,11 @@ export class Workloads {
 
   /**
    * Makes the sandbox an endpoint of the network; asked again for the same, it returns the endpoint
-   * that there is. The kernel comes first and the record second: what a crash leaves between the two
-   * is an interface that no table knows, and the next start removes it.
+   * that there is. Noted in the journal, then the kernel, then the record: what a crash leaves
+   * between them the next start removes.
    */
   async attach(request: AttachRequest): Promise<Endpoint> {
-    const { directory, networks, netns } = this.#options;
+    const { directory, journal, networks, netns, reconciler } = this.#options;
     const network = networks.require(request.network);
     this.#refuseDisplaced(network);
     const ifname = request.ifname ?? DEFAULT_IFNAME;
@@ -57,17 +59,19 @@ export class Workloads {
     const sandbox = await netns.resolve(sandboxReference(request));
     const present = this.#find(sandbox, ifname);
     if (present !== undefined) return this.#again(present, network, request);
-    await this.#options.reconciler.forgetVanished();
+    await reconciler.forgetVanished();
     const endpoint = this.#plan(network, request, sandbox, ifname);
-    await this.#plug(network, endpoint);
-    directory.putEndpoint(endpoint);
-    this.#options.reconciler.refreshMacs(network);
+    await journal.during('attach', endpoint, async () => {
+      await this.#plug(network, endpoint);
+      directory.putEndpoint(endpoint);
+      reconciler.refreshMacs(network);
+    });
     return endpoint;
   }
 
-  /** Removes an endpoint of this host, or of one that is gone. The record goes first. */
+  /** Removes an endpoint of this host, or of one that is gone. Noted first; then the record goes. */
   async detach(request: DetachRequest): Promise<Endpoint> {
-    const { directory, sandboxes, self, hostName, isAlive, reconciler } = this.#options;
+    const { directory, journal, sandboxes, self, hostName, isAlive, reconciler } = this.#options;
     const endpoint = await this.#named(request);
     if (endpoint.host !== self && isAlive(endpoint.host)) {
       throw new AppError(
@@ -75,12 +79,17 @@ export class Workloads {
         `Endpoint ${endpoint.id} lives on host ${hostName(endpoint.host)}; run "weft detach" there.`,
       );
     }
-    directory.removeEndpoint(endpoint.id);
-    if (endpoint.host !== self) return endpoint;
-    await sandboxes.detach(endpoint.id);
-    const network = directory.network(endpoint.network);
-    if (network) reconciler.refreshMacs(network);
-    reconciler.request();
+    if (endpoint.host !== self) {
+      directory.removeEndpoint(endpoint.id);
+      return endpoint;
+    }
+    await journal.during('detach', endpoint, async () => {
+      directory.removeEndpoint(endpoint.id);
+      const network = directory.network(endpoint.network);
+      if (network) reconciler.refreshMacs(network);
+      reconciler.request();
+      await sandboxes.detach(endpoint.id);
+    });
     return endpoint;
   }
 

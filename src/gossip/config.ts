@@ -71,6 +71,8 @@ export interface GossipConfig {
   readonly membersMax: number;
   /** Most rows kept, tombstones included. More are refused. Range 1 to 10^7. */
   readonly rowsMax: number;
+  /** Most rows of one author kept, tombstones included. More are refused. Range 1 to `rowsMax`. */
+  readonly rowsPerAuthorMax: number;
 }
 
 const SECOND = 1000;
@@ -102,6 +104,7 @@ const lan: GossipConfig = {
   clockAheadMax: asMillis(DAY),
   membersMax: 20_000,
   rowsMax: 1_000_000,
+  rowsPerAuthorMax: 100_000,
 };
 
 /** `lan`: one site, the default. `wan`: hosts far apart. `local`: one machine, for demos and tests. */
@@ -159,6 +162,7 @@ function ranges(config: GossipConfig): Record<keyof GossipConfig, readonly [numb
     clockAheadMax: [SECOND, 365 * DAY],
     membersMax: [2, 10 ** 5],
     rowsMax: [1, 10 ** 7],
+    rowsPerAuthorMax: [1, config.rowsMax],
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Rng } from '../base/rng.ts';
+import type { PeerId } from '../base/types.ts';
 import type { GossipConfig } from './config.ts';
 import type { Counters } from './counters.ts';
 import type { Outbox } from './effects.ts';
@@ -28,6 +29,8 @@ export class Core {
   /** This host's own record; only `Membership` replaces it. */
   self: MemberRecord;
   phase: Phase = 'attached';
+  /** Members that were held dead and live after all, since the present input began. */
+  readonly returned = new Set<PeerId>();
 
   constructor({ self, label, config, rng, counters, outbox }: CoreSettings) {
     this.self = self;

@@ -8,6 +8,12 @@ export const COUNTERS = [
   'exchangesFailed',
   'exchangesAnswered',
   'exchangesRefused',
+  /** Bytes of sync messages: what this host asked, and the answers to it. */
+  'exchangeBytesSent',
+  'exchangeBytesReceived',
+  /** Rows in sync messages, both ways, of syncs that this host began. */
+  'exchangeRowsSent',
+  'exchangeRowsReceived',
   'probesSent',
   'probesFailed',
   'suspicionsRaised',
@@ -49,8 +55,12 @@ export const COUNTERS = [
   'rowInvalid',
   /** `rowsMax` rows are kept already. */
   'rowQuota',
-  /** Rows that did not fit one exchange; the next ones begin with them. */
-  'rowsPostponed',
+  /** `rowsPerAuthorMax` rows of the author are kept already. */
+  'rowAuthorQuota',
+  /** A part of a sync's digests that is none, or beyond the most that one message may have. */
+  'rangeMalformed',
+  /** Syncs ended because they brought nothing on, or never came to an end. */
+  'syncsFruitless',
 ] as const;
 
 export type CounterName = (typeof COUNTERS)[number];

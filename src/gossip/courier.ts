@@ -45,11 +45,17 @@ export class Courier {
     this.#put(`m${self.id}`, encodeClaim({ record: self }));
   }
 
+  /** Whether `mute` is at work. */
+  get isMuted(): boolean {
+    return this.#isMuted;
+  }
+
   /** Queues a row; false if it is too large for a datagram, so that only push-pull can carry it. */
   announceRow(row: Row): boolean {
+    if (this.#isMuted) return true;
     const chunk = encodeRow(row);
     if (chunk.length > this.#core.config.datagramBytes - HEAD_BYTES) return false;
-    if (!this.#isMuted) this.#put(`r${row.table}/${row.key}`, chunk);
+    this.#put(`r${row.table}/${row.key}`, chunk);
     return true;
   }
 

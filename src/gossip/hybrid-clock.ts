@@ -14,6 +14,8 @@ export function compareStamps(one: Stamp, other: Stamp): number {
   return one.millis - other.millis || one.count - other.count;
 }
 
+const later = (one: Stamp, other: Stamp): Stamp => (compareStamps(one, other) > 0 ? one : other);
+
 /** The stamp right after `stamp`. */
 function following({ millis, count }: Stamp): Stamp {
   return count < MAX_COUNT ? { millis, count: count + 1 } : { millis: millis + 1, count: 0 };
@@ -32,18 +34,27 @@ export class HybridClock {
     this.#aheadMax = aheadMax;
   }
 
-  /** A stamp for a change made now; `wall` is ms since the Unix epoch. */
-  tick(wall: number): Stamp {
+  /**
+   * A stamp for a change made now; `wall` is ms since the Unix epoch. It follows `replaced`, the version
+   * that the change replaces, even where that one has not moved the clock.
+   */
+  tick(wall: number, replaced?: Stamp): Stamp {
     const physical = { millis: Math.max(0, Math.floor(wall)), count: 0 };
-    const next = following(this.#last);
-    this.#last = compareStamps(physical, next) > 0 ? physical : next;
-    return this.#last;
+    this.#last = later(physical, following(this.#last));
+    return replaced === undefined ? this.#last : later(this.#last, following(replaced));
   }
 
-  /** Notes a stamp seen; false, and nothing changed, if it lies too far in the future. */
-  observe(stamp: Stamp, wall: number): boolean {
-    if (stamp.millis > wall + this.#aheadMax) return false;
-    if (compareStamps(stamp, this.#last) > 0) this.#last = stamp;
-    return true;
+  /** Whether a stamp is near enough to the wall to be believed. */
+  believes(stamp: Stamp, wall: number): boolean {
+    return stamp.millis <= wall + this.#aheadMax;
+  }
+
+  /**
+   * Notes a stamp that was believed. One that is more than half of `aheadMax` ahead does not move the
+   * clock: a forged stamp at the limit would otherwise make this host's own changes unbelievable to
+   * hosts whose clocks are behind.
+   */
+  observe(stamp: Stamp, wall: number): void {
+    if (stamp.millis <= wall + this.#aheadMax / 2) this.#last = later(stamp, this.#last);
   }
 }

@@ -21,6 +21,9 @@ const MAX_DATAGRAM_BYTES = 16_384;
 /** From one search for what is old enough to be forgotten to the next. */
 const COLLECT_EVERY_MS = 60_000;
 
+/** More rows than this in one exchange are passed on by exchanges, not each to everybody by gossip. */
+const BULK_ROWS = 256;
+
 export interface MachineSettings {
   /** What this host says of itself; its state must be `alive`. */
   readonly self: MemberRecord;
@@ -61,9 +64,9 @@ export class Machine {
     this.#prober = new Prober(core, this.#courier, awareness, ring, (id) => {
       this.#membership.suspect(id);
     });
-    this.#sync = new Synchroniser(core, this.#courier, this.#membership, this.replica, (cargo) => {
-      this.#take(cargo, 'sync');
-    });
+    this.#sync = new Synchroniser(core, this.#courier, this.#membership, this.replica, (cargo) =>
+      this.#take(cargo, 'sync'),
+    );
   }
 
   /** This host's own record. */
@@ -168,7 +171,9 @@ export class Machine {
 
   /** Applies a row that `replica.prepare` made on this host, and tells the mesh. */
   commit(row: Row, at: Instant): Effect[] {
-    return this.#handle(at, () => this.#takeRow(row, 'local'));
+    return this.#handle(at, () => {
+      if (this.#takeRow(row, 'local', true)) this.#sync.confirm();
+    });
   }
 
   /** Takes back a row that was saved before a restart; tells nobody. False if the bytes are no row. */
@@ -182,6 +187,8 @@ export class Machine {
   #handle(at: Instant, action: () => void): Effect[] {
     this.#core.outbox.begin(at);
     action();
+    for (const id of this.#core.returned) this.#sync.welcomeBack(id);
+    this.#core.returned.clear();
     return this.#core.outbox.drain();
   }
 
@@ -266,21 +273,29 @@ export class Machine {
     }
   }
 
-  /** Merges the claims and rows that any message carries. */
-  #take({ claims, rows, malformedClaims, malformedRows }: Cargo, source: 'gossip' | 'sync'): void {
+  /** Merges the claims and rows that any message carries; returns how many rows were news. */
+  #take(
+    { claims, rows, malformedClaims, malformedRows }: Cargo,
+    source: 'gossip' | 'sync',
+  ): number {
     const { counters } = this.#core;
     counters.add('claimMalformed', malformedClaims);
     counters.add('rowMalformed', malformedRows);
     for (const claim of claims) this.#membership.merge(claim, source);
-    for (const row of rows) this.#takeRow(row, 'remote');
+    const isBulk = source === 'sync' && rows.length > BULK_ROWS;
+    const news = rows.filter((row) => this.#takeRow(row, 'remote', !isBulk)).length;
+    if (isBulk && news > 0 && !this.#courier.isMuted) this.#sync.hasten();
+    return news;
   }
 
-  #takeRow(row: Row, origin: RowChange['origin']): void {
+  /** Merges a row and, unless it comes with many, passes it on. False if it was no news. */
+  #takeRow(row: Row, origin: RowChange['origin'], isTold: boolean): boolean {
     const { outbox } = this.#core;
     const change = this.replica.merge(row, outbox.at.wall, origin);
-    if (change === undefined) return;
+    if (change === undefined) return false;
     outbox.push({ kind: 'row', change });
-    if (!this.#courier.announceRow(row)) this.#sync.hasten();
+    if (isTold && !this.#courier.announceRow(row)) this.#sync.hasten();
+    return true;
   }
 
   #collect(): void {

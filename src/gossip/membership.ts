@@ -143,6 +143,7 @@ export class Membership {
     roster.set(member);
     if (isActive(member) && !(previous && isActive(previous))) this.#welcome(member);
     this.#weigh(member, accuser ?? self.id);
+    if (previous?.state === 'dead' && isActive(member)) this.#core.returned.add(member.id);
     outbox.push({ kind: 'member', member, previous });
   }
 

@@ -1,7 +1,9 @@
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
-import { decodeCbor, encodeCbor } from './cbor.ts';
+import { encodeCbor } from './cbor.ts';
 import type { Counters } from './counters.ts';
+import { HashTree } from './hash-tree.ts';
+import { HeldRow, readValue, type Author, type HeldTable } from './held-row.ts';
 import { compareStamps, HybridClock, type Stamp } from './hybrid-clock.ts';
 
 /** One version of one row. Immutable. */
@@ -60,29 +62,35 @@ export function compareRows(one: Row, other: Row): number {
   return compareValues(one.value, other.value);
 }
 
-interface Held {
-  readonly row: Row;
-  /** Decoded and validated if the table is defined here. */
-  readonly value: unknown;
+/** Whether `row` wins over the version held. Most rows that come again differ in nothing: no copy is made. */
+function isLater(row: Row, held: HeldRow): boolean {
+  const byStamp = compareStamps(row.stamp, held);
+  return byStamp === 0 ? compareRows(row, held.row) > 0 : byStamp > 0;
 }
 
 interface ReplicaSettings {
   readonly clockAheadMax: number;
   readonly tombstoneRetention: number;
   readonly rowsMax: number;
+  readonly rowsPerAuthorMax: number;
 }
+
+/** Rows whose decoded value is kept beside the bytes; the others are decoded each time they are read. */
+const DECODED_MAX = 16_384;
 
 /**
  * All tables' rows: last writer wins per key, by the hybrid clock. Tables that this host does not define are
  * kept and passed on unread, so that hosts of different versions can share a mesh.
  */
 export class Replica {
+  /** Digests of all rows, kept as they change. For reading. */
+  readonly tree = new HashTree<HeldRow>();
   readonly #settings: ReplicaSettings;
   readonly #counters: Counters;
   readonly #clock: HybridClock;
-  readonly #tables = new Map<string, Map<string, Held>>();
-  readonly #options = new Map<string, TableOptions>();
-  #size = 0;
+  readonly #tables = new Map<string, HeldTable>();
+  readonly #authors = new Map<PeerId, Author>();
+  #decoded = 0;
 
   constructor(settings: ReplicaSettings, counters: Counters) {
     this.#settings = settings;
@@ -92,41 +100,43 @@ export class Replica {
 
   /** Rows kept, tombstones included. */
   get size(): number {
-    return this.#size;
+    return this.tree.size;
   }
 
   /** Names a table's limits. Rows already there that do not pass are dropped and counted. */
-  define(table: string, options: TableOptions): void {
-    this.#options.set(table, options);
-    for (const { row } of [...(this.#tables.get(table)?.values() ?? [])]) {
-      const judged = this.#judge(row);
-      if (judged === undefined) this.#drop(row);
-      else this.#hold(row, judged.value);
+  define(name: string, options: TableOptions): void {
+    const table = this.#tableOf(name);
+    table.options = options;
+    this.#tables.set(name, table);
+    for (const held of [...table.rows.values()]) {
+      const judged = this.#judge(held.row);
+      this.#drop(held);
+      if (judged !== undefined) this.#hold(held, judged.value);
     }
   }
 
-  /** The decoded value, unless the key is absent or deleted. */
-  get(table: string, key: string): Held | undefined {
-    const held = this.#tables.get(table)?.get(key);
-    return held?.row.value === undefined ? undefined : held;
+  /** The row, unless the key is absent or deleted. */
+  get(table: string, key: string): HeldRow | undefined {
+    const held = this.#find(table, key);
+    return held?.isTombstone === false ? held : undefined;
   }
 
   /** Keys that have a value, in no particular order. */
-  *entries(table: string): Generator<Held> {
-    for (const held of this.#tables.get(table)?.values() ?? []) {
-      if (held.row.value !== undefined) yield held;
+  *entries(table: string): Generator<HeldRow> {
+    for (const held of this.#tables.get(table)?.rows.values() ?? []) {
+      if (!held.isTombstone) yield held;
     }
   }
 
   /** Every row of every table, tombstones included. */
   *all(): Generator<Row> {
-    for (const table of this.#tables.values()) for (const { row } of table.values()) yield row;
+    for (const { rows } of this.#tables.values()) for (const { row } of rows.values()) yield row;
   }
 
   /**
    * Makes the next version of a row, stamped and checked, and changes nothing else: `merge` applies it.
    * `undefined` deletes. Returns `undefined` if that would change nothing.
-   * @throws AppError E_USAGE if the key or the value is not what the table allows
+   * @throws AppError E_USAGE if the key or the value is not what the table allows, or the quota is full
    */
   prepare(
     table: string,
@@ -135,73 +145,102 @@ export class Replica {
     author: PeerId,
     wall: number,
   ): Row | undefined {
-    const current = this.get(table, key)?.row;
+    const held = this.#find(table, key);
+    const current = held?.isTombstone === false ? held.row : undefined;
     if (value === undefined && current === undefined) return undefined;
     const bytes = value === undefined ? undefined : this.#encode(table, key, value);
     const isSame = current !== undefined && compareValues(current.value, bytes) === 0;
     if (isSame && current.author === author) return undefined;
-    return { table, key, stamp: this.#clock.tick(wall), author, value: bytes };
+    if (held === undefined) this.#checkQuota(author);
+    return { table, key, stamp: this.#clock.tick(wall, held), author, value: bytes };
   }
 
   /** Takes a version in if it is news; returns the change, or `undefined` if nothing changed. */
   merge(row: Row, wall: number, origin: RowChange['origin']): RowChange | undefined {
-    if (!this.#clock.observe(row.stamp, wall)) {
+    if (!this.#clock.believes(row.stamp, wall)) {
       this.#counters.add('rowFuture');
       return undefined;
     }
-    const held = this.#tables.get(row.table)?.get(row.key);
-    if (held !== undefined && compareRows(row, held.row) <= 0) return undefined;
+    const held = this.#find(row.table, row.key);
+    if (held !== undefined && !isLater(row, held)) return undefined;
     if (held === undefined && !this.#admits(row, wall)) return undefined;
     const judged = this.#judge(row);
     if (judged === undefined) return undefined;
-    this.#hold(row, judged.value);
+    const [previous, previousValue] = [held?.row, held?.value];
+    this.#clock.observe(row.stamp, wall);
+    if (held !== undefined) this.#drop(held);
+    this.#hold(
+      new HeldRow(this.#tableOf(row.table), this.#authorOf(row.author), row),
+      judged.value,
+    );
     this.#counters.add('rowsAccepted');
-    return {
-      row,
-      previous: held?.row,
-      value: judged.value,
-      previousValue: held?.value,
-      origin,
-    };
+    return { row, previous, value: judged.value, previousValue, origin };
   }
 
   /** Forgets tombstones older than the retention and returns them. */
   collect(wall: number): Row[] {
-    const old = [...this.all()].filter((row) => this.#isExpired(row, wall));
-    for (const row of old) this.#drop(row);
-    return old;
+    const old: HeldRow[] = [];
+    for (const { rows } of this.#tables.values()) {
+      for (const held of rows.values()) {
+        if (held.isTombstone && this.#isExpired(held, wall)) old.push(held);
+      }
+    }
+    for (const held of old) this.#drop(held);
+    return old.map(({ row }) => row);
   }
 
-  #isExpired(row: Row, wall: number): boolean {
-    return row.value === undefined && row.stamp.millis + this.#settings.tombstoneRetention < wall;
+  #find(table: string, key: string): HeldRow | undefined {
+    return this.#tables.get(table)?.rows.get(key);
   }
 
-  /** Whether a row of an unknown key may come in: an expired tombstone is no news, and there is a quota. */
+  /** Whether a tombstone of this stamp is old enough to be forgotten. */
+  #isExpired(stamp: Stamp, wall: number): boolean {
+    return stamp.millis + this.#settings.tombstoneRetention < wall;
+  }
+
+  /** Whether a row of an unknown key may come in: an expired tombstone is no news, and there are quotas. */
   #admits(row: Row, wall: number): boolean {
-    if (this.#isExpired(row, wall)) return false;
-    if (this.#size < this.#settings.rowsMax) return true;
-    this.#counters.add('rowQuota');
-    return false;
+    if (row.value === undefined && this.#isExpired(row.stamp, wall)) return false;
+    const full = this.#fullQuota(row.author);
+    if (full !== undefined) this.#counters.add(full);
+    return full === undefined;
+  }
+
+  #fullQuota(author: PeerId): 'rowQuota' | 'rowAuthorQuota' | undefined {
+    if (this.size >= this.#settings.rowsMax) return 'rowQuota';
+    const rows = this.#authors.get(author)?.rows ?? 0;
+    return rows >= this.#settings.rowsPerAuthorMax ? 'rowAuthorQuota' : undefined;
+  }
+
+  #checkQuota(author: PeerId): void {
+    const full = this.#fullQuota(author);
+    if (full === undefined) return;
+    const { rowsMax, rowsPerAuthorMax } = this.#settings;
+    const [whose, most] =
+      full === 'rowQuota' ? ['The mesh', rowsMax] : ['This host', rowsPerAuthorMax];
+    throw new AppError(
+      'E_USAGE',
+      `${whose} has ${most} rows in its tables, deleted ones included, which is the most allowed; delete some and wait until they are forgotten.`,
+    );
   }
 
   /** Checks a row's value by its table's rules; `undefined` if it fails (and then it is counted). */
-  #judge(row: Row): { readonly value: unknown } | undefined {
-    const options = this.#options.get(row.table);
-    if (row.value === undefined) return { value: undefined };
-    if (row.value.length > (options?.valueBytes ?? MAX_VALUE_BYTES)) {
+  #judge({ table, key, value }: Row): { readonly value: unknown } | undefined {
+    const options = this.#tables.get(table)?.options;
+    if (value === undefined) return { value: undefined };
+    if (value.length > (options?.valueBytes ?? MAX_VALUE_BYTES)) {
       this.#counters.add('rowTooLarge');
       return undefined;
     }
     if (options === undefined) return { value: undefined };
-    const decoded = decodeCbor(row.value);
-    const value = decoded && options.validate(decoded.value, row.key);
-    if (value !== undefined) return { value };
+    const read = readValue(options, key, value);
+    if (read !== undefined) return { value: read };
     this.#counters.add('rowInvalid');
     return undefined;
   }
 
   #encode(table: string, key: string, value: unknown): Uint8Array {
-    const options = this.#options.get(table);
+    const options = this.#tables.get(table)?.options;
     const keyBytes = Buffer.byteLength(key);
     if (keyBytes === 0 || keyBytes > MAX_KEY_BYTES) {
       throw new AppError(
@@ -217,7 +256,7 @@ export class Replica {
         `The value of "${key}" in table ${table} takes ${bytes?.length ?? 'no plain CBOR'} bytes; use plain data of at most ${most} bytes.`,
       );
     }
-    if (options && options.validate(decodeCbor(bytes)?.value, key) === undefined) {
+    if (options && readValue(options, key, bytes) === undefined) {
       throw new AppError(
         'E_USAGE',
         `The value of "${key}" does not fit the schema of table ${table}; nothing was changed.`,
@@ -226,14 +265,32 @@ export class Replica {
     return bytes;
   }
 
-  #hold(row: Row, value: unknown): void {
-    let rows = this.#tables.get(row.table);
-    if (rows === undefined) this.#tables.set(row.table, (rows = new Map<string, Held>()));
-    if (!rows.has(row.key)) this.#size++;
-    rows.set(row.key, { row, value });
+  #tableOf(name: string): HeldTable {
+    return this.#tables.get(name) ?? { name, rows: new Map(), options: undefined };
   }
 
-  #drop({ table, key }: Row): void {
-    if (this.#tables.get(table)?.delete(key)) this.#size--;
+  #authorOf(id: PeerId): Author {
+    return this.#authors.get(id) ?? { id, rows: 0 };
+  }
+
+  #hold(held: HeldRow, value: unknown): void {
+    const { table, key, author } = held;
+    this.#tables.set(table.name, table);
+    table.rows.set(key, held);
+    this.#authors.set(author.id, author);
+    author.rows++;
+    this.tree.add(held);
+    const keeps = value !== undefined && this.#decoded < DECODED_MAX;
+    held.keepDecoded(keeps ? value : undefined);
+    if (keeps) this.#decoded++;
+  }
+
+  #drop(held: HeldRow): void {
+    const { table, key, author } = held;
+    table.rows.delete(key);
+    this.tree.delete(held);
+    if (held.isDecoded) this.#decoded--;
+    if (--author.rows === 0) this.#authors.delete(author.id);
+    if (table.rows.size === 0 && table.options === undefined) this.#tables.delete(table.name);
   }
 }

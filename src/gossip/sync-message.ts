@@ -11,8 +11,10 @@ import {
   type Decoded,
 } from './cargo.ts';
 import { weft } from './generated/wire.js';
+import { ROOT_DIGEST_BYTES } from './hash-tree.ts';
 import type { MemberRecord, VersionRange } from './member.ts';
 import { MAX_LABEL_BYTES } from './message.ts';
+import { packDigests, rangesFrom, unpackDigests, type Ranges } from './range.ts';
 
 const proto = weft.gossip;
 
@@ -28,10 +30,27 @@ const PURPOSES_BY_CODE = new Map(
   Object.entries(PURPOSE_CODES).map(([purpose, code]) => [code, purpose as Purpose]),
 );
 
-export interface SyncRequest extends Cargo {
+/** What a sync is about: digests of all rows and of the living members. */
+export interface Opening {
+  /** 8 bytes; zeros for no row. */
+  readonly rows: Uint8Array;
+  /** 8 bytes; `undefined`: no member is known. */
+  readonly members: Uint8Array | undefined;
+}
+
+/** Members by 4-byte digests. Empty lists are the same as none. */
+export interface MemberLists {
+  readonly known: readonly number[];
+  readonly wanted: readonly number[];
+}
+
+export interface SyncRequest extends Cargo, Ranges, MemberLists {
   readonly protocol: VersionRange;
   readonly purpose: Purpose;
   readonly self: MemberRecord;
+  /** Only in the first request of a sync. */
+  readonly opening: Opening | undefined;
+  readonly salt: number;
 }
 
 export type Refusal =
@@ -41,25 +60,65 @@ export type Refusal =
   | { readonly reason: 'name-taken'; readonly holder: MemberRecord }
   | { readonly reason: 'detached' };
 
-export interface SyncAcceptance extends Cargo {
+export interface SyncAcceptance extends Cargo, Ranges, MemberLists {
   readonly refusal?: undefined;
   readonly self: MemberRecord;
   /** Where the request came from. */
   readonly appearAs: SocketAddress;
+  /** Nodes of the request's ranges that were not answered to the end. */
+  readonly postponed: readonly number[];
 }
 
 export type SyncAnswer = { readonly refusal: Refusal } | SyncAcceptance;
 
+/** What every request says; `salt` and `opening` only where there is something to compare. */
+export type RequestHead = Pick<SyncRequest, 'protocol' | 'purpose' | 'self'> &
+  Partial<Pick<SyncRequest, 'salt' | 'opening'>>;
+
+function openingMessage({ rows, members }: Opening): weft.gossip.Opening.$Properties {
+  return members === undefined ? { rows } : { rows, members };
+}
+
+function openingFrom(
+  message: weft.gossip.Opening.$Properties | null | undefined,
+): Opening | undefined {
+  if (!message) return undefined;
+  const { rows, members } = message as Decoded<typeof message>;
+  const isWhole = rows.length === ROOT_DIGEST_BYTES;
+  const isAlone = members.length === 0;
+  if (!isWhole || !(isAlone || members.length === ROOT_DIGEST_BYTES)) return undefined;
+  return { rows, members: isAlone ? undefined : members };
+}
+
+/** Digests of members as a piece of a request or an answer: the field has one number in both. */
+export function encodeMembers(lists: Partial<MemberLists>): Uint8Array {
+  const { known = [], wanted = [] } = lists;
+  const members = {
+    ...(known.length > 0 ? { known: packDigests(known) } : {}),
+    ...(wanted.length > 0 ? { wanted: packDigests(wanted) } : {}),
+  };
+  return proto.SyncRequest.encode({ members }).finish();
+}
+
+function membersFrom(message: weft.gossip.Members.$Properties | null | undefined): MemberLists {
+  return {
+    known: unpackDigests(message?.known ?? new Uint8Array()) ?? [],
+    wanted: unpackDigests(message?.wanted ?? new Uint8Array()) ?? [],
+  };
+}
+
 /** Everything of a request but its pieces. */
 export function encodeRequestHead(
   header: Uint8Array,
-  { protocol, purpose, self }: Pick<SyncRequest, 'protocol' | 'purpose' | 'self'>,
+  { protocol, purpose, self, salt, opening }: RequestHead,
 ): Uint8Array {
   const head = proto.SyncRequest.encode({
     minVersion: protocol.min,
     maxVersion: protocol.max,
     purpose: PURPOSE_CODES[purpose],
     self: claimMessage({ record: self }),
+    ...(salt === undefined ? {} : { salt }),
+    ...(opening === undefined ? {} : { opening: openingMessage(opening) }),
   }).finish();
   return Buffer.concat([header, head]);
 }
@@ -70,7 +129,14 @@ export function decodeRequest(bytes: Buffer, bodyAt: number): SyncRequest | unde
     const protocol = rangeFrom(message.minVersion, message.maxVersion);
     const purpose = PURPOSES_BY_CODE.get(message.purpose);
     const self = message.self ? recordFrom(message.self) : undefined;
-    return protocol && purpose && self && { protocol, purpose, self, ...cargoFrom(message) };
+    if (!protocol || !purpose || !self) return undefined;
+    return {
+      ...{ protocol, purpose, self, salt: message.salt },
+      opening: openingFrom(message.opening),
+      ...cargoFrom(message),
+      ...rangesFrom(message.ranges),
+      ...membersFrom(message.members),
+    };
   });
 }
 
@@ -144,6 +210,12 @@ export function decodeAnswer(bytes: Buffer, bodyAt: number): SyncAnswer | undefi
     }
     const self = message.self ? recordFrom(message.self) : undefined;
     const appearAs = addressFrom(message.appearAs);
-    return self && appearAs && { self, appearAs, ...cargoFrom(message) };
+    if (!self || !appearAs) return undefined;
+    return {
+      ...{ self, appearAs, postponed: message.postponed },
+      ...cargoFrom(message),
+      ...rangesFrom(message.ranges),
+      ...membersFrom(message.members),
+    };
   });
 }

@@ -1,29 +1,43 @@
 import { AppError } from '../base/errors.ts';
 import { randomInt } from '../base/rng.ts';
-import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
+import { formatSocketAddress, type PeerId, type SocketAddress } from '../base/types.ts';
 import { retransmitLimit } from './broadcast.ts';
-import { encodeClaim, encodeRow, normalizeIp, type Cargo } from './cargo.ts';
+import { encodeClaim, normalizeIp, type Cargo } from './cargo.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
 import { refusalError, unintelligibleAnswer, type JoinOutcome } from './join.ts';
-import { isActive, isSameAddress, isUnspecified, type MemberRecord } from './member.ts';
+import {
+  isActive,
+  isSameAddress,
+  isUnspecified,
+  type Member,
+  type MemberRecord,
+} from './member.ts';
+import { MemberDigest } from './member-digest.ts';
 import type { Membership } from './membership.ts';
 import { decodeHeader, encodeHeader } from './message.ts';
+import { Parcel } from './parcel.ts';
+import { answerOpening, answerRanges, Reconciliation } from './reconcile.ts';
 import type { Replica } from './replica.ts';
+import { Session } from './session.ts';
 import {
   decodeAnswer,
   decodeRequest,
   encodeAnswerHead,
+  encodeMembers,
   encodeRefusal,
   encodeRequestHead,
+  type Opening,
   type Purpose,
   type Refusal,
   type SyncAcceptance,
   type SyncRequest,
 } from './sync-message.ts';
 
-/** Longest request or answer, as the stream transport allows. */
-export const MAX_SYNC_BYTES = 16 * 2 ** 20;
+/** Hosts that wait for their turn while the rows of another are being compared. */
+const WAITING_MAX = 4;
+/** Syncs that follow each other quickly after lost members have come back. */
+const REUNION_SYNCS = 3;
 
 /** Push-pull stays at its interval up to this many hosts; each doubling beyond adds one interval. */
 const SCALE_FROM_HOSTS = 32;
@@ -33,48 +47,48 @@ export function pushPullScale(hosts: number): number {
   return hosts <= SCALE_FROM_HOSTS ? 1 : Math.ceil(Math.log2(hosts / SCALE_FROM_HOSTS)) + 1;
 }
 
-interface Pending {
-  readonly purpose: Purpose;
-  readonly to: SocketAddress;
-}
+/** Merges what a message carries, as far as it is wanted, and returns how many rows were news. */
+export type Take = (cargo: Cargo) => number;
 
 /**
- * Push-pull: two hosts give each other all they know, over TCP. It joins a host to the mesh, mends what
- * gossip missed, and calls lost members and seeds again, for ever.
+ * Push-pull: two hosts compare digests of what they know over TCP and give each other what differs. It
+ * joins a host to the mesh, mends what gossip missed, and calls lost members and seeds again, for ever.
  */
 export class Synchroniser {
   readonly #core: Core;
   readonly #courier: Courier;
   readonly #membership: Membership;
   readonly #replica: Replica;
-  readonly #take: (cargo: Cargo) => void;
-  readonly #pending = new Map<number, Pending>();
+  readonly #take: Take;
+  readonly #members: MemberDigest;
+  /** Syncs under way, by the exchange whose answer they wait for. */
+  readonly #pending = new Map<number, Session>();
+  /** The one sync that may move rows: two at once would bring the same rows twice. */
+  #mover: Session | undefined;
+  /** Hosts whose rows differ, by address, for after that. */
+  readonly #waiting = new Map<string, SocketAddress>();
+  /** Members that have come back and were not synced with since. */
+  readonly #returned = new Set<PeerId>();
   /** Addresses that turned out to be this host. */
   readonly #own = new Set<string>();
   #seeds: readonly SocketAddress[] = [];
   #exchanges = 0;
   #pushPullRound = 0;
+  /** When the next push-pull is due. */
+  #nextPushPull = Infinity;
   #rejoinRound = 0;
   #rejoinFailures = 0;
   #nextMeeting = 0;
   /** Push-pulls still to follow each other quickly. */
   #hurried = 0;
-  /** Where the next whole state begins in the order of rows, if the last one did not fit. */
-  #firstRow = 0;
 
-  /** `take` merges what a message carries. */
-  constructor(
-    core: Core,
-    courier: Courier,
-    membership: Membership,
-    replica: Replica,
-    take: (cargo: Cargo) => void,
-  ) {
+  constructor(core: Core, courier: Courier, membership: Membership, replica: Replica, take: Take) {
     this.#core = core;
     this.#courier = courier;
     this.#membership = membership;
     this.#replica = replica;
     this.#take = take;
+    this.#members = new MemberDigest(core);
   }
 
   /** Begins a join; its end is a `joined` effect with the number returned. */
@@ -92,6 +106,8 @@ export class Synchroniser {
   /** Ends every exchange under way: what comes back must not draw a host that left into the mesh again. */
   abandon(): void {
     this.setSeeds([]);
+    this.#waiting.clear();
+    this.#returned.clear();
     const error = new AppError(
       'E_JOIN_UNREACHABLE',
       'This host left the mesh before the join ended; join again.',
@@ -106,11 +122,29 @@ export class Synchroniser {
 
   /**
    * Brings the next push-pulls forward, as many as a broadcast is sent times: something must be told
-   * that no datagram can carry.
+   * that no datagram can carry, or too much for gossip.
    */
   hasten(): void {
     this.#hurried = retransmitLimit(this.#core.config, this.#core.hosts);
-    this.#schedulePushPull(this.#hurry());
+    this.#bringForward(this.#core.config.gossipDelay);
+  }
+
+  /**
+   * This host has changed a row. It asks soon whether another has it: what two hosts hold survives the
+   * loss of one.
+   */
+  confirm(): void {
+    this.#bringForward(this.#soon());
+  }
+
+  /**
+   * A member that was held dead lives. Whatever kept it away may have kept many away: each host syncs
+   * with a few of them, spread over two probe intervals so that they don't all call at once.
+   */
+  welcomeBack(id: PeerId): void {
+    this.#returned.add(id);
+    if (this.#hurried < REUNION_SYNCS) this.#hurried = REUNION_SYNCS;
+    this.#bringForward(this.#core.rng.next() * 2 * this.#core.config.probeInterval);
   }
 
   /**
@@ -126,11 +160,12 @@ export class Synchroniser {
 
   pushPullDue(round: number): void {
     if (round !== this.#pushPullRound) return;
-    const { roster, rng, config, hosts } = this.#core;
-    const [partner] = roster.pick(1, rng, ({ state }) => state === 'alive');
+    const { rng, config, hosts } = this.#core;
+    const partner = this.#partner();
     if (partner !== undefined) this.#begin('push-pull', partner.address);
     const interval = config.pushPullInterval * pushPullScale(hosts) * (0.75 + rng.next() / 2);
     if (this.#hurried > 0) this.#hurried--;
+    if (this.#hurried === 0) this.#returned.clear();
     this.#schedulePushPull(this.#hurried > 0 ? this.#hurry() : interval);
   }
 
@@ -174,40 +209,57 @@ export class Synchroniser {
       port: request.self.address.port,
     };
     const head = encodeAnswerHead(encodeHeader(version, label), this.#core.self, appearAs);
-    return this.#withState(head);
+    return this.#reply(request, head);
   }
 
   /** The answer to exchange `exchange` has come. */
   exchanged(exchange: number, bytes: Buffer): void {
-    const pending = this.#pending.get(exchange);
+    const session = this.#pending.get(exchange);
     this.#pending.delete(exchange);
-    if (pending === undefined) return;
+    if (session === undefined) return;
+    this.#core.counters.add('exchangeBytesReceived', bytes.length);
     const header = decodeHeader(bytes);
     const answer = header && decodeAnswer(bytes, header.bodyAt);
     if (answer === undefined) {
       this.#core.counters.add('dropMalformed');
-      this.#conclude(exchange, pending, unintelligibleAnswer(pending.to));
+      this.#failed(exchange, session, unintelligibleAnswer(session.to));
     } else if (answer.refusal !== undefined) {
-      this.#refused(exchange, pending, answer.refusal);
+      this.#refused(exchange, session, answer.refusal);
     } else {
-      this.#accepted(exchange, pending, answer);
+      this.#accepted(exchange, session, answer);
     }
   }
 
   exchangeFailed(exchange: number, error: AppError): void {
-    const pending = this.#pending.get(exchange);
+    const session = this.#pending.get(exchange);
     this.#pending.delete(exchange);
-    if (pending !== undefined) this.#conclude(exchange, pending, error);
+    if (session !== undefined) this.#failed(exchange, session, error);
   }
 
-  #begin(purpose: Purpose, to: SocketAddress): number {
+  #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
+    const { roster, rng } = this.#core;
+    const opening: Opening = {
+      rows: this.#replica.tree.root(),
+      members: roster.active === 0 ? undefined : this.#members.root(),
+    };
+    return this.#ask(new Session(to, purpose, randomInt(rng, 2 ** 32), sequel), opening);
+  }
+
+  /** Sends the next request of a sync. */
+  #ask(session: Session, opening?: Opening): number {
     const { self, counters, outbox, config } = this.#core;
+    const { to, salt } = session;
     const exchange = ++this.#exchanges;
-    this.#pending.set(exchange, { purpose, to });
-    counters.add('exchangesStarted');
+    this.#pending.set(exchange, session);
+    const purpose = session.isFirst ? session.purpose : 'push-pull';
     const header = this.#core.headerFor(undefined);
-    const head = encodeRequestHead(header, { protocol: self.protocol, purpose, self });
-    const request = this.#withState(head);
+    const parcel = new Parcel(
+      encodeRequestHead(header, { protocol: self.protocol, purpose, self, salt, opening }),
+    );
+    counters.add('exchangesStarted');
+    counters.add('exchangeRowsSent', session.fill(parcel));
+    const request = parcel.finish();
+    counters.add('exchangeBytesSent', request.length);
     outbox.push({ kind: 'exchange', exchange, to, request, timeout: config.exchangeTimeout });
     return exchange;
   }
@@ -240,49 +292,119 @@ export class Synchroniser {
       : self.address;
     this.#membership.merge({ record: { ...self, address } }, 'sync');
     this.#take(request);
+    this.#core.counters.add('rangeMalformed', request.malformedRanges);
   }
 
-  #accepted(exchange: number, pending: Pending, answer: SyncAcceptance): void {
-    const { self, roster } = this.#core;
+  /** Members come first: a host that joins learns them all by one exchange. */
+  #reply({ opening, salt, ...request }: SyncRequest, head: Uint8Array): Uint8Array {
+    const parcel = new Parcel(head);
+    const { tree } = this.#replica;
+    for (const piece of this.#membersFor({ opening, salt, ...request })) parcel.add(piece);
+    if (opening !== undefined) answerOpening(tree, opening.rows, salt, parcel);
+    answerRanges(tree, request.ranges, salt, parcel);
+    return parcel.finish();
+  }
+
+  #membersFor({ self, claims, opening, wanted, salt }: SyncRequest): Uint8Array[] {
+    const members = this.#members;
+    const known = members.known(salt);
+    const isNewcomer = opening !== undefined && opening.members === undefined;
+    const asked = isNewcomer
+      ? [...known.values()].filter(({ id }) => id !== members.self)
+      : wanted.map((digest) => known.get(digest)).filter((record) => record !== undefined);
+    const isOther = opening?.members !== undefined && !members.root().equals(opening.members);
+    return [
+      ...members.corrections([{ record: self }, ...claims]),
+      ...asked.map((record) => encodeClaim({ record })),
+      ...(isOther ? [encodeMembers({ known: [...known.keys()] })] : []),
+    ];
+  }
+
+  #accepted(exchange: number, session: Session, answer: SyncAcceptance): void {
+    const { self, roster, counters } = this.#core;
     if (isUnspecified(self.address.address)) {
       const { address } = answer.appearAs;
       this.#membership.update({ address: { address, port: self.address.port } });
     }
     this.#core.phase = 'attached';
+    // A host that knew nobody has nobody to tell what the mesh knows already.
+    if (session.isFirst) session.isNewcomer = roster.active === 0 && this.#pending.size === 0;
+    let news = 0;
     const take = (): void => {
       this.#membership.merge({ record: answer.self }, 'sync');
-      this.#take(answer);
+      news = this.#take(answer);
     };
-    // A host that knew nobody has nobody to tell what the mesh knows already.
-    if (roster.active === 0 && this.#pending.size === 0) this.#courier.mute(take);
+    if (session.isNewcomer) this.#courier.mute(take);
     else take();
-    if (pending.purpose !== 'push-pull') this.#followUp();
-    this.#conclude(exchange, pending, answer.self);
+    counters.add('exchangeRowsReceived', answer.rows.length);
+    counters.add('rangeMalformed', answer.malformedRanges);
+    this.#goOn(exchange, session, answer, news);
   }
 
-  /**
-   * Asks somebody else soon after a join: when many hosts join at once, the first of them are told of
-   * the next by few, who soon have many to tell.
-   */
-  #followUp(): void {
-    const { config, rng } = this.#core;
-    this.#schedulePushPull(config.probeInterval * (1 + rng.next()));
+  #goOn(exchange: number, session: Session, answer: SyncAcceptance, news: number): void {
+    if (session.isFirst && answer.ranges.length > 0) this.#claimRows(session);
+    const { isFirst } = session;
+    session.accept(answer, this.#members, news);
+    if (isFirst) {
+      if (session.purpose !== 'push-pull') this.#bringForward(this.#soon());
+      this.#conclude(exchange, session, answer.self);
+    }
+    if (session.isFruitless) this.#core.counters.add('syncsFruitless');
+    if (session.isDone || session.isFruitless) this.#end(session);
+    else this.#ask(session);
   }
 
-  #refused(exchange: number, pending: Pending, refusal: Refusal): void {
+  /** Makes a sync the one that moves rows, or puts its host on the list for later. */
+  #claimRows(session: Session): void {
+    if (this.#mover === undefined) {
+      this.#mover = session;
+      session.rows = new Reconciliation(this.#replica.tree, session.salt);
+    } else if (this.#waiting.size < WAITING_MAX) {
+      this.#waiting.set(formatSocketAddress(session.to), session.to);
+    }
+  }
+
+  /** A sync is over: the next host whose rows differ has its turn. */
+  #end(session: Session): void {
+    if (this.#mover !== session) return;
+    this.#mover = undefined;
+    if (session.isDone && session.wantsSequel) {
+      this.#begin('push-pull', session.to, session.sequel + 1);
+    }
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next[0]);
+    this.#begin('push-pull', next[1]);
+  }
+
+  #refused(exchange: number, session: Session, refusal: Refusal): void {
     const { self, label } = this.#core;
-    if (refusal.reason === 'self') this.#own.add(formatSocketAddress(pending.to));
-    const error = refusalError(refusal, { target: pending.to, self, label });
-    this.#conclude(exchange, pending, error);
+    if (refusal.reason === 'self') this.#own.add(formatSocketAddress(session.to));
+    this.#failed(exchange, session, refusalError(refusal, { target: session.to, self, label }));
   }
 
-  #conclude(exchange: number, { purpose, to }: Pending, end: AppError | MemberRecord): void {
+  #failed(exchange: number, session: Session, error: AppError): void {
+    this.#core.counters.add('exchangesFailed');
+    if (session.isFirst) this.#conclude(exchange, session, error);
+    this.#end(session);
+  }
+
+  /** The first exchange decides whether this host has joined; what follows only completes it. */
+  #conclude(exchange: number, { purpose, to }: Session, end: AppError | MemberRecord): void {
     const outcome: JoinOutcome =
       end instanceof Error
         ? { ok: false, target: to, error: end }
         : { ok: true, target: to, id: end.id, name: end.name };
-    if (!outcome.ok) this.#core.counters.add('exchangesFailed');
     if (purpose === 'join') this.#core.outbox.push({ kind: 'joined', exchange, outcome });
+  }
+
+  /** Who has come back first, then anybody. */
+  #partner(): Member | undefined {
+    const { roster, rng } = this.#core;
+    const isHere = ({ state }: Member): boolean => state === 'alive';
+    const [back] = roster.pick(1, rng, (member) => isHere(member) && this.#returned.has(member.id));
+    if (back !== undefined) this.#returned.delete(back.id);
+    return back ?? roster.pick(1, rng, isHere)[0];
   }
 
   /** Dead members and seeds at whose address no live member, and not this host, is known. */
@@ -303,37 +425,21 @@ export class Synchroniser {
     return this.#core.config.gossipInterval * (0.5 + this.#core.rng.next());
   }
 
+  /** One to two probe intervals: when many hosts do something at once, what they learn has settled. */
+  #soon(): number {
+    return this.#core.config.probeInterval * (1 + this.#core.rng.next());
+  }
+
+  #bringForward(after: number): void {
+    if (this.#core.outbox.at.now + after < this.#nextPushPull) this.#schedulePushPull(after);
+  }
+
   #schedulePushPull(after: number): void {
+    this.#nextPushPull = this.#core.outbox.at.now + after;
     this.#core.outbox.timer({ kind: 'push-pull', round: ++this.#pushPullRound }, after);
   }
 
   #scheduleRejoin(after: number): void {
     this.#core.outbox.timer({ kind: 'rejoin', round: ++this.#rejoinRound }, after);
-  }
-
-  /**
-   * `head` and after it the whole state: all members, then the rows, as many as fit. Those left over
-   * come first in the next exchange.
-   */
-  #withState(head: Uint8Array): Uint8Array {
-    const pieces = [head];
-    let used = head.length;
-    for (const record of this.#core.roster.all()) {
-      const piece = encodeClaim({ record });
-      pieces.push(piece);
-      used += piece.length;
-    }
-    const rows = [...this.#replica.all()];
-    const start = this.#firstRow % Math.max(1, rows.length);
-    let sent = 0;
-    for (; sent < rows.length; sent++) {
-      const piece = encodeRow(rows[(start + sent) % rows.length] as (typeof rows)[number]);
-      if (used + piece.length > MAX_SYNC_BYTES) break;
-      pieces.push(piece);
-      used += piece.length;
-    }
-    this.#firstRow = sent === rows.length ? 0 : start + sent;
-    this.#core.counters.add('rowsPostponed', rows.length - sent);
-    return Buffer.concat(pieces, used);
   }
 }

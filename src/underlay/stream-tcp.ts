@@ -28,7 +28,7 @@ export interface StreamCounters {
   readonly answered: number;
   /** Closed unread: `maxInbound` were being served. */
   readonly refusedBusy: number;
-  /** Closed: the announced length was over 16 MiB, as random bytes nearly always are. */
+  /** Closed: the announced length was over 1 MiB, as random bytes nearly always are. */
   readonly refusedLength: number;
   /** Closed: unfinished requests took `maxInboundBytes` together. */
   readonly refusedMemory: number;

@@ -19,5 +19,5 @@ export interface StreamTransport {
   close(): Promise<void>;
 }
 
-/** Longest message accepted or sent on a stream: 16 MiB. */
-export const MAX_STREAM_MESSAGE_BYTES = 16 * 2 ** 20;
+/** Longest message accepted or sent on a stream: 1 MiB. */
+export const MAX_STREAM_MESSAGE_BYTES = 2 ** 20;

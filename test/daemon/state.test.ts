@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { isAppError } from '../../src/base/errors.ts';
 import { State } from '../../src/daemon/state.ts';
+import type { Key, Store } from '../../src/daemon/store.ts';
 
 function directory(t: { teardown(fn: () => void): void }): string {
   const path = mkdtempSync(join(tmpdir(), 'weft-state-'));
@@ -50,4 +51,81 @@ test('a state directory that is a file is refused with a sentence', (t) => {
   const error = t.throws(() => State.open(path));
   t.true(isAppError(error, 'E_STATE'));
   t.regex(error.message, /--state-dir/);
+});
+
+test('a file cut short, removed or replaced under a running daemon is told, and ends nothing', async (t) => {
+  const path = directory(t);
+  const file = join(path, 'state.mdb');
+  for (const [harm, why] of [
+    [() => truncateSync(file, 100), /was cut from \d+ bytes to 100/],
+    [() => rmSync(file), /was removed or replaced/],
+    [() => renameSync(join(path, 'copy'), file), /was removed or replaced/],
+  ] as const) {
+    rmSync(file, { force: true });
+    writeFileSync(join(path, 'copy'), '');
+    const state = State.open(path);
+    harm();
+    state.save('networks', 'blue', Buffer.alloc(5000));
+    await t.throwsAsync(state.settled(), { code: 'E_STATE', message: why });
+    t.regex(state.failure ?? '', why);
+    await t.throwsAsync(state.begin('e1', {}), { code: 'E_STATE', message: /nothing has been/ });
+    t.throws(() => state.nextIncarnation(), { code: 'E_STATE' });
+    await state.close();
+  }
+});
+
+/** A disk that a test fills, with what it holds by the last word of the key. */
+class FullDisk implements Store {
+  readonly held = new Map<string, string>();
+  isFull = false;
+
+  get(): undefined {
+    return undefined;
+  }
+
+  list(): Buffer[] {
+    return [];
+  }
+
+  async put(key: Key, bytes: Uint8Array): Promise<void> {
+    const { isFull } = this;
+    await Promise.resolve();
+    if (isFull) throw new Error('No space left on device');
+    this.held.set(key.at(-1) ?? '', Buffer.from(bytes).toString());
+  }
+
+  async remove(key: Key): Promise<void> {
+    await Promise.resolve();
+    this.held.delete(key.at(-1) ?? '');
+  }
+
+  putNow(): void {
+    if (this.isFull) throw new Error('No space left on device');
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+test('what a full disk refused is written once there is room, and never over what came later', async (t) => {
+  const disk = new FullDisk();
+  const state = new State(disk);
+  disk.isFull = true;
+  state.save('networks', 'blue', Buffer.from('old'));
+  state.save('networks', 'red', Buffer.from('old'));
+  disk.isFull = false;
+  state.save('networks', 'blue', Buffer.from('new'));
+  await t.throwsAsync(state.settled(), { message: /No space.*a restart will forget this change/ });
+  await state.settled();
+  t.deepEqual(Object.fromEntries(disk.held), { blue: 'new', red: 'old' });
+  t.is(state.failure, undefined);
+
+  disk.isFull = true;
+  state.save('networks', 'blue', Buffer.from('newer'));
+  await t.throwsAsync(state.settled(), { message: /No space.*a restart will forget this change/ });
+  t.is(disk.held.get('blue'), 'new');
+  disk.isFull = false;
+  await state.settled();
+  t.is(disk.held.get('blue'), 'newer');
 });

@@ -7,7 +7,10 @@ import { compareRows, Replica, type Row } from '../../src/gossip/replica.ts';
 import { peerId, WALL } from './fixtures.ts';
 import { check } from '../fakes/property.ts';
 
-const SETTINGS = { clockAheadMax: 1000, tombstoneRetention: 5000, rowsMax: 10 };
+const SETTINGS = {
+  ...{ clockAheadMax: 1000, tombstoneRetention: 5000 },
+  ...{ rowsMax: 10, rowsPerAuthorMax: 10 },
+};
 
 function replica(): { it: Replica; counters: Counters } {
   const counters = new Counters();

@@ -15,7 +15,10 @@ import { record } from './fixtures.ts';
 
 const header = encodeHeader(1, 'test');
 const FROM = { address: '192.0.2.1', port: 7783 };
-const NO_CARGO = { claims: [], rows: [], malformedClaims: 0, malformedRows: 0 };
+const NOTHING_ELSE = {
+  ...{ claims: [], rows: [], malformedClaims: 0, malformedRows: 0 },
+  ...{ ranges: [], malformedRanges: 0, known: [], wanted: [] },
+};
 
 const request = Buffer.concat([
   encodeRequestHead(header, { protocol: { min: 1, max: 2 }, purpose: 'join', self: record('1') }),
@@ -26,11 +29,12 @@ const answer = Buffer.from(encodeAnswerHead(header, record('1'), FROM));
 test('a request and an answer are read back', (t) => {
   t.deepEqual(decodeRequest(request, header.length), {
     ...{ protocol: { min: 1, max: 2 }, purpose: 'join', self: record('1') },
-    ...{ ...NO_CARGO, claims: [{ record: record('2') }] },
+    ...{ ...NOTHING_ELSE, claims: [{ record: record('2') }] },
+    ...{ salt: 0, opening: undefined },
   });
   t.deepEqual(decodeAnswer(answer, header.length), {
-    ...{ self: record('1'), appearAs: FROM },
-    ...NO_CARGO,
+    ...{ self: record('1'), appearAs: FROM, postponed: [] },
+    ...NOTHING_ELSE,
   });
 });
 

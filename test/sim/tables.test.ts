@@ -1,12 +1,19 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { asMillis } from '../../src/base/types.ts';
+import { encodeRow } from '../../src/gossip/cargo.ts';
 import { presets } from '../../src/gossip/config.ts';
 import type { Row } from '../../src/gossip/replica.ts';
 import { Cluster, LOSSY, PERFECT, type SimHost } from './cluster.ts';
 import { seedFor } from './seed.ts';
 
 const TABLE = 'endpoints';
+
+/** `areRowsEqual` by digests: for many rows. */
+function areDigestsEqual({ hosts }: Cluster): boolean {
+  const [first, ...others] = hosts.map(({ machine }) => machine.replica.tree.root());
+  return others.every((root) => first?.equals(root));
+}
 
 test('a row put on one of 50 hosts is on all in two seconds, and its deletion too', (t) => {
   const cluster = new Cluster({ seed: seedFor(t), network: LOSSY });
@@ -43,6 +50,44 @@ test('a row too large for a datagram reaches all by push-pull that is brought fo
   const took = cluster.runUntil(() => cluster.areRowsEqual(), 120_000);
   t.log(`${Math.round(took)} ms`);
   t.true(took <= 10_000);
+});
+
+test('rows put on one of 20 hosts by the thousand reach all by exchanges, each row once a host or little more', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(20);
+  const [source] = hosts as [SimHost];
+  for (let index = 0; index < 1500; index++) source.put(TABLE, `key-${index}`, { index });
+  const took = cluster.runUntil(() => areDigestsEqual(cluster), 60_000);
+  const late = cluster.add();
+  late.join(source);
+  const joined = cluster.runUntil(() => late.machine.replica.size === 1500, 5000);
+  const received = late.machine.counters()['exchangeRowsReceived'] ?? 0;
+  t.log(`${Math.round(took)} ms; a newcomer ${Math.round(joined)} ms and ${received} rows`);
+  t.true(took <= 30_000 && joined <= 1000);
+  t.true(received <= 1600, 'nothing comes twice');
+});
+
+test('a restarted host moves only what differs', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(5);
+  const [first, away] = hosts as [SimHost, SimHost];
+  for (let index = 0; index < 2000; index++)
+    first.put(TABLE, `key-${index}`, { index, note: 'x'.repeat(150) });
+  cluster.runUntil(() => areDigestsEqual(cluster), 60_000);
+  cluster.run(60_000);
+  cluster.kill(away);
+  let differing = 0;
+  for (let index = 0; index < 200; index++) {
+    const row = first.put(TABLE, `key-${index * 7}`, { index, note: 'y'.repeat(150) });
+    differing += row === undefined ? 0 : encodeRow(row).length;
+  }
+  cluster.run(30_000);
+  const again = cluster.restart(away, { seeds: hosts.slice(2).map(({ reached }) => reached) });
+  const took = cluster.runUntil(() => areDigestsEqual(cluster), 10_000);
+  const count = (name: string): number => again.machine.counters()[name] ?? 0;
+  const moved = count('exchangeBytesSent') + count('exchangeBytesReceived');
+  t.log(`${Math.round(took)} ms, ${moved} bytes moved for ${differing} that differed`);
+  t.true(took <= 1000 && moved <= 2 * differing);
 });
 
 test('what each side of a cut wrote is on both after healing; deleted stays deleted', (t) => {

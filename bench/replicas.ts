@@ -1,0 +1,138 @@
+/**
+ * `node dist/bench/replicas.js` (after `npm run build`): what 100,000 endpoints on 200 hosts take of one
+ * host's memory, and what a sync moves when a part of them differs. Both hosts' real machines, in this
+ * process, by virtual time; no network. Takes half a minute.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { seededRng, randomHex, type Rng } from '../src/base/rng.ts';
+import { asMillis, asPeerId, type PeerId } from '../src/base/types.ts';
+import { encodeCbor } from '../src/gossip/cbor.ts';
+import { encodeRow } from '../src/gossip/cargo.ts';
+import { presets } from '../src/gossip/config.ts';
+import type { Effect, Instant } from '../src/gossip/effects.ts';
+import { Machine } from '../src/gossip/machine.ts';
+import type { Row } from '../src/gossip/replica.ts';
+import { parseEndpointRecord } from '../src/daemon/records.ts';
+import { markdownTable } from './lib/markdown.ts';
+
+const HOSTS = 200;
+const ENDPOINTS = 100_000;
+const DIFFERING = [0, 1, 10, 100, 1000, 10_000, 100_000] as const;
+const MIB = 2 ** 20;
+const WALL = Date.UTC(2026, 0, 1);
+const AT: Instant = { now: asMillis(0), wall: WALL };
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function machineOf(digit: number): Machine {
+  const machine = new Machine(
+    {
+      self: {
+        id: asPeerId(`${digit}`.repeat(32)),
+        name: `host-${digit}`,
+        address: { address: `192.0.2.${digit}`, port: 7783 },
+        ...{ incarnation: 0, state: 'alive', protocol: { min: 1, max: 1 } },
+        meta: new Uint8Array(),
+      },
+      ...{ label: 'bench', config: presets.lan, rng: seededRng(digit) },
+    },
+    AT,
+  );
+  machine.replica.define('endpoints', { validate: parseEndpointRecord, valueBytes: 4096 });
+  return machine;
+}
+
+/** Endpoint number `index` as its host would write it; `version` changes its interface name. */
+function endpoint(index: number, hosts: readonly PeerId[], version: number, rng: Rng): Row {
+  const host = hosts[index % HOSTS] as PeerId;
+  const value = encodeCbor({
+    ...{ network: 'production', host, mac: 0x02_00_5e_00_00_00 + index },
+    address: `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`,
+    ifname: `eth${version}`,
+    sandbox: { path: `/run/netns/container-${index}`, inode: `${4_026_532_000 + index}` },
+  });
+  const stamp = { millis: WALL - ENDPOINTS + index, count: version };
+  return { table: 'endpoints', key: randomHex(rng, 32), stamp, author: host, value };
+}
+
+interface Memory {
+  readonly heap: number;
+  readonly buffers: number;
+}
+
+/** Bytes in use after all garbage is gone. */
+function memory(): Memory {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return { heap: heapUsed, buffers: external };
+}
+
+interface Moved {
+  readonly exchanges: number;
+  readonly bytes: number;
+  readonly longest: number;
+}
+
+/** Lets `asking` join `other` and plays the exchanges through until none is under way. */
+function sync(asking: Machine, other: Machine): Moved {
+  const moved = { exchanges: 0, bytes: 0, longest: 0 };
+  const queue: Effect[] = [...asking.join(other.self.address, AT).effects];
+  for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
+    if (effect.kind !== 'exchange') continue;
+    const request = Buffer.from(effect.request);
+    const { answer } = other.answer(request, asking.self.address, AT);
+    if (answer === undefined) throw new Error('the request was not answered');
+    moved.exchanges++;
+    moved.bytes += request.length + answer.length;
+    moved.longest = Math.max(moved.longest, request.length, answer.length);
+    queue.push(...asking.exchanged(effect.exchange, Buffer.from(answer), AT));
+  }
+  return moved;
+}
+
+function load(machine: Machine, rows: Iterable<Row>): void {
+  for (const row of rows) machine.load(encodeRow(row), AT);
+}
+
+function main(): void {
+  const rng = seededRng(7);
+  const hosts = Array.from({ length: HOSTS }, () => asPeerId(randomHex(rng, 32)));
+  const rowsOf = function* (version: number, from: number, count: number): Generator<Row> {
+    const keys = seededRng(11);
+    for (let index = 0; index < from + count; index++) {
+      const row = endpoint(index, hosts, version, keys);
+      if (index >= from) yield row;
+    }
+  };
+  const asking = machineOf(1);
+  const before = memory();
+  load(asking, rowsOf(0, 0, ENDPOINTS));
+  const after = memory();
+  const [heap, buffers] = [after.heap - before.heap, after.buffers - before.buffers];
+  const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
+  console.log(
+    `${ENDPOINTS} endpoints of ${HOSTS} hosts in one replica: ${mib(heap + buffers)} MiB (heap ${mib(heap)}, buffers ${mib(buffers)})\n`,
+  );
+  const other = machineOf(2);
+  load(other, rowsOf(0, 0, ENDPOINTS));
+  const lines = DIFFERING.map((count, version) => {
+    let differing = 0;
+    for (const row of rowsOf(version + 1, 0, count)) {
+      differing += encodeRow(row).length;
+      other.replica.merge(row, WALL, 'remote');
+    }
+    const { exchanges, bytes, longest } = sync(asking, other);
+    if (!asking.replica.tree.root().equals(other.replica.tree.root())) {
+      throw new Error('the replicas still differ');
+    }
+    const ratio = differing === 0 ? '–' : (bytes / differing).toFixed(2);
+    return [count, differing, bytes, ratio, exchanges, longest].map(String);
+  });
+  const titles = ['rows that differ', 'their bytes', 'moved', 'ratio', 'exchanges', 'longest'];
+  const columns = titles.map((title) => ({ title, align: 'right' as const }));
+  console.log(markdownTable(columns, lines));
+}
+
+main();

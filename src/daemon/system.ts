@@ -1,0 +1,66 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Rng } from '../base/rng.ts';
+import type { DataPlaneFactories } from '../dataplane/select.ts';
+import { nativeAvailability } from '../dataplane/native/availability.ts';
+import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts';
+import { systemExec } from '../os/exec.ts';
+import { IpTool } from '../os/ip.ts';
+import { systemNetns } from '../os/netns.ts';
+import { ProcSysctl } from '../os/sysctl.ts';
+import { openOnLadder } from '../tun/offload-ladder.ts';
+import { Tap } from '../tun/tap.ts';
+import { openTcpStream } from '../underlay/stream-tcp.ts';
+import { bindUdp } from '../underlay/udp.ts';
+import type { Seams } from './daemon.ts';
+import { State } from './state.ts';
+
+interface SystemDeps {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+}
+
+/** Most daemons run the native one: the other's code is read only where it is wanted. */
+function dataPlanes({ clock, rng }: SystemDeps): DataPlaneFactories {
+  return {
+    portable: {
+      async open(wanted) {
+        const { openPortableDataPlane } = await import('../dataplane/portable/plane.ts');
+        return openPortableDataPlane(wanted, { clock, rng, bindUdp });
+      },
+    },
+    native: {
+      unavailable: () => nativeAvailability().reason || undefined,
+      open: (wanted) => Promise.resolve(createNativeDataPlane(wanted)),
+    },
+  };
+}
+
+/**
+ * The native data plane does the kernel's segmenting itself and has a queue for each thread, the portable
+ * one takes plain frames.
+ */
+function openTap({ log }: SystemDeps): Seams['openTap'] {
+  return (kind, name, mtu, threads) => {
+    const { tap, offloads } =
+      kind === 'native'
+        ? openOnLadder({ name, mtu, queues: threads })
+        : { tap: Tap.open({ name, mtu }), offloads: [] };
+    tap.isUp = true;
+    const fields = { device: tap.name, mtu, offloads: offloads.join(' ') || 'none' };
+    log.info(fields, 'TAP device opened');
+    return tap;
+  };
+}
+
+/** The real kernel, disk and sockets of this host. */
+export function systemSeams(deps: SystemDeps): Seams {
+  return {
+    ...{ ip: new IpTool(systemExec), netns: systemNetns, sysctl: new ProcSysctl(systemExec) },
+    openState: (directory) => State.open(directory),
+    dataPlanes: dataPlanes(deps),
+    openStreams: (wanted) => openTcpStream(wanted, deps),
+    openTap: openTap(deps),
+  };
+}

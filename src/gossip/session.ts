@@ -1,0 +1,97 @@
+import type { SocketAddress } from '../base/types.ts';
+import { encodeClaim } from './cargo.ts';
+import type { MemberRecord } from './member.ts';
+import type { MemberDigest } from './member-digest.ts';
+import type { Parcel } from './parcel.ts';
+import type { Reconciliation } from './reconcile.ts';
+import { encodeMembers, type Purpose, type SyncAcceptance } from './sync-message.ts';
+
+/** Exchanges of one sync: enough for 500 MiB of rows. */
+const ROUNDS_MAX = 512;
+/** Exchanges in a row that bring no row either way: an honest walk down the tree takes 3. */
+const FRUITLESS_MAX = 8;
+
+/** Syncs with one host that follow each other until it is equal: what changes meanwhile waits for its turn. */
+const SEQUELS_MAX = 3;
+
+/** One sync as the host sees it that began it: exchanges with one other, until both hold the same. */
+export class Session {
+  readonly to: SocketAddress;
+  readonly purpose: Purpose;
+  readonly salt: number;
+  /** How many syncs with the same host led to this one. */
+  readonly sequel: number;
+  /** This host knew nobody when the first answer came, so what it is told is no news to anybody. */
+  isNewcomer = false;
+  /** The rows' part, once this sync is the one that may move them. */
+  rows: Reconciliation | undefined;
+  #claims: Uint8Array[] = [];
+  #wanted: number[] = [];
+  #rounds = 0;
+  #fruitless = 0;
+  #hasMoved = false;
+
+  constructor(to: SocketAddress, purpose: Purpose, salt: number, sequel: number) {
+    this.to = to;
+    this.purpose = purpose;
+    this.salt = salt;
+    this.sequel = sequel;
+  }
+
+  get isFirst(): boolean {
+    return this.#rounds === 0;
+  }
+
+  /** Nothing is left to ask or to tell. */
+  get isDone(): boolean {
+    const isTold = this.#claims.length === 0 && this.#wanted.length === 0;
+    return isTold && this.rows?.isDone !== false;
+  }
+
+  /** Rows have moved, so that it is worth asking once more whether both hold the same. */
+  get wantsSequel(): boolean {
+    return this.#hasMoved && this.sequel < SEQUELS_MAX && !this.isFruitless;
+  }
+
+  /** It has gone on for too long, or too long without moving a row: the other side is wrong or lies. */
+  get isFruitless(): boolean {
+    return this.#rounds >= ROUNDS_MAX || this.#fruitless >= FRUITLESS_MAX;
+  }
+
+  /**
+   * Takes in the members' part of an answer whose claims have been merged.
+   * @param newRows  how many rows the answer brought that were news
+   */
+  accept(answer: SyncAcceptance, members: MemberDigest, newRows: number): void {
+    this.#rounds++;
+    this.#fruitless = newRows > 0 ? 0 : this.#fruitless + 1;
+    this.#hasMoved ||= newRows > 0;
+    this.#claims.push(...members.corrections(answer.claims));
+    if (answer.known.length > 0) this.#compare(answer.known, answer.self, members);
+    this.rows?.accept(answer.ranges, answer.postponed);
+  }
+
+  /** Fills the next request. Returns how many rows it sends. */
+  fill(parcel: Parcel): number {
+    const claims = this.#claims;
+    const sent = claims.findIndex((claim) => !parcel.add(claim));
+    this.#claims = sent < 0 ? [] : claims.slice(sent);
+    if (this.#wanted.length > 0 && parcel.add(encodeMembers({ wanted: this.#wanted }))) {
+      this.#wanted = [];
+    }
+    const rows = this.rows?.fill(parcel) ?? 0;
+    if (rows > 0) this.#fruitless = 0;
+    this.#hasMoved ||= rows > 0;
+    return rows;
+  }
+
+  /** Whom the other lacks is told, whom this host lacks is asked for. */
+  #compare(theirs: readonly number[], peer: MemberRecord, members: MemberDigest): void {
+    const extra = members.known(this.salt);
+    this.#wanted = theirs.filter((digest) => !extra.delete(digest));
+    for (const record of extra.values()) {
+      const isToldAnyway = record.id === peer.id || record.id === members.self;
+      if (!isToldAnyway) this.#claims.push(encodeClaim({ record }));
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import type { Control, EndpointInfo } from '../../src/api/control.ts';
+import { nullLogger } from '../../src/base/log.ts';
+import { seededRng } from '../../src/base/rng.ts';
+import { formatSocketAddress, type PeerId, type SocketAddress } from '../../src/base/types.ts';
+import { startDaemon, type Seams } from '../../src/daemon/daemon.ts';
+import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
+import { State } from '../../src/daemon/state.ts';
+import { openPortableDataPlane } from '../../src/dataplane/portable/plane.ts';
+import { parseMark } from '../../src/network/names.ts';
+import type { BindUdp, UdpSocket } from '../../src/underlay/udp.ts';
+import { FakeKernel } from '../fakes/fake-kernel.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { MemoryNetwork } from '../fakes/memory-network.ts';
+import { MemoryTap } from '../fakes/memory-tap.ts';
+import { Life, mortalKernel, MortalStore, type Death } from './mortal.ts';
+
+const MESH_PORT = 7783;
+
+/** Hosts on one underlay in memory. */
+export class World {
+  readonly clock = new ManualClock();
+  readonly network: MemoryNetwork;
+
+  constructor(seed: number) {
+    this.network = new MemoryNetwork(this.clock, { seed });
+  }
+
+  /** Lets time pass until `done` settles. */
+  async until<T>(done: Promise<T>): Promise<T> {
+    const waiting = { isOver: false };
+    const end = (): void => void (waiting.isOver = true);
+    void done.then(end, end);
+    for (let turns = 0; !waiting.isOver; turns++) {
+      if (turns > 20_000) throw new Error('nothing happens any more');
+      this.clock.advance(2);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
+    return done;
+  }
+
+  async pass(ms: number): Promise<void> {
+    const end = this.clock.now() + ms;
+    while (this.clock.now() < end) {
+      this.clock.advance(5);
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
+  }
+}
+
+/** A TAP device that is a link of the kernel as long as its owner lives. */
+class KernelTap extends MemoryTap {
+  readonly #kernel: FakeKernel;
+
+  constructor(name: string, mtu: number, kernel: FakeKernel) {
+    super(name);
+    this.#kernel = kernel;
+    kernel.addLink(name, { kind: 'tun', mtu, isUp: true });
+  }
+
+  override close(): void {
+    if (this.#kernel.find(this.name) !== undefined) this.#kernel.removeLink(this.name);
+    super.close();
+  }
+}
+
+/** A host whose kernel and disk outlive its daemon. */
+export class MortalHost {
+  readonly name: string;
+  readonly address: string;
+  readonly kernel = new FakeKernel();
+  readonly disk = new Map<string, Buffer>();
+  readonly sandboxes: string[] = [];
+  readonly #world: World;
+  #life: Life;
+  #control: Control | undefined;
+  #starts = 0;
+
+  constructor(name: string, address: string, world: World) {
+    this.name = name;
+    this.address = address;
+    this.#world = world;
+    this.#life = new Life(world.clock);
+    const addresses = [{ address, prefixLength: 24, scope: 'global' }];
+    this.kernel.addLink('u0', { isUp: true, addresses });
+  }
+
+  get control(): Control {
+    if (this.#control === undefined) throw new Error(`${this.name} does not run`);
+    return this.#control;
+  }
+
+  get life(): Life {
+    return this.#life;
+  }
+
+  get id(): PeerId {
+    return String(this.disk.get('meta\0id')) as PeerId;
+  }
+
+  addSandbox(path: string): void {
+    this.kernel.addNamespace(path);
+    this.sandboxes.push(path);
+  }
+
+  /** Starts a daemon that will die as told; "dead" if it does before it is ready. */
+  async start(death?: Death): Promise<'ready' | 'dead'> {
+    const { clock } = this.#world;
+    const life = new Life(clock, death);
+    this.#life = life;
+    this.#control = undefined;
+    const started = startDaemon(
+      {
+        ...DEFAULT_OPTIONS,
+        ...{ name: this.name, stateDir: '/none', socket: '/none', dataPlane: 'portable' },
+        ...{ listen: { addresses: [this.address], port: MESH_PORT } },
+        advertise: { address: this.address },
+      },
+      {
+        ...{
+          clock: life.clock,
+          rng: seededRng(this.#starts++ * 7 + Number(this.address.split('.')[3])),
+        },
+        ...{ log: nullLogger, seams: this.#seams(life) },
+      },
+    ).then(
+      ({ control }) => {
+        this.#control = control;
+        return 'ready' as const;
+      },
+      (error: unknown) => {
+        if (life.isOver) return 'dead' as const;
+        throw error;
+      },
+    );
+    return this.#world.until(Promise.race([started, life.over]));
+  }
+
+  /** What a command answers, `refused` if it is, or "dead" if the daemon dies over it. */
+  run<T>(command: (control: Control) => Promise<T>): Promise<T | 'dead' | 'refused'> {
+    const answer = command(this.control).catch((error: unknown) => {
+      if ((error as { code?: string }).code === undefined) throw error;
+      return 'refused' as const;
+    });
+    return this.#world.until(Promise.race([answer, this.#life.over]));
+  }
+
+  kill(): void {
+    this.#life.kill();
+  }
+
+  /** This host's endpoints by its own tables. */
+  async endpoints(): Promise<EndpointInfo[]> {
+    const networks = await this.control.listNetworks();
+    const details = await Promise.all(
+      networks.map(({ name }) => this.control.inspectNetwork(name)),
+    );
+    return details.flatMap(({ attached }) => attached);
+  }
+
+  /** Names of the links that carry this host's mark, and of its TAP devices. */
+  links(): Promise<string[]> {
+    return this.kernel.links().then((links) =>
+      links
+        .filter(({ alias, kind }) => kind === 'tun' || parseMark(alias)?.host === this.id)
+        .map(({ name }) => name)
+        .sort(),
+    );
+  }
+
+  #seams(life: Life): Seams {
+    const kernel = mortalKernel(this.kernel, life);
+    const { network } = this.#world;
+    const { clock } = life;
+    const opened: SocketAddress[] = [];
+    const streams = new Map<string, ReturnType<MemoryNetwork['open']>['stream']>();
+    let freePort = 40_000;
+    const bindUdp: BindUdp = (addresses, wanted) => {
+      const local = { address: addresses[0] ?? '', port: wanted === 0 ? freePort++ : wanted };
+      const { channel, stream } = network.open(local);
+      opened.push(local);
+      streams.set(formatSocketAddress(local), stream);
+      const socket: UdpSocket = {
+        ...{ local, receiveBufferBytes: 0, queuedBytes: () => 0 },
+        send(buffer, start, end, address, port, sent) {
+          if (!life.isOver) channel.send(buffer.subarray(start, end), { address, port });
+          process.nextTick(() => sent(null));
+        },
+        onReceive: (receive) =>
+          channel.onReceive((bytes, from) => receive(bytes, from.address, from.port)),
+        close() {
+          network.remove(local);
+          return Promise.resolve();
+        },
+      };
+      return Promise.resolve([socket]);
+    };
+    life.atDeath(() => {
+      for (const local of opened) network.remove(local);
+    });
+    return {
+      ...{ ip: kernel, netns: kernel, sysctl: kernel },
+      openState: () => new State(new MortalStore(this.disk, life)),
+      dataPlanes: {
+        portable: {
+          open: (wanted) => openPortableDataPlane(wanted, { clock, rng: seededRng(1), bindUdp }),
+        },
+      },
+      openStreams: ({ addresses: [address = ''], port }) => {
+        const stream = streams.get(formatSocketAddress({ address, port }));
+        if (stream === undefined) throw new Error('no socket is bound there');
+        return Promise.resolve(stream);
+      },
+      openTap: (_kind, name, mtu) =>
+        life.doNow(() => {
+          const tap = new KernelTap(name, mtu, this.kernel);
+          life.atDeath(() => tap.close());
+          return tap;
+        }),
+    };
+  }
+}
