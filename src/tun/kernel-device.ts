@@ -91,7 +91,10 @@ export abstract class KernelDevice implements TapDevice {
   }
 
   set queueFrames(frames: number) {
-    this.check(`set the queue length ${frames}`, this.native.setQueueFrames(checkQueueFrames(frames)));
+    this.check(
+      `set the queue length ${frames}`,
+      this.native.setQueueFrames(checkQueueFrames(frames)),
+    );
   }
 
   /** Administratively up: `ip link set up`. Frames come and go only then. */
