@@ -57,25 +57,28 @@ Napi::Value FailureOf(Napi::Env env, const Sockets::Failure& failure) {
 }  // namespace
 
 Napi::Function NativePlane::Define(Napi::Env env) {
-  return DefineClass(
-      env, "NativePlane",
-      {InstanceMethod<&NativePlane::Open>("open"), InstanceMethod<&NativePlane::Binds>("binds"),
-       InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
-       InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
-       InstanceMethod<&NativePlane::AddPort>("addPort"),
-       InstanceMethod<&NativePlane::RemovePort>("removePort"),
-       InstanceMethod<&NativePlane::AddVtep>("addVtep"),
-       InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
-       InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
-       InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
-       InstanceMethod<&NativePlane::SetSendKey>("setSendKey"),
-       InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
-       InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
-       InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
-       InstanceMethod<&NativePlane::Pin>("pin"), InstanceMethod<&NativePlane::Unpin>("unpin"),
-       InstanceMethod<&NativePlane::Fdb>("fdb"),
-       InstanceMethod<&NativePlane::SendControl>("sendControl"),
-       InstanceMethod<&NativePlane::Close>("close")});
+  return DefineClass(env, "NativePlane",
+                     {InstanceMethod<&NativePlane::Open>("open"),
+                      InstanceMethod<&NativePlane::Binds>("binds"),
+                      InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
+                      InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
+                      InstanceMethod<&NativePlane::AddPort>("addPort"),
+                      InstanceMethod<&NativePlane::RemovePort>("removePort"),
+                      InstanceMethod<&NativePlane::AddVtep>("addVtep"),
+                      InstanceMethod<&NativePlane::FloodVtep>("floodVtep"),
+                      InstanceMethod<&NativePlane::MoveVtep>("moveVtep"),
+                      InstanceMethod<&NativePlane::ConfigureVtep>("configureVtep"),
+                      InstanceMethod<&NativePlane::RemoveVtep>("removeVtep"),
+                      InstanceMethod<&NativePlane::SetSendKey>("setSendKey"),
+                      InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
+                      InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
+                      InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
+                      InstanceMethod<&NativePlane::Pin>("pin"),
+                      InstanceMethod<&NativePlane::Unpin>("unpin"),
+                      InstanceMethod<&NativePlane::UpdateEndpoints>("updateEndpoints"),
+                      InstanceMethod<&NativePlane::Fdb>("fdb"),
+                      InstanceMethod<&NativePlane::SendControl>("sendControl"),
+                      InstanceMethod<&NativePlane::Close>("close")});
 }
 
 NativePlane::NativePlane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativePlane>(info) {}
@@ -96,6 +99,7 @@ Napi::Value NativePlane::Open(const Napi::CallbackInfo& info) {
   native.vxlan_port = UdpPort(options.Get("vxlanPort"));
   native.fdb_capacity = Uint32(options.Get("fdbCapacity"));
   native.fdb_max_age_ms = Uint32(options.Get("fdbMaxAge"));
+  native.unknown_unicast_rate = Uint32(options.Get("unknownUnicastRate"));
   native.joins_udp = options.Get("joinsUdp").As<Napi::Boolean>();
   native.threads = Uint32(options.Get("threads"));
   native.hash_key = RandomKey();
@@ -151,7 +155,12 @@ void NativePlane::AddVtep(const Napi::CallbackInfo& info) {
   auto* stats = reinterpret_cast<TrafficStats*>(StatsAt(info[5], Uint32(info[6])));
   const bool is_sealed = info[4].As<Napi::Boolean>();
   plane_->AddVtep(Uint32(info[0]), Uint32(info[1]), AddressOf(info[2], info[3]),
-                  is_sealed ? Encapsulation::kSealed : Encapsulation::kVxlan, stats);
+                  is_sealed ? Encapsulation::kSealed : Encapsulation::kVxlan, stats,
+                  info[7].As<Napi::Boolean>());
+}
+
+void NativePlane::FloodVtep(const Napi::CallbackInfo& info) {
+  plane_->FloodVtep(Uint32(info[0]), info[1].As<Napi::Boolean>());
 }
 
 void NativePlane::MoveVtep(const Napi::CallbackInfo& info) {
@@ -188,6 +197,27 @@ void NativePlane::Pin(const Napi::CallbackInfo& info) {
 
 void NativePlane::Unpin(const Napi::CallbackInfo& info) {
   plane_->Unpin(Uint32(info[0]), MacOf(info[1]));
+}
+
+// Rows as src/dataplane/native/endpoint-rows.ts writes them.
+void NativePlane::UpdateEndpoints(const Napi::CallbackInfo& info) {
+  constexpr size_t kVtepAt = 8;
+  constexpr size_t kFamilyAt = 6;
+  constexpr size_t kAddressAt = 16;
+  constexpr size_t kRowBytes = 32;
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  std::vector<EndpointUpdate> updates(bytes.ByteLength() / kRowBytes);
+  const uint8_t* at = bytes.Data();
+  for (EndpointUpdate& update : updates) {
+    const uint32_t vtep = LoadBe32(at + kVtepAt);
+    update.mac = LoadBe48(at);
+    update.vtep = vtep == 0 ? nullptr : plane_->VtepAt(vtep);
+    update.has_address = at[kFamilyAt] != 0;
+    update.address =
+        at[kFamilyAt] == 4 ? KeyOfIpv4(LoadBe32(at + kAddressAt)) : KeyOfIpv6(at + kAddressAt);
+    at += kRowBytes;
+  }
+  plane_->UpdateEndpoints(Uint32(info[0]), updates);
 }
 
 Napi::Value NativePlane::Fdb(const Napi::CallbackInfo& info) {

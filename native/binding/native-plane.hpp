@@ -28,6 +28,7 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void AddPort(const Napi::CallbackInfo& info);
   void RemovePort(const Napi::CallbackInfo& info);
   void AddVtep(const Napi::CallbackInfo& info);
+  void FloodVtep(const Napi::CallbackInfo& info);
   void MoveVtep(const Napi::CallbackInfo& info);
   void ConfigureVtep(const Napi::CallbackInfo& info);
   void RemoveVtep(const Napi::CallbackInfo& info);
@@ -37,6 +38,7 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void RemoveReceiveKey(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Unpin(const Napi::CallbackInfo& info);
+  void UpdateEndpoints(const Napi::CallbackInfo& info);
   Napi::Value Fdb(const Napi::CallbackInfo& info);
   void SendControl(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 
 #include "tables.hpp"
 
@@ -20,7 +21,8 @@ struct FdbRow {
   bool is_pinned;
 };
 
-// Where a copy of an FDB goes. The control thread provides the room.
+// Where a copy of an FDB goes. The control thread provides the room; `count` tells how much was
+// needed, and if that is more than there is, only the first rows are there.
 struct FdbSnapshot {
   FdbRow* rows;
   uint32_t capacity;
@@ -38,9 +40,11 @@ struct Command {
     kAddVtep,
     kMoveVtep,
     kConfigureVtep,
+    kFloodVtep,
     kRemoveVtep,
     kPin,
     kUnpin,
+    kUpdateEndpoints,
     kSnapshotFdb,
     kAddSession,
     kRemoveSession,
@@ -54,11 +58,13 @@ struct Command {
   Vtep* vtep = nullptr;
   Mac mac = 0;
   FdbSnapshot* snapshot = nullptr;
-  SocketAddress address{};              // kMoveVtep
-  bool takes_partial = false;           // kConfigureVtep
-  SendSession* send_session = nullptr;  // kSetSendKey
-  SendKey* send_key = nullptr;          // kSetSendKey
-  ReceiveSession* session = nullptr;    // kAddSession, kRemoveSession
+  SocketAddress address{};                  // kMoveVtep
+  bool takes_partial = false;               // kConfigureVtep
+  bool floods = false;                      // kFloodVtep
+  std::span<const EndpointUpdate> updates;  // kUpdateEndpoints
+  SendSession* send_session = nullptr;      // kSetSendKey
+  SendKey* send_key = nullptr;              // kSetSendKey
+  ReceiveSession* session = nullptr;        // kAddSession, kRemoveSession
 };
 
 // Commands from the control thread to the forwarder's: one writer, one reader. The writer may wait,

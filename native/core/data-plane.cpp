@@ -30,6 +30,7 @@ DataPlane::DataPlane(const DataPlaneOptions& options, GlobalStats& stats)
     : fdb_capacity_(options.fdb_capacity),
       fdb_max_age_ms_(options.fdb_max_age_ms),
       hash_key_(options.hash_key),
+      unknown_unicast_rate_(options.unknown_unicast_rate),
       thread_count_(options.threads),
       stats_(stats),
       group_(options.threads) {}
@@ -65,7 +66,7 @@ Command DataPlane::Make(Command::Kind kind) const {
 
 void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
   auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_,
-                                           thread_count_ > 1);
+                                           unknown_unicast_rate_, thread_count_ > 1);
   Command command = Make(Command::Kind::kAddNetwork);
   command.network = network.get();
   [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;
@@ -114,7 +115,7 @@ void DataPlane::RemovePort(uint32_t id) {
 }
 
 void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
-                        Encapsulation encapsulation, TrafficStats* stats) {
+                        Encapsulation encapsulation, TrafficStats* stats, bool floods) {
   auto vtep = std::make_unique<Vtep>();
   vtep->id = id;
   vtep->network = networks_.at(vni).get();
@@ -128,6 +129,14 @@ void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
   Command command = Make(Command::Kind::kAddVtep);
   command.vtep = vtep.get();
   vteps_.emplace(id, std::move(vtep));
+  group_.Submit(command);
+  if (floods) FloodVtep(id, true);
+}
+
+void DataPlane::FloodVtep(uint32_t id, bool floods) {
+  Command command = Make(Command::Kind::kFloodVtep);
+  command.vtep = vteps_.at(id).get();
+  command.floods = floods;
   group_.Submit(command);
 }
 
@@ -227,13 +236,27 @@ void DataPlane::Unpin(uint32_t vni, Mac mac) {
   group_.Submit(command);
 }
 
+void DataPlane::UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates) {
+  Command command = Make(Command::Kind::kUpdateEndpoints);
+  command.network = networks_.at(vni).get();
+  command.updates = updates;
+  group_.Call(command);
+}
+
 std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
-  std::vector<FdbRow> rows(size_t{fdb_capacity_} + Fdb::kMaxPinned);
-  FdbSnapshot snapshot{rows.data(), static_cast<uint32_t>(rows.size()), 0};
+  constexpr uint32_t kFirstRows = 256;
+  std::vector<FdbRow> rows;
+  FdbSnapshot snapshot{nullptr, 0, kFirstRows};
   Command command = Make(Command::Kind::kSnapshotFdb);
   command.network = networks_.at(vni).get();
   command.snapshot = &snapshot;
-  group_.Call(command);
+  // The table may grow between two looks: room for that is an eighth more than there was.
+  while (snapshot.count > snapshot.capacity) {
+    rows.resize(snapshot.count + snapshot.count / 8);
+    snapshot.rows = rows.data();
+    snapshot.capacity = static_cast<uint32_t>(rows.size());
+    group_.Call(command);
+  }
   rows.resize(snapshot.count);
   return rows;
 }

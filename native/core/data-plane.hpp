@@ -21,6 +21,8 @@ struct DataPlaneOptions {
   uint16_t vxlan_port = 0;
   uint32_t fdb_capacity = 1;
   uint32_t fdb_max_age_ms = 1;
+  // Frames a second to unknown MACs that each network floods.
+  uint32_t unknown_unicast_rate = 1000;
   // Random: keys the FDB's hash.
   uint64_t hash_key = 0;
   bool joins_udp = false;
@@ -50,7 +52,9 @@ class DataPlane {
   // When it returns, the descriptors are no longer in use.
   void RemovePort(uint32_t port);
   void AddVtep(uint32_t vni, uint32_t vtep, const SocketAddress& address,
-               Encapsulation encapsulation, TrafficStats* stats);
+               Encapsulation encapsulation, TrafficStats* stats, bool floods = true);
+  // Whether floods go to it. Frames from it are taken in any case.
+  void FloodVtep(uint32_t vtep, bool floods);
   void MoveVtep(uint32_t vtep, const SocketAddress& address);
   void ConfigureVtep(uint32_t vtep, bool takes_partial);
   void RemoveVtep(uint32_t vtep);
@@ -66,6 +70,9 @@ class DataPlane {
 
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
+  Vtep* VtepAt(uint32_t vtep) const { return vteps_.at(vtep).get(); }
+  // Applies the changes in their order, as one command.
+  void UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates);
 
   std::vector<FdbRow> SnapshotFdb(uint32_t vni);
 
@@ -97,6 +104,7 @@ class DataPlane {
   const uint32_t fdb_capacity_;
   const uint32_t fdb_max_age_ms_;
   const uint64_t hash_key_;
+  const uint32_t unknown_unicast_rate_;
   const uint32_t thread_count_;
   GlobalStats& stats_;
   Sockets sockets_;

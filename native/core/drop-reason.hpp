@@ -9,8 +9,10 @@
   X(port_frame_short)        \
   X(port_frame_long)         \
   X(port_source_invalid)     \
+  X(port_source_spoofed)     \
   X(port_hairpin)            \
   X(port_no_destination)     \
+  X(port_unknown_limited)    \
   X(port_offload_invalid)    \
   X(vxlan_short)             \
   X(vxlan_flags)             \
@@ -21,6 +23,7 @@
   X(vxlan_frame_long)        \
   X(vxlan_source_invalid)    \
   X(vxlan_source_local)      \
+  X(vxlan_source_spoofed)    \
   X(vxlan_no_port)           \
   X(mesh_unknown)            \
   X(mesh_queue_full)         \
@@ -34,6 +37,7 @@
   X(sealed_frame_long)       \
   X(sealed_source_invalid)   \
   X(sealed_source_local)     \
+  X(sealed_source_spoofed)   \
   X(sealed_no_port)          \
   X(sealed_no_key)           \
   X(sealed_key_exhausted)    \

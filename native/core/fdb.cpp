@@ -1,5 +1,6 @@
 #include "fdb.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstdlib>
@@ -46,7 +47,7 @@ Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) 
     Add(mac, place, now, counters);
     return Learned::kNew;
   }
-  entry.confirmed = now;
+  entry.confirmed = std::max(entry.confirmed, now);
   if (at != newest_) {
     Unlink(at);
     LinkNewest(at);
@@ -78,22 +79,18 @@ void Fdb::Unpin(Mac mac) {
   if (at != kNone && entries_[at].is_pinned) Remove(at);
 }
 
-bool Fdb::IsPinned(Mac mac) const {
+Place Fdb::PinnedAt(Mac mac) {
+  const std::lock_guard guard(lock_);
   const uint32_t at = Find(mac);
-  return at != kNone && entries_[at].is_pinned;
+  return at != kNone && entries_[at].is_pinned ? entries_[at].place : kNowhere;
 }
 
 uint32_t Fdb::Flush(Place place) {
   uint32_t flushed = 0;
-  for (uint32_t bucket = 0; bucket <= bucket_mask_; bucket++) {
-    for (uint32_t at = buckets_[bucket]; at != kNone;) {
-      const uint32_t next = entries_[at].chain;
-      if (entries_[at].place == place) {
-        Remove(at);
-        flushed++;
-      }
-      at = next;
-    }
+  for (uint32_t at = kNone + 1; at < used_; at++) {
+    if (entries_[at].place != place) continue;
+    Remove(at);
+    flushed++;
   }
   return flushed;
 }
@@ -160,6 +157,7 @@ void Fdb::Remove(uint32_t at) {
   uint32_t* link = &buckets_[BucketOf(entries_[at].mac)];
   while (*link != at) link = &entries_[*link].chain;
   *link = entries_[at].chain;
+  entries_[at].place = kNowhere;
   entries_[at].chain = free_;
   free_ = at;
   size_--;

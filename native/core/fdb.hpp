@@ -29,7 +29,8 @@ constexpr Place kNowhere = 0;
 //
 // The head of the list is both the next to age and the next to be evicted. Index 0 means none, so
 // that untouched memory needs no initialisation. Every operation is O(1) in expectation but Flush
-// and ForEach. The hash is keyed: a container that floods chosen MACs can't aim at one bucket.
+// and ForEach, which walk all entries ever in use at once. The hash is keyed: a container that
+// floods chosen MACs can't aim at one bucket.
 class Fdb {
  public:
   enum class Learned : uint8_t { kSame, kNew, kMoved, kPinnedElsewhere };
@@ -40,8 +41,8 @@ class Fdb {
   };
 
   // `capacity` counts learned entries. Ages are in milliseconds of the caller's clock.
-  // Of a shared table Learn, Lookup and Sweep may be called by several threads at the same time;
-  // all else only while nobody else is at it.
+  // Of a shared table Learn, Lookup, PinnedAt and Sweep may be called by several threads at the
+  // same time; all else only while nobody else is at it. Their clocks may be a little apart.
   Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared = false);
 
   // A frame from `mac` came in at `place`: adds, confirms or moves its entry. What had to leave the
@@ -54,7 +55,8 @@ class Fdb {
   // Pins `mac`: it neither ages, moves nor is evicted. False if kMaxPinned are pinned already.
   bool Pin(Mac mac, Place place);
   void Unpin(Mac mac);
-  bool IsPinned(Mac mac) const;
+  // Where `mac` is pinned, or kNowhere.
+  Place PinnedAt(Mac mac);
 
   // Forgets every entry at `place`; returns how many.
   uint32_t Flush(Place place);
@@ -65,20 +67,18 @@ class Fdb {
   // Calls visit(mac, place, is_pinned, age) for all that Lookup would find.
   template <typename Visit>
   void ForEach(uint64_t now, Visit visit) const {
-    for (uint32_t bucket = 0; bucket <= bucket_mask_; bucket++) {
-      for (uint32_t at = buckets_[bucket]; at != kNone; at = entries_[at].chain) {
-        const Entry& entry = entries_[at];
-        if (entry.is_pinned || !IsAged(entry, now)) {
-          visit(entry.mac, entry.place, entry.is_pinned,
-                entry.is_pinned ? uint64_t{0} : now - entry.confirmed);
-        }
-      }
+    for (uint32_t at = kNone + 1; at < used_; at++) {
+      const Entry& entry = entries_[at];
+      if (entry.place == kNowhere || (!entry.is_pinned && IsAged(entry, now))) continue;
+      visit(entry.mac, entry.place, entry.is_pinned,
+            entry.is_pinned ? uint64_t{0} : AgeOf(entry, now));
     }
   }
 
   uint32_t size() const { return size_; }
 
-  static constexpr uint32_t kMaxPinned = 4096;
+  // As MAX_PINNED in src/dataplane/fdb.ts. Memory that is not touched costs nothing.
+  static constexpr uint32_t kMaxPinned = 1 << 17;
 
  private:
   static constexpr uint32_t kNone = 0;
@@ -87,7 +87,7 @@ class Fdb {
 
   struct Entry {
     Mac mac;
-    Place place;
+    Place place;  // kNowhere while the entry is free
     uint64_t confirmed;
     uint32_t chain;
     uint32_t older;
@@ -100,7 +100,10 @@ class Fdb {
   };
 
   uint32_t RemoveAged(uint64_t now, uint32_t limit);
-  bool IsAged(const Entry& entry, uint64_t now) const { return now - entry.confirmed >= max_age_; }
+  static uint64_t AgeOf(const Entry& entry, uint64_t now) {
+    return now > entry.confirmed ? now - entry.confirmed : 0;
+  }
+  bool IsAged(const Entry& entry, uint64_t now) const { return AgeOf(entry, now) >= max_age_; }
   uint32_t BucketOf(Mac mac) const;
   uint32_t Find(Mac mac) const;
   uint32_t Take(Mac mac, Place place);

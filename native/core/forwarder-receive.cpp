@@ -39,12 +39,14 @@ bool LooksPartial(std::span<const uint8_t> frame) {
 }  // namespace
 
 const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
-    DropReason::vxlan_frame_short, DropReason::vxlan_frame_long, DropReason::vxlan_source_invalid,
-    DropReason::vxlan_source_local, DropReason::vxlan_no_port};
+    DropReason::vxlan_frame_short,    DropReason::vxlan_frame_long,
+    DropReason::vxlan_source_invalid, DropReason::vxlan_source_local,
+    DropReason::vxlan_source_spoofed, DropReason::vxlan_no_port};
 
 const Forwarder::InnerReasons Forwarder::kSealedReasons = {
-    DropReason::sealed_frame_short, DropReason::sealed_frame_long,
-    DropReason::sealed_source_invalid, DropReason::sealed_source_local, DropReason::sealed_no_port};
+    DropReason::sealed_frame_short,    DropReason::sealed_frame_long,
+    DropReason::sealed_source_invalid, DropReason::sealed_source_local,
+    DropReason::sealed_source_spoofed, DropReason::sealed_no_port};
 
 void Forwarder::Receive(const Receiver& receiver) {
   for (uint32_t i = 0; i < kReceiveBatch; i++) {
@@ -171,7 +173,8 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
   if (source != sender.source) {
     if (!IsValidSource(source)) return stats_.CountDrop(reasons.source_invalid);
     if (Learn(network, source, sender.vtep->place()) == Fdb::Learned::kPinnedElsewhere) {
-      return stats_.CountDrop(reasons.source_local);
+      const bool is_spoofed = IsVtepPlace(network.fdb.PinnedAt(source));
+      return stats_.CountDrop(is_spoofed ? reasons.source_spoofed : reasons.source_local);
     }
     sender.source = source;
     sender.destination = kNoMac;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "forwarder.hpp"
+#include "neighbour-answer.hpp"
 #include "sealed.hpp"
 #include "vxlan.hpp"
 
@@ -78,9 +79,34 @@ void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
   if (!IsValidSource(source)) {
     return stats_.CountDrop(DropReason::port_source_invalid, plan.count);
   }
+  // What is pinned to another port keeps its place, and the frame is forwarded all the same.
+  if (Learn(*port.network, source, port.place()) == Fdb::Learned::kPinnedElsewhere &&
+      IsVtepPlace(port.network->fdb.PinnedAt(source))) {
+    return stats_.CountDrop(DropReason::port_source_spoofed, plan.count);
+  }
   port.stats[thread_].CountRx(plan.count, plan.total_bytes());
-  Learn(*port.network, source, port.place());
+  if (IsGroup(LoadBe48(plan.frame + ethernet::kDestination)) && AnswerNeighbour(port, plan)) return;
   Forward(port, vnet, plan);
+}
+
+// Answers a question that the tables can answer; false if the frame is none.
+bool Forwarder::AnswerNeighbour(Port& port, const SegmentPlan& plan) {
+  if (plan.needs_checksum) return false;
+  const Question question = ReadQuestion(std::span(plan.frame, plan.frame_bytes));
+  if (question.kind == Question::Kind::kNone) return false;
+  Network& network = *port.network;
+  const Mac mac = network.neighbours.Find(question.target);
+  // Only for what is pinned to a VTEP may anybody speak.
+  if (mac == LoadBe48(plan.frame + ethernet::kSource) || !IsVtepPlace(network.fdb.PinnedAt(mac))) {
+    return false;
+  }
+  std::array<uint8_t, kMaxAnswerBytes> answer;
+  const uint32_t bytes = WriteAnswer(question, plan.frame, mac, answer.data());
+  iovec pieces[2] = {{}, {answer.data(), bytes}};
+  const bool is_arp = question.kind == Question::Kind::kArp;
+  Count(is_arp ? &stats_.arp_answered : &stats_.nd_answered);
+  WriteFrame(port, VnetHeader{}, pieces, 1, bytes);
+  return true;
 }
 
 void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan) {
@@ -90,13 +116,16 @@ void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& p
   if (place == port.place()) return stats_.CountDrop(DropReason::port_hairpin, plan.count);
   if (IsVtepPlace(place)) return SendTo(*VtepAt(place), plan);
   if (place != kNowhere) return WriteLocal(*PortAt(place), vnet, plan);
-  if (network.vteps == nullptr && network.ports->next == nullptr) {
+  if (network.flooded == nullptr && network.ports->next == nullptr) {
     return stats_.CountDrop(DropReason::port_no_destination, plan.count);
+  }
+  if (!IsGroup(destination) && !network.unknown_unicast.Admits(plan.count, now_)) {
+    return stats_.CountDrop(DropReason::port_unknown_limited, plan.count);
   }
   for (Port* other = network.ports; other != nullptr; other = other->next) {
     if (other != &port) WriteLocal(*other, vnet, plan);
   }
-  for (Vtep* vtep = network.vteps; vtep != nullptr; vtep = vtep->next) SendTo(*vtep, plan);
+  for (Vtep* vtep = network.flooded; vtep != nullptr; vtep = vtep->next) SendTo(*vtep, plan);
 }
 
 // To another port of this host: a super-frame stays one if that device takes it.

@@ -165,7 +165,10 @@ void Forwarder::Apply(const Command& command) {
       command.network->fdb.Pin(command.mac, command.port->place());
       return;
     case Command::Kind::kUnpin:
-      return command.network->fdb.Unpin(command.mac);
+      return Unpin(*command.network, command.mac);
+    case Command::Kind::kUpdateEndpoints:
+      for (const EndpointUpdate& update : command.updates) UpdateEndpoint(*command.network, update);
+      return;
     case Command::Kind::kAddSession:
       return tables_.AddSession(*command.session);
     case Command::Kind::kRemoveSession:
@@ -193,6 +196,8 @@ void Forwarder::ApplyVtep(const Command& command) {
     case Command::Kind::kConfigureVtep:
       vtep.takes_partial = command.takes_partial;
       return;
+    case Command::Kind::kFloodVtep:
+      return tables_.FloodVtep(vtep, command.floods);
     default:
       assert(command.kind == Command::Kind::kRemoveVtep);
       // What waits for a full socket refers to VTEPs.
@@ -233,13 +238,33 @@ void Forwarder::Flush(Network& network, Place place) {
   Count(&stats_.fdb_flushed, network.fdb.Flush(place));
 }
 
+// A MAC of this host.
+void Forwarder::Unpin(Network& network, Mac mac) {
+  if (!IsVtepPlace(network.fdb.PinnedAt(mac))) network.fdb.Unpin(mac);
+}
+
+// A MAC that an endpoint of this host has stays this host's.
+void Forwarder::UpdateEndpoint(Network& network, const EndpointUpdate& update) {
+  const Place pinned = network.fdb.PinnedAt(update.mac);
+  if (update.vtep == nullptr) {
+    if (IsVtepPlace(pinned)) network.fdb.Unpin(update.mac);
+    if (update.has_address) network.neighbours.Remove(update.address, update.mac);
+    return;
+  }
+  if (pinned == kNowhere || IsVtepPlace(pinned)) {
+    network.fdb.Pin(update.mac, update.vtep->place());
+  }
+  if (update.has_address) network.neighbours.Set(update.address, update.mac);
+}
+
 void Forwarder::Snapshot(const Network& network, uint64_t now, FdbSnapshot& snapshot) {
   snapshot.count = 0;
   network.fdb.ForEach(now, [&](Mac mac, Place place, bool is_pinned, uint64_t age) {
-    assert(snapshot.count < snapshot.capacity);
+    const uint32_t at = snapshot.count++;
+    if (at >= snapshot.capacity) return;
     const bool is_vtep = IsVtepPlace(place);
     const uint32_t id = is_vtep ? VtepAt(place)->id : PortAt(place)->id;
-    snapshot.rows[snapshot.count++] = {mac, age, id, is_vtep, is_pinned};
+    snapshot.rows[at] = {mac, age, id, is_vtep, is_pinned};
   });
 }
 

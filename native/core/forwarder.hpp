@@ -107,6 +107,7 @@ class Forwarder final : private FrameSink {
     DropReason frame_long;
     DropReason source_invalid;
     DropReason source_local;
+    DropReason source_spoofed;
     DropReason no_port;
   };
   static const InnerReasons kVxlanReasons;
@@ -125,6 +126,8 @@ class Forwarder final : private FrameSink {
   void StopReading(Port& port);
   int PortEventsOf(uint32_t queue) const;
   void Flush(Network& network, Place place);
+  static void Unpin(Network& network, Mac mac);
+  static void UpdateEndpoint(Network& network, const EndpointUpdate& update);
   static void Snapshot(const Network& network, uint64_t now, FdbSnapshot& snapshot);
   void Sweep();
 
@@ -148,6 +151,7 @@ class Forwarder final : private FrameSink {
   void ReadPorts();
   void ReadQueue(const Queue& queue);
   void Ingress(Port& port, std::span<const uint8_t> bytes);
+  bool AnswerNeighbour(Port& port, const SegmentPlan& plan);
   void Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void SendTo(Vtep& vtep, const SegmentPlan& plan);

@@ -49,11 +49,14 @@ struct GlobalStats {
   // Control datagrams that the socket refused; the one slot that the control thread writes, in the
   // first thread's counters.
   StatSlot control_send_failed = 0;
+  // Questions answered for endpoints on other hosts.
+  StatSlot arp_answered = 0;
+  StatSlot nd_answered = 0;
 
   void CountDrop(DropReason reason, uint64_t amount = 1) {
     Count(&drops[static_cast<size_t>(reason)], amount);
   }
 };
-static_assert(sizeof(GlobalStats) == (kDropReasonCount + 7) * sizeof(StatSlot));
+static_assert(sizeof(GlobalStats) == (kDropReasonCount + 9) * sizeof(StatSlot));
 
 }  // namespace weft

@@ -8,9 +8,6 @@
 namespace weft {
 namespace {
 
-// No IPv6 unicast address begins with ff (RFC 4291 §2.4).
-constexpr uint64_t kIpv4Mark = 0xff00000000000000;
-
 template <typename T>
 void RemoveFrom(T*& head, T& item, T* T::*link) {
   T** at = &head;
@@ -36,10 +33,9 @@ void AppendTo(T*& head, T& item) {
 AddressKey KeyOf(const sockaddr_storage& address) {
   const auto* bytes = reinterpret_cast<const uint8_t*>(&address);
   if (address.ss_family == AF_INET) {
-    return {kIpv4Mark, LoadBe32(bytes + offsetof(sockaddr_in, sin_addr))};
+    return KeyOfIpv4(LoadBe32(bytes + offsetof(sockaddr_in, sin_addr)));
   }
-  const uint8_t* ip = bytes + offsetof(sockaddr_in6, sin6_addr);
-  return {LoadBe64(ip), LoadBe64(ip + 8)};
+  return KeyOfIpv6(bytes + offsetof(sockaddr_in6, sin6_addr));
 }
 
 Tables::Tables() : vteps_(kVtepBuckets), sessions_(kSessionBuckets) {}
@@ -76,7 +72,7 @@ void Tables::AddNetwork(Network& network) {
 }
 
 void Tables::RemoveNetwork(Network& network) {
-  assert(network.ports == nullptr && network.vteps == nullptr);
+  assert(network.ports == nullptr && network.vtep_count == 0);
   RemoveFrom(networks_[network.vni % kNetworkBuckets], network, &Network::next_in_bucket);
 }
 
@@ -85,15 +81,26 @@ void Tables::AddPort(Port& port) { AppendTo(port.network->ports, port); }
 void Tables::RemovePort(Port& port) { RemoveFrom(port.network->ports, port, &Port::next); }
 
 void Tables::AddVtep(Vtep& vtep) {
-  AppendTo(vtep.network->vteps, vtep);
+  vtep.network->vtep_count++;
   Vtep*& head = vteps_[VtepBucket(*vtep.network, vtep.key)];
   vtep.next_in_bucket = head;
   head = &vtep;
 }
 
 void Tables::RemoveVtep(Vtep& vtep) {
-  RemoveFrom(vtep.network->vteps, vtep, &Vtep::next);
+  FloodVtep(vtep, false);
+  vtep.network->vtep_count--;
   RemoveFrom(vteps_[VtepBucket(*vtep.network, vtep.key)], vtep, &Vtep::next_in_bucket);
+}
+
+void Tables::FloodVtep(Vtep& vtep, bool floods) {
+  if (floods == vtep.floods) return;
+  vtep.floods = floods;
+  if (floods) {
+    AppendTo(vtep.network->flooded, vtep);
+  } else {
+    RemoveFrom(vtep.network->flooded, vtep, &Vtep::next);
+  }
 }
 
 void Tables::AddSession(ReceiveSession& session) {

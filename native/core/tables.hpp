@@ -9,7 +9,10 @@
 #include <memory>
 #include <vector>
 
+#include "address-key.hpp"
 #include "fdb.hpp"
+#include "flood-limit.hpp"
+#include "neighbours.hpp"
 #include "stats.hpp"
 
 // What the forwarder knows: networks, their ports and their VTEPs. The control thread builds these
@@ -32,15 +35,7 @@ struct SocketAddress {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-// The address alone, without its UDP port, as a key: an IPv4 address is the low 32 bits of `low`,
-// with a mark in `high` that no IPv6 unicast address has.
-struct AddressKey {
-  uint64_t high = 0;
-  uint64_t low = 0;
-
-  bool operator==(const AddressKey&) const = default;
-};
-
+// The address alone, without its UDP port.
 AddressKey KeyOf(const sockaddr_storage& address);
 
 constexpr uint32_t kMaxQueues = 8;
@@ -73,7 +68,9 @@ enum class Encapsulation : uint8_t { kVxlan, kSealed };
 struct Vtep {
   uint32_t id = 0;
   Network* network = nullptr;
+  // Among those that floods go to.
   Vtep* next = nullptr;
+  bool floods = false;
   Vtep* next_in_bucket = nullptr;
   SocketAddress address;
   AddressKey key;
@@ -94,17 +91,33 @@ constexpr bool IsVtepPlace(Place place) { return (place & 1) != 0; }
 inline Vtep* VtepAt(Place place) { return reinterpret_cast<Vtep*>(place & ~Place{1}); }
 inline Port* PortAt(Place place) { return reinterpret_cast<Port*>(place); }
 
+// A change to what is known of an endpoint on another host.
+struct EndpointUpdate {
+  Mac mac = 0;
+  // Its host's; null forgets the endpoint.
+  Vtep* vtep = nullptr;
+  bool has_address = false;
+  AddressKey address;
+};
+
 struct Network {
   Network(uint32_t vni_, uint32_t mtu_, uint32_t fdb_capacity, uint32_t fdb_max_age,
-          uint64_t hash_key, bool is_shared)
-      : vni(vni_), mtu(mtu_), fdb(fdb_capacity, fdb_max_age, hash_key, is_shared) {}
+          uint64_t hash_key, uint32_t unknown_unicast_rate, bool is_shared)
+      : vni(vni_),
+        mtu(mtu_),
+        fdb(fdb_capacity, fdb_max_age, hash_key, is_shared),
+        unknown_unicast(unknown_unicast_rate, is_shared) {}
 
   const uint32_t vni;
   const uint32_t mtu;
   Port* ports = nullptr;
-  Vtep* vteps = nullptr;
+  // The VTEPs that floods go to.
+  Vtep* flooded = nullptr;
+  uint32_t vtep_count = 0;
   Network* next_in_bucket = nullptr;
   Fdb fdb;
+  Neighbours neighbours;
+  FloodLimit unknown_unicast;
 };
 
 // The forwarder's indexes. Every operation but the removals is O(1) in expectation; none allocates.
@@ -122,6 +135,8 @@ class Tables {
   void RemovePort(Port& port);
   void AddVtep(Vtep& vtep);
   void RemoveVtep(Vtep& vtep);
+  // Whether floods go to it.
+  void FloodVtep(Vtep& vtep, bool floods);
   void AddSession(ReceiveSession& session);
   void RemoveSession(ReceiveSession& session);
 

@@ -85,6 +85,8 @@ class World {
     AddSealedPeer();
     for (uint32_t i = 0; i < 2; i++) AddPort(i);
     plane_->Pin(kVni, 0x020000000005, 1);
+    const EndpointUpdate elsewhere{0x020000000007, plane_->VtepAt(2), true, KeyOfIpv4(0x0a070007)};
+    plane_->UpdateEndpoints(kVni, std::span(&elsewhere, 1));
     vxlan_ = Loopback("127.0.0.1", plane_->binds()[0].vxlan_port);
     mesh_ = Loopback("127.0.0.1", plane_->binds()[0].mesh_port);
   }

@@ -56,6 +56,8 @@ export interface Status {
     readonly features: Readonly<Record<string, string>>;
     readonly drops: Readonly<Record<string, number>>;
     readonly fdb: Readonly<Record<string, number>>;
+    /** Questions of local stations that were answered for endpoints on other hosts. */
+    readonly answered: { readonly arp: number; readonly nd: number };
     readonly ports: readonly PortInfo[];
     readonly vteps: readonly VtepInfo[];
   };
@@ -183,8 +185,13 @@ export interface VtepInfo extends Traffic {
 
 export interface FdbInfo {
   readonly mac: string;
+  /** `static`: pinned, since the endpoint table says whose it is. */
   readonly origin: 'learned' | 'static';
   /** `port wt-...` or `vtep 192.0.2.2:4789`. */
   readonly target: string;
   readonly ageSeconds: number;
+  /** Of a pinned MAC: whose it is. */
+  readonly endpoint?: string;
+  readonly address?: string;
+  readonly host?: string;
 }

@@ -23,6 +23,9 @@ function memberLine({ gossip: { members } }: Status): string {
   return states.map((state) => `${members[state]} ${state}`).join(', ') || 'this host alone';
 }
 
+const answers = ({ arp, nd }: Status['dataPlane']['answered']): string =>
+  `${countOf(arp, 'ARP request')} and ${countOf(nd, 'IPv6 solicitation')} for endpoints elsewhere`;
+
 function identity(status: Status, wallNow: number): string {
   const { dataPlane, endpoints, networks } = status;
   const carried = new Set(dataPlane.ports.map(({ network }) => network)).size;
@@ -34,6 +37,7 @@ function identity(status: Status, wallNow: number): string {
     ['networks', `${networks} in the mesh, ${carried} carried here`],
     ['endpoints', `${endpoints.mesh} in the mesh, ${endpoints.local} here`],
     ['data plane', `${dataPlane.kind} (${dataPlane.reason})`],
+    ['answered here', answers(dataPlane.answered)],
     ...Object.entries(dataPlane.features).map(([name, value]) => [`  ${name}`, value] as const),
   ]);
 }

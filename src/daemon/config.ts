@@ -6,6 +6,7 @@ import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
 import { suggestion } from '../base/nearest.ts';
+import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
@@ -65,6 +66,12 @@ function readThreads(given: Given): number {
   return isCount ? threads : wrong(given, `give a number of threads from 1 to ${MAX_THREADS}`);
 }
 
+function readRate(given: Given): number {
+  const rate = /^\d+$/.test(given.text) ? Number(given.text) : 0;
+  if (rate >= 1 && rate <= MAX_UNKNOWN_UNICAST_RATE) return rate;
+  return wrong(given, `give frames a second, from 1 to ${MAX_UNKNOWN_UNICAST_RATE}`);
+}
+
 function readDirectory(given: Given): string {
   return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
 }
@@ -96,6 +103,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
   threads: readThreads,
+  unknownUnicastRate: readRate,
   join: readTarget,
   logLevel: oneOf(LOG_LEVELS),
 };
@@ -126,8 +134,12 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   return layer;
 }
 
-/** Settings that a config file gives as numbers. */
-const NUMBERS: readonly string[] = ['vxlanPort', 'threads'] satisfies (keyof DaemonOptions)[];
+/** Settings that are numbers in a file too. */
+const NUMBERS: readonly string[] = [
+  'vxlanPort',
+  'threads',
+  'unknownUnicastRate',
+] satisfies (keyof DaemonOptions)[];
 
 /** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
 function asGiven(key: string, value: unknown, where: string): readonly Given[] {

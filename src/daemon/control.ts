@@ -16,7 +16,7 @@ import type {
 } from '../api/control.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
-import { formatSocketAddress, type Vni } from '../base/types.ts';
+import { formatSocketAddress, type Mac, type PeerId, type Vni } from '../base/types.ts';
 import type { DataPlane, DataPlaneCounters } from '../dataplane/dataplane.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
@@ -96,6 +96,7 @@ export class DaemonControl implements Control {
         ...{ kind, features, reason: dataPlaneReason },
         drops: counters.drops,
         fdb: { ...counters.fdb },
+        answered: { ...counters.answered },
         ports: counters.ports.map((port) => portInfo(port, this.#networkName)),
         vteps: this.#vtepInfos(counters),
       },
@@ -187,7 +188,7 @@ export class DaemonControl implements Control {
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
     return this.#change(() => {
-      const { networks, directory, reconciler, peers } = this.#options;
+      const { networks, directory, peers } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       const peer = peers.nameAt(vtep.address);
@@ -198,14 +199,13 @@ export class DaemonControl implements Control {
         );
       }
       directory.putVtep({ network, ...vtep });
-      reconciler.refreshVteps();
       return Promise.resolve({ network, address: formatSocketAddress(vtep) });
     });
   }
 
   removeVtep(name: string, address: string): Promise<void> {
     return this.#change(() => {
-      const { networks, directory, reconciler } = this.#options;
+      const { networks, directory } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       if (!directory.vteps(network).some((known) => known.address === vtep.address)) {
@@ -215,7 +215,6 @@ export class DaemonControl implements Control {
         );
       }
       directory.removeVtep(network, vtep.address);
-      reconciler.refreshVteps();
       return Promise.resolve();
     });
   }
@@ -232,10 +231,15 @@ export class DaemonControl implements Control {
   }
 
   fdb(name: string): Promise<readonly FdbInfo[]> {
-    const { networks, dataPlane } = this.#options;
+    const { networks, dataPlane, directory, peers } = this.#options;
     const { vni } = networks.require(name);
-    const counters = dataPlane.counters();
-    return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, counters)));
+    const endpoints = new Map(directory.endpoints(name).map((each) => [each.mac, each]));
+    const names = {
+      counters: dataPlane.counters(),
+      endpointOf: (mac: Mac) => endpoints.get(mac),
+      hostName: (host: PeerId) => peers.nameOf(host),
+    };
+    return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, names)));
   }
 
   version(): Promise<VersionInfo> {

@@ -21,11 +21,12 @@ import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Directory } from './directory.ts';
+import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
 import { Journal } from './journal.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
-import { encodeMemberMeta, peerCapabilities, Peers } from './peers.ts';
+import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
 import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
 import { SeedBook } from './seeds.ts';
@@ -97,7 +98,11 @@ async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
   try {
     const { plane, reason } = await openDataPlane(
       options.dataPlane,
-      { addresses, meshPort: port, vxlanPort: options.vxlanPort, threads: options.threads },
+      {
+        ...{ addresses, meshPort: port, vxlanPort: options.vxlanPort },
+        threads: options.threads,
+        unknownUnicastRate: options.unknownUnicastRate,
+      },
       dataPlanes,
     );
     try {
@@ -181,9 +186,9 @@ async function assemble(
     ...{ dataPlane: plane, bridges, log },
     openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
   });
+  const feed = new EndpointFeed(host, directory, fabric);
   const reconciler = new Reconciler({
-    ...{ self: host, directory, fabric, auditor, ip, netns, serial, clock, log },
-    memberVteps: () => peers.vteps(),
+    ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
   });
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
@@ -203,16 +208,18 @@ async function assemble(
   });
 
   const stopListening = [
-    mesh.onMember(({ member }) => {
+    mesh.onMember(({ member, isForgotten }) => {
       plane.setPeer(member.address.address, peerCapabilities(member));
-      reconciler.refreshVteps();
+      feed.setMember(member.id, isForgotten ? undefined : memberVtep(member));
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
     }),
-    tables.vteps.onChange(() => reconciler.refreshVteps()),
+    tables.vteps.onChange((change) => feed.changeForeign(change)),
     tables.networks.onChange(() => reconciler.request()),
-    tables.endpoints.onChange(({ origin }) => {
-      if (origin === 'remote') reconciler.request();
+    tables.endpoints.onChange((change) => {
+      feed.changeEndpoint(change);
+      const isOurs = [change.previous, change.value].some((row) => row?.host === host);
+      if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
   await journal.recover(directory, log);

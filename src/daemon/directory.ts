@@ -1,7 +1,15 @@
 import type { PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
+import { EndpointIndex, type EndpointPlace } from './endpoint-index.ts';
 import type { EndpointRecord, NetworkRecord, VtepRecord } from './records.ts';
+
+/** A row that was changed: `undefined` for what was not there before, or is not there now. */
+export interface RowChange<T> {
+  readonly key: string;
+  readonly value: T | undefined;
+  readonly previous: T | undefined;
+}
 
 /** What the directory needs of a replicated table. */
 export interface Rows<T> {
@@ -9,16 +17,20 @@ export interface Rows<T> {
   put(key: string, value: T): void;
   remove(key: string): void;
   entries(): Iterable<{ readonly key: string; readonly value: T }>;
+  /** Calls the listener after each change, whoever made it. */
+  onChange(listener: (change: RowChange<T>) => void): void;
 }
 
 /**
  * The mesh's networks, endpoints and foreign VTEPs as this host knows them: typed questions over the
- * replicated tables. Each question scans its table; the tables are small (a row an endpoint).
+ * replicated tables. Questions about the endpoints of a network or a host cost what they return; the
+ * tables of networks and foreign VTEPs are small, and scanned.
  */
 export class Directory {
   readonly #networks: Rows<NetworkRecord>;
   readonly #endpoints: Rows<EndpointRecord>;
   readonly #vteps: Rows<VtepRecord>;
+  readonly #index = new EndpointIndex();
 
   constructor(tables: {
     readonly networks: Rows<NetworkRecord>;
@@ -28,6 +40,11 @@ export class Directory {
     this.#networks = tables.networks;
     this.#endpoints = tables.endpoints;
     this.#vteps = tables.vteps;
+    for (const { key, value } of tables.endpoints.entries()) this.#index.add(key, value);
+    tables.endpoints.onChange(({ key, value, previous }) => {
+      if (previous !== undefined) this.#index.remove(key, previous);
+      if (value !== undefined) this.#index.add(key, value);
+    });
   }
 
   network(name: string): NetworkDefinition | undefined {
@@ -55,13 +72,27 @@ export class Directory {
   }
 
   endpoints(network?: string): Endpoint[] {
-    return [...this.#endpoints.entries()]
-      .filter(({ value }) => network === undefined || value.network === network)
-      .map(({ key, value }) => ({ id: key, ...value }));
+    return network === undefined
+      ? Array.from(this.#endpoints.entries(), ({ key, value }) => ({ id: key, ...value }))
+      : this.#named(this.#index.ofNetwork(network));
   }
 
   endpointsOf(host: PeerId): Endpoint[] {
-    return this.endpoints().filter((endpoint) => endpoint.host === host);
+    return this.#named(this.#index.ofHost(host));
+  }
+
+  /** The endpoints of one host on one network. */
+  endpointsAt(place: EndpointPlace): Endpoint[] {
+    return this.#named(this.#index.at(place));
+  }
+
+  /** Whether a host has an endpoint on a network. */
+  hasEndpoints(place: EndpointPlace): boolean {
+    return this.#index.has(place);
+  }
+
+  #named(ids: Iterable<string>): Endpoint[] {
+    return Array.from(ids, (id) => this.endpoint(id)).filter((each) => each !== undefined);
   }
 
   putEndpoint({ id, ...record }: Endpoint): void {
@@ -76,6 +107,10 @@ export class Directory {
     return [...this.#vteps.entries()]
       .map(({ value }) => value)
       .filter((vtep) => network === undefined || vtep.network === network);
+  }
+
+  vtep(network: string, address: string): VtepRecord | undefined {
+    return this.#vteps.get(vtepKey(network, address));
   }
 
   putVtep(vtep: VtepRecord): void {

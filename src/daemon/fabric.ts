@@ -1,6 +1,6 @@
 import type { Logger } from '../base/log.ts';
 import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
-import type { DataPlane } from '../dataplane/dataplane.ts';
+import type { DataPlane, EndpointUpdate } from '../dataplane/dataplane.ts';
 import type { Bridges, BridgeSpec } from '../network/bridge.ts';
 import { bridgeName, tapName } from '../network/names.ts';
 import type { TapDevice } from '../tun/device.ts';
@@ -19,10 +19,15 @@ export interface FabricOptions {
   readonly log: Logger;
 }
 
+/** A VTEP of a network, and whether floods go to it. */
+export interface FloodedVtep extends Vtep {
+  readonly floods: boolean;
+}
+
 /** What stands behind a carried network; the port changes when its device had to be opened again. */
 interface Entry {
   carried: Carried;
-  readonly vteps: Map<string, Vtep>;
+  readonly vteps: Map<string, FloodedVtep>;
   readonly localMacs: Set<Mac>;
 }
 
@@ -67,28 +72,40 @@ export class Fabric {
   }
 
   /** Makes `wanted` the VTEPs of a carried network, changing only what differs. */
-  setVteps(vni: Vni, wanted: readonly Vtep[]): void {
-    const vteps = this.#entries.get(vni)?.vteps;
-    if (!vteps) return;
+  setVteps(vni: Vni, wanted: readonly FloodedVtep[]): void {
     const next = new Map(wanted.map((vtep) => [vtep.address, vtep]));
-    for (const address of vteps.keys()) {
-      if (next.has(address)) continue;
+    for (const address of this.#entries.get(vni)?.vteps.keys() ?? []) {
+      if (!next.has(address)) this.setVtep(vni, address, undefined);
+    }
+    for (const vtep of next.values()) this.setVtep(vni, vtep.address, vtep);
+  }
+
+  /** Makes `wanted` the VTEP at one address of a carried network; `undefined` removes it. */
+  setVtep(vni: Vni, address: string, wanted: FloodedVtep | undefined): void {
+    const vteps = this.#entries.get(vni)?.vteps;
+    const known = vteps?.get(address);
+    if (!vteps || (known?.port === wanted?.port && known?.floods === wanted?.floods)) return;
+    if (wanted === undefined) {
       vteps.delete(address);
       this.#options.dataPlane.removeVtep(vni, address);
-    }
-    for (const vtep of next.values()) {
-      if (vteps.get(vtep.address)?.port === vtep.port) continue;
-      vteps.set(vtep.address, vtep);
-      this.#options.dataPlane.addVtep(vni, vtep);
+    } else {
+      vteps.set(address, wanted);
+      const { port, floods } = wanted;
+      this.#options.dataPlane.addVtep(vni, { address, port }, { floods });
     }
   }
 
-  /** Makes `wanted` the MACs that only this host's endpoints may send from. */
-  setLocalMacs(vni: Vni, wanted: ReadonlySet<Mac>): void {
+  /** Tells the data plane of endpoints on other hosts. */
+  updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {
+    if (this.#entries.has(vni)) this.#options.dataPlane.updateEndpoints(vni, updates);
+  }
+
+  /** Makes `wanted` the MACs that only this host's endpoints may send from; returns those that no longer are. */
+  setLocalMacs(vni: Vni, wanted: ReadonlySet<Mac>): readonly Mac[] {
     const entry = this.#entries.get(vni);
-    if (!entry) return;
-    for (const mac of entry.localMacs) {
-      if (wanted.has(mac)) continue;
+    if (!entry) return [];
+    const lost = [...entry.localMacs].filter((mac) => !wanted.has(mac));
+    for (const mac of lost) {
       entry.localMacs.delete(mac);
       this.#options.dataPlane.removeLocalMac(vni, mac);
     }
@@ -97,6 +114,7 @@ export class Fabric {
       entry.localMacs.add(mac);
       this.#options.dataPlane.addLocalMac(vni, mac, entry.carried.port);
     }
+    return lost;
   }
 
   /** Opens again the devices that are not among `present`: somebody deleted them. */

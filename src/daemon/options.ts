@@ -1,4 +1,5 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -33,6 +34,8 @@ export interface DaemonOptions {
   readonly dataPlane: DataPlaneChoice;
   /** Threads of the native data plane, 1 to 8. Default 1. */
   readonly threads: number;
+  /** Frames a second to unknown MACs that each network floods, 1 to 10,000,000. Default 1000. */
+  readonly unknownUnicastRate: number;
   /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
   readonly join: readonly string[];
   /** Least severe line that is logged. Default `info`. */
@@ -47,6 +50,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   socket: DEFAULT_SOCKET,
   dataPlane: 'auto',
   threads: 1,
+  unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],
   logLevel: 'info',
 };

@@ -30,23 +30,18 @@ export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
   takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
 });
 
+/** Where a member takes VXLAN, if it lives. A suspect is still sent to: it may be slow and alive. */
+export function memberVtep(member: Member): Vtep | undefined {
+  const port = isActive(member) ? memberMeta(member)?.vxlanPort : undefined;
+  return port === undefined ? undefined : { address: member.address.address, port };
+}
+
 /** Questions about the other hosts. */
 export class Peers {
   readonly #source: MemberSource;
 
   constructor(source: MemberSource) {
     this.#source = source;
-  }
-
-  /** Where the other live members take VXLAN. A suspect is still sent to: it may be slow and alive. */
-  vteps(): Vtep[] {
-    return this.#source
-      .members()
-      .filter(isActive)
-      .flatMap((member) => {
-        const port = memberMeta(member)?.vxlanPort;
-        return port === undefined ? [] : [{ address: member.address.address, port }];
-      });
   }
 
   isAlive(id: PeerId): boolean {

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
-import { asMillis, type PeerId, type Vtep } from '../base/types.ts';
+import { asMillis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
@@ -9,6 +9,7 @@ import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import { displacedNetworks } from './conflicts.ts';
 import type { Directory } from './directory.ts';
+import type { EndpointFeed } from './endpoint-feed.ts';
 import type { Carried, Fabric } from './fabric.ts';
 import type { Serial } from './serial.ts';
 
@@ -19,11 +20,10 @@ export interface ReconcilerOptions {
   readonly self: PeerId;
   readonly directory: Directory;
   readonly fabric: Fabric;
+  readonly feed: EndpointFeed;
   readonly auditor: Auditor;
   readonly ip: Ip;
   readonly netns: Netns;
-  /** Where the other live members take VXLAN. */
-  readonly memberVteps: () => readonly Vtep[];
   readonly serial: Serial;
   readonly clock: Clock;
   readonly log: Logger;
@@ -37,8 +37,8 @@ interface Desired {
 
 /**
  * Brings this host to what the tables say: carries the networks that have an endpoint here and no
- * others, keeps their VTEPs to the live members, repairs what somebody broke, and forgets endpoints
- * whose sandbox has vanished.
+ * others, repairs what somebody broke, and forgets endpoints whose sandbox has vanished. What other
+ * hosts have reaches the data plane by the feed, without reconciling.
  */
 export class Reconciler {
   readonly #options: ReconcilerOptions;
@@ -71,24 +71,21 @@ export class Reconciler {
     });
   }
 
-  /** The members or foreign VTEPs have changed: the data plane hears of it at once. */
-  refreshVteps(): void {
-    for (const carried of this.#options.fabric.carried()) this.#setVteps(carried);
-  }
-
-  /** Carries one network, with its VTEPs and local MACs set; the caller holds the `Serial`. */
+  /** Carries one network, with its VTEPs, endpoints and local MACs set; the caller holds the `Serial`. */
   async carry(network: NetworkDefinition): Promise<Carried> {
     const { name, vni, mtu } = network;
     const carried = await this.#options.fabric.carry({ network: name, vni, mtu });
-    this.#setVteps(carried);
+    this.#options.feed.open(carried);
     this.refreshMacs(network);
     return carried;
   }
 
   /** Tells the data plane which MACs are this host's own. */
   refreshMacs({ name, vni }: NetworkDefinition): void {
-    const macs = this.#ownEndpoints().filter((endpoint) => endpoint.network === name);
-    this.#options.fabric.setLocalMacs(vni, new Set(macs.map(({ mac }) => mac)));
+    const { directory, fabric, feed, self } = this.#options;
+    const own = directory.endpointsAt({ network: name, host: self });
+    const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
+    feed.restore(name, lost);
   }
 
   /** The work itself; the caller holds the `Serial`. */
@@ -171,20 +168,15 @@ export class Reconciler {
 
   /** A network that was removed, lost its last endpoint here, or has another VNI or MTU by now. */
   async #dropOthers(desired: readonly Desired[]): Promise<void> {
-    const { fabric, log } = this.#options;
+    const { fabric, feed, log } = this.#options;
     for (const { network: name, vni, mtu } of fabric.carried()) {
       const isWanted = desired.some(
         ({ network }) => network.name === name && network.vni === vni && network.mtu === mtu,
       );
       if (isWanted) continue;
+      feed.close(name);
       await fabric.drop(vni);
       log.info({ network: name, vni }, 'network is no longer carried here');
     }
-  }
-
-  #setVteps({ network, vni }: Carried): void {
-    const { directory, fabric, memberVteps } = this.#options;
-    const foreign = directory.vteps(network).map(({ address, port }) => ({ address, port }));
-    fabric.setVteps(vni, [...memberVteps(), ...foreign]);
   }
 }

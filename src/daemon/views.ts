@@ -7,7 +7,7 @@ import type {
   Traffic,
   VtepInfo,
 } from '../api/control.ts';
-import { formatSocketAddress, type PeerId, type Vni } from '../base/types.ts';
+import { formatSocketAddress, type Mac, type PeerId, type Vni } from '../base/types.ts';
 import type {
   DataPlaneCounters,
   FdbEntry,
@@ -87,8 +87,16 @@ export const portInfo = (counters: PortCounters, networkName: (vni: Vni) => stri
   ...{ network: networkName(counters.vni), device: counters.device, ...traffic(counters) },
 });
 
-export function fdbInfo(entry: FdbEntry, counters: DataPlaneCounters): FdbInfo {
+/** What names the places and owners of MACs. */
+export interface FdbNames {
+  readonly counters: DataPlaneCounters;
+  readonly endpointOf: (mac: Mac) => Endpoint | undefined;
+  readonly hostName: (host: PeerId) => string;
+}
+
+export function fdbInfo(entry: FdbEntry, { counters, endpointOf, hostName }: FdbNames): FdbInfo {
   const { target } = entry;
+  const endpoint = entry.origin === 'static' ? endpointOf(entry.mac) : undefined;
   const place =
     target.kind === 'vtep'
       ? `vtep ${formatSocketAddress(target.vtep)}`
@@ -96,5 +104,8 @@ export function fdbInfo(entry: FdbEntry, counters: DataPlaneCounters): FdbInfo {
   return {
     ...{ mac: formatMac(entry.mac), origin: entry.origin, target: place },
     ageSeconds: Math.floor(entry.age / 1000),
+    ...(endpoint && {
+      ...{ endpoint: endpoint.id, address: endpoint.address, host: hostName(endpoint.host) },
+    }),
   };
 }

@@ -10,7 +10,7 @@ export type FdbTarget =
 export interface FdbEntry {
   readonly mac: Mac;
   readonly target: FdbTarget;
-  /** `static` entries are set by the control plane and neither age nor move. */
+  /** `static` entries are pinned by the control plane and neither age nor move. */
   readonly origin: 'learned' | 'static';
   /** Since a frame last confirmed it; 0 for static entries. */
   readonly age: Millis;
@@ -49,11 +49,18 @@ export interface FdbCounters {
   readonly flushed: number;
 }
 
+/** Questions of local stations that the data plane answered for endpoints on other hosts. */
+export interface AnswerCounters {
+  readonly arp: number;
+  readonly nd: number;
+}
+
 export interface DataPlaneCounters {
   readonly drops: Readonly<Record<DropReason, number>>;
   readonly ports: readonly PortCounters[];
   readonly vteps: readonly VtepCounters[];
   readonly fdb: FdbCounters;
+  readonly answered: AnswerCounters;
 }
 
 /** Facts for `weft status`: one line each, in words. */
@@ -76,6 +83,27 @@ export interface DataPlaneOptions {
   readonly fdbMaxAge?: Millis;
   /** Threads that forward, 1 to 8; default 1. The portable data plane has its one event loop. */
   readonly threads?: number;
+  /**
+   * Frames per second to unknown MACs that each network floods, up to a second's worth at once; 1 to
+   * `MAX_UNKNOWN_UNICAST_RATE`, 1000 unless told otherwise. Frames to group addresses do not count.
+   */
+  readonly unknownUnicastRate?: number;
+}
+
+/** What a network's VTEP is for, beside what the FDB says of it. */
+export interface VtepOptions {
+  /** Whether floods go to it. Frames from it are taken in any case. Default true. */
+  readonly floods?: boolean;
+}
+
+/** One change to what is known of the endpoints on other hosts. */
+export interface EndpointUpdate {
+  readonly kind: 'set' | 'remove';
+  readonly mac: Mac;
+  /** Underlay address of its host, which must be a VTEP of the network; `remove` does not look at it. */
+  readonly vtep: string;
+  /** Addresses that are answered for: 4 or 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
 }
 
 /** What the host behind an underlay address has announced of itself. */
@@ -96,9 +124,12 @@ export interface PeerCapabilities {
  *     other ports and to each of its VTEPs once (head-end replication) if the destination is a group
  *     address or unknown.
  *  2. A frame from a VTEP: learn its source; forward to local ports only (split horizon).
- *  3. A source MAC seen at a new place moves there at once, unless it is `static`.
- *  4. Removing a VTEP or port flushes the entries that point at it.
+ *  3. A source MAC seen at a new place moves there at once, unless it is `static`. A frame from a
+ *     VTEP that claims a pinned MAC is dropped, and so is one from a port if a VTEP has the MAC.
+ *  4. Removing a VTEP or port flushes the entries that point at it, and no others.
  *  5. Every refusal increments exactly one drop counter.
+ *  6. A question from a port for the MAC of an endpoint on another host (ARP, neighbour discovery) is
+ *     answered at once and not forwarded (docs/adr/0018); whether an address is free is not answered.
  */
 export interface DataPlane {
   readonly description: DataPlaneDescription;
@@ -118,8 +149,8 @@ export interface DataPlane {
   addPort(vni: Vni, device: TapDevice): PortId;
   removePort(port: PortId): void;
 
-  /** An existing VTEP with the same address and another port takes the new port. */
-  addVtep(vni: Vni, vtep: Vtep): void;
+  /** An existing VTEP with the same address takes the new port, and whether floods go to it. */
+  addVtep(vni: Vni, vtep: Vtep, options?: VtepOptions): void;
   removeVtep(vni: Vni, address: string): void;
 
   /** Holds for every VTEP with this address, those added later included. */
@@ -128,6 +159,14 @@ export interface DataPlane {
   /** A MAC that belongs to an endpoint of this host: frames from VTEPs that claim it are dropped. */
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void;
   removeLocalMac(vni: Vni, mac: Mac): void;
+
+  /**
+   * Applies the changes in their order, as one: however many, the forwarder is told once. `set` pins
+   * the MAC to the VTEP and answers for its addresses, beside those that were set before; it does
+   * nothing if there is no such VTEP, and a local MAC of this host stays one. `remove` forgets the pin
+   * and the addresses named. A network pins at most `MAX_PINNED` MACs; what is beyond it is learned.
+   */
+  updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void;
 
   fdb(vni: Vni): readonly FdbEntry[];
   counters(): DataPlaneCounters;

@@ -30,6 +30,8 @@ export const NO_PLACE: Place = 0;
 export const DEFAULT_FDB_CAPACITY = 16_384;
 /** Three hash words of 16 bits in 32-bit arithmetic keep their guarantee up to 2^17 buckets. */
 export const MAX_FDB_CAPACITY = 2 ** 17;
+/** Static entries per network: beyond it, `setStatic` refuses. */
+export const MAX_PINNED = 2 ** 17;
 /** Life of an unconfirmed entry unless told otherwise: 300 s, as IEEE 802.1D §7.9.2 and Linux have it. */
 export const DEFAULT_FDB_MAX_AGE = asMillis(300_000);
 
@@ -133,10 +135,20 @@ export class Fdb {
     return this.#places[entry]!;
   }
 
-  /** Pins `mac` to `place`: it neither ages, moves nor is evicted until `removeStatic`, `flush` or another call. */
+  /** Where `mac` is pinned, or `NO_PLACE`. */
+  staticPlace(mac: Mac): Place {
+    const entry = this.#find(mac);
+    return entry !== NONE && this.#statics[entry] === 1 ? this.#places[entry]! : NO_PLACE;
+  }
+
+  /**
+   * Pins `mac` to `place`: it neither ages, moves nor is evicted until `removeStatic`, `flush` or another
+   * call. Does nothing more than forget what was learned if `MAX_PINNED` others are pinned.
+   */
   setStatic(mac: Mac, place: Place): void {
     const found = this.#find(mac);
     if (found !== NONE) this.#remove(found);
+    if (this.#size - this.#learned === MAX_PINNED) return;
     const entry = this.#take(mac, place);
     this.#statics[entry] = 1;
   }

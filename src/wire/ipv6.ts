@@ -52,6 +52,10 @@ export function ipv6PayloadLength(buf: Uint8Array, at: number): number {
   return readU16(buf, at + PAYLOAD_LENGTH.at);
 }
 
+export function ipv6HopLimit(buf: Uint8Array, at: number): number {
+  return buf[at + HOP_LIMIT.at]!;
+}
+
 /** Type of the header right behind the fixed one. */
 export function ipv6NextHeader(buf: Uint8Array, at: number): number {
   return buf[at + NEXT_HEADER.at]!;
@@ -135,6 +139,8 @@ export interface Ipv6Header {
   readonly nextHeader: number;
   /** Bytes behind the fixed header. */
   readonly payloadBytes: number;
+  /** 64 unless told otherwise. */
+  readonly hopLimit?: number;
 }
 
 const DEFAULT_HOP_LIMIT = 64;
@@ -144,7 +150,7 @@ export function writeIpv6(buf: Uint8Array, at: number, header: Ipv6Header): numb
   writeU32(buf, at, VERSION << 28);
   writeU16(buf, at + PAYLOAD_LENGTH.at, header.payloadBytes);
   buf[at + NEXT_HEADER.at] = header.nextHeader;
-  buf[at + HOP_LIMIT.at] = DEFAULT_HOP_LIMIT;
+  buf[at + HOP_LIMIT.at] = header.hopLimit ?? DEFAULT_HOP_LIMIT;
   buf.set(header.source, at + SOURCE.at);
   buf.set(header.destination, at + DESTINATION.at);
   return at + IPV6_HEADER_BYTES;

@@ -26,7 +26,7 @@ const HUMAN: readonly (readonly [string, RegExp])[] = [
   ['detach blue --netns web', /^detached 10\.7\.0\.2\/24 \(eth0 in web\)/],
   ['vtep add blue 192.0.2.10:9', /^added 192\.0\.2\.10:9 to blue/],
   ['vtep ls blue', /192\.0\.2\.9:4789 +foreign +0 B/],
-  ['fdb blue', /02:00:5e:10:00:02 +vtep 192\.0\.2\.2:4789 +learned +1m 15s/],
+  ['fdb blue', /static +10\.7\.0\.2\/24 on host-a\n.*:02 +vtep 192\.0\.2\.2:4789 +learned +1m 15s/],
   ['join host-b', /^joined host-b \(host-b\)/],
   ['version', /^weft \d+\.\d+\.\d+ \(node v.*\ndaemon 0\.1\.0 .*mesh protocol 1/],
 ];

@@ -1,8 +1,10 @@
 import type { TestFn } from 'ava';
+import { endpointContract } from './endpoints.ts';
 import { floodContract } from './flood.ts';
 import { forwardingContract } from './forwarding.ts';
 import { type Contract, type DataPlaneHarness, Lab } from './hosts.ts';
 import { lifecycleContract } from './lifecycle.ts';
+import { neighbourContract } from './neighbours.ts';
 import { refusalContract } from './refusals.ts';
 import { tableContract } from './tables.ts';
 import { underlayContract } from './underlay.ts';
@@ -20,6 +22,8 @@ export function dataPlaneContract(test: TestFn, harness: DataPlaneHarness): void
   forwardingContract(contract, lab);
   refusalContract(contract, lab);
   tableContract(contract, lab);
+  endpointContract(contract, lab);
+  neighbourContract(contract, lab);
   underlayContract(contract, lab);
   lifecycleContract(contract, lab);
 }

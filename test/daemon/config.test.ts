@@ -65,6 +65,8 @@ const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ threads: '1.5' }, /--threads is "1.5"/],
   [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
   [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
+  [{ unknownUnicastRate: '0' }, /--unknown-unicast-rate is "0".*from 1 to 10000000/],
+  [{ unknownUnicastRate: '1e3' }, /--unknown-unicast-rate is "1e3"/],
 ];
 
 for (const [flags, sentence] of WRONG) {
@@ -112,7 +114,7 @@ test('a config file that is not there is named', async (t) => {
 
 test('each key has a variable', (t) => {
   t.is(environmentName('stateDir'), 'WEFT_STATE_DIR');
-  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 10);
+  t.is(new Set(CONFIG_KEYS.map(environmentName)).size, 11);
 });
 
 test('docs/operations.md lists every key with its flag and variable', (t) => {

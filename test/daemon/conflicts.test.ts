@@ -1,19 +1,10 @@
 import test from 'ava';
 import { asMac, asPeerId, asVni } from '../../src/base/types.ts';
 import { describeConflicts, displacedNetworks } from '../../src/daemon/conflicts.ts';
-import { Directory, type Rows } from '../../src/daemon/directory.ts';
+import { Directory } from '../../src/daemon/directory.ts';
 import type { Endpoint } from '../../src/network/endpoint.ts';
 import type { NetworkDefinition } from '../../src/network/network.ts';
-
-function memoryRows<T>(): Rows<T> {
-  const rows = new Map<string, T>();
-  return {
-    get: (key) => rows.get(key),
-    put: (key, value) => void rows.set(key, value),
-    remove: (key) => void rows.delete(key),
-    entries: () => Array.from(rows, ([key, value]) => ({ key, value })),
-  };
-}
+import { memoryRows } from '../fakes/memory-rows.ts';
 
 const emptyDirectory = (): Directory =>
   new Directory({ networks: memoryRows(), endpoints: memoryRows(), vteps: memoryRows() });

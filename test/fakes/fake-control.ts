@@ -32,6 +32,7 @@ export const FAKE_STATUS: Status = {
     features: { receive: 'one datagram per event' },
     drops: { vxlan_flags: 3, vxlan_short: 0 },
     fdb: { learned: 2, moved: 0, aged: 0, evicted: 0, flushed: 0 },
+    answered: { arp: 3, nd: 1 },
     ports: [{ network: 'blue', device: 'wt-blue', ...NO_TRAFFIC, rxFrames: 10, rxBytes: 2048 }],
     vteps: [
       {
@@ -77,7 +78,10 @@ export const FAKE_PEERS: readonly PeerInfo[] = [
 ];
 
 const FAKE_FDB: readonly FdbInfo[] = [
-  { mac: '02:00:5e:10:00:01', origin: 'static', target: 'port wt-blue', ageSeconds: 0 },
+  {
+    ...{ mac: '02:00:5e:10:00:01', origin: 'static', target: 'port wt-blue', ageSeconds: 0 },
+    ...{ endpoint: 'e1', address: '10.7.0.2/24', host: 'host-a' },
+  },
   { mac: '02:00:5e:10:00:02', origin: 'learned', target: 'vtep 192.0.2.2:4789', ageSeconds: 75 },
 ];
 

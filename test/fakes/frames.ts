@@ -1,4 +1,4 @@
-import type { Mac } from '../../src/base/types.ts';
+import { asMac, type Mac } from '../../src/base/types.ts';
 import { ARP_BYTES, ARP_OPERATION, writeArp } from '../../src/wire/arp.ts';
 import { pseudoHeaderSum4 } from '../../src/wire/checksum.ts';
 import {
@@ -11,6 +11,7 @@ import { IP_PROTOCOL, IPV4_HEADER_BYTES, writeIpv4 } from '../../src/wire/ipv4.t
 import { IPV6_HEADER_BYTES, writeIpv6 } from '../../src/wire/ipv6.ts';
 import { BROADCAST_MAC, ZERO_MAC } from '../../src/wire/mac.ts';
 import { UDP_HEADER_BYTES, writeUdp, writeUdpChecksum } from '../../src/wire/udp.ts';
+import { slowChecksum } from '../model/checksum.ts';
 
 /** Frames that a kernel would take: right lengths and checksums. */
 
@@ -69,4 +70,51 @@ export function withTags(frame: Buffer, ...tags: readonly (readonly [number, num
     ]),
   );
   return Buffer.concat([frame.subarray(0, typeAt), inserted, frame.subarray(typeAt)]);
+}
+
+const ICMPV6 = 58;
+const MULTICAST_MAC_BASE = 0x33_33_00_00_00_00;
+
+export interface SolicitationSpec {
+  readonly mac: Mac;
+  /** 16 bytes; `::` asks whether the target is free. */
+  readonly source: Uint8Array;
+  readonly target: Uint8Array;
+  /** Hex; a source link-layer address unless told otherwise. */
+  readonly options?: string;
+  readonly hopLimit?: number;
+}
+
+/** The group of an address (RFC 4291 §2.7.1). */
+export function solicitedNode(target: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from('ff0200000000000000000001ff', 'hex'), target.subarray(13)]);
+}
+
+/** A neighbour solicitation to its target's group, written by hand (RFC 4861 §4.3). */
+export function solicitationFrame(spec: SolicitationSpec): Buffer {
+  const { mac, source, target, hopLimit = 255 } = spec;
+  const options = spec.options ?? `0101${mac.toString(16).padStart(12, '0')}`;
+  const message = Buffer.concat([
+    Buffer.from('8700000000000000', 'hex'),
+    target,
+    Buffer.from(options, 'hex'),
+  ]);
+  const group = solicitedNode(target);
+  const destination = asMac(MULTICAST_MAC_BASE + group.readUInt32BE(12));
+  const addresses = { source, destination: group };
+  const frame = ipv6Frame({ source: mac, destination }, addresses, ICMPV6, message);
+  frame[HEADER_BYTES + 7] = hopLimit;
+  writeIcmpv6Checksum(frame);
+  return frame;
+}
+
+/** Puts the right checksum into an untagged ICMPv6 frame that ends with its message. */
+export function writeIcmpv6Checksum(frame: Buffer): void {
+  const at = HEADER_BYTES + IPV6_HEADER_BYTES;
+  frame.writeUInt16BE(0, at + 2);
+  const pseudo = Buffer.concat([
+    frame.subarray(HEADER_BYTES + 8, at),
+    Buffer.from([0, 0, 0, frame.length - at, 0, 0, 0, ICMPV6]),
+  ]);
+  frame.writeUInt16BE(slowChecksum(Buffer.concat([pseudo, frame.subarray(at)])), at + 2);
 }

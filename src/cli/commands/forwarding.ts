@@ -15,11 +15,17 @@ function vtepsText(vteps: readonly VtepInfo[]): string {
   return table(['VTEP', 'ORIGIN', 'HOST', 'RECEIVED', 'SENT'], rows, 'The network has no VTEP.');
 }
 
+const ownerOf = ({ address, host }: FdbInfo): string =>
+  host === undefined ? '' : `${address ?? ''} on ${host}`;
+
 function fdbText(entries: readonly FdbInfo[]): string {
-  const rows = entries.map(({ mac, origin, target, ageSeconds }) => [
-    ...[mac, target, origin, origin === 'static' ? '' : humanSpan(ageSeconds)],
+  const rows = entries.map((entry) => [
+    ...[entry.mac, entry.target, entry.origin],
+    entry.origin === 'static' ? '' : humanSpan(entry.ageSeconds),
+    ownerOf(entry),
   ]);
-  return table(['MAC', 'BEHIND', 'ORIGIN', 'AGE'], rows, 'Nothing has been learned yet.');
+  const heads = ['MAC', 'BEHIND', 'ORIGIN', 'AGE', 'ENDPOINT'];
+  return table(heads, rows, 'Nothing is known or learned yet.');
 }
 
 function addVtepCommands(program: Command, context: Context): void {

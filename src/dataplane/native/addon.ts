@@ -10,6 +10,8 @@ export interface NativeOptions {
   readonly fdbCapacity: number;
   /** Milliseconds. */
   readonly fdbMaxAge: number;
+  /** Frames per second. */
+  readonly unknownUnicastRate: number;
   /** Whether the kernel takes UDP super-frames from a TAP's owner. */
   readonly joinsUdp: boolean;
   /** 1 to `maxThreads`. */
@@ -76,8 +78,10 @@ export interface NativePlane {
       isSealed: boolean,
       slots: BigUint64Array,
       firstSlot: number,
+      floods: boolean,
     ]
   ): void;
+  floodVtep(id: number, floods: boolean): void;
   moveVtep(id: number, address: string, port: number): void;
   /** Whether the peer completes partial inner checksums, and may send such itself. */
   configureVtep(id: number, takesPartial: boolean): void;
@@ -89,6 +93,8 @@ export interface NativePlane {
   removeReceiveKey(index: number): void;
   pin(vni: number, mac: number, port: number): void;
   unpin(vni: number, mac: number): void;
+  /** `rows` as `endpointRows` writes them; one command to the forwarder. */
+  updateEndpoints(vni: number, rows: Uint8Array): void;
   /** Rows of `FDB_COLUMNS` numbers. */
   fdb(vni: number): Float64Array;
   sendControl(bytes: Uint8Array, address: string, port: number): void;

@@ -18,15 +18,19 @@ import type {
   DataPlaneCounters,
   DataPlaneDescription,
   DataPlaneOptions,
+  EndpointUpdate,
   FdbCounters,
   FdbEntry,
   PeerCapabilities,
+  VtepOptions,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE } from '../fdb.ts';
+import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../flood-limit.ts';
 import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FDB_COLUMNS, loadNativeAddon, type NativePlane } from './addon.ts';
 import { takesUdpSuperFrames } from './availability.ts';
+import { endpointRows } from './endpoint-rows.ts';
 import { openNative, type OpenedNative } from './open-native.ts';
 import { type SlotLayout, sumSlot, type TrafficSlots, TrafficSlotPool } from './slots.ts';
 
@@ -41,6 +45,7 @@ interface VtepState {
   readonly id: number;
   readonly traffic: TrafficSlots;
   vtep: Vtep;
+  floods: boolean;
 }
 
 interface NetworkState {
@@ -62,7 +67,7 @@ export interface SealingKey {
 }
 
 /** How frames travel to a VTEP. */
-export interface VtepOptions {
+export interface NativeVtepOptions extends VtepOptions {
   /** `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused. Default `vxlan`. */
   readonly encapsulation?: 'vxlan' | 'sealed';
 }
@@ -73,7 +78,7 @@ export const MAX_RECEIVE_KEYS = 3;
 /** A data plane whose frames never enter JavaScript: C++ threads own devices and sockets. */
 export interface NativeDataPlane extends DataPlane {
   /** As `DataPlane.addVtep`. The encapsulation of a VTEP that is there is not changed. */
-  addVtep(vni: Vni, vtep: Vtep, options?: VtepOptions): void;
+  addVtep(vni: Vni, vtep: Vtep, options?: NativeVtepOptions): void;
   /**
    * What is sealed for the host at `address` uses this key from now on. Its counter starts at 0, so
    * a key must never be set twice. Set it once the peer has the same key to receive.
@@ -138,6 +143,7 @@ class ThreadedDataPlane implements NativeDataPlane {
       vxlanPort: options.vxlanPort,
       fdbCapacity: options.fdbCapacity ?? DEFAULT_FDB_CAPACITY,
       fdbMaxAge: options.fdbMaxAge ?? DEFAULT_FDB_MAX_AGE,
+      unknownUnicastRate: options.unknownUnicastRate ?? DEFAULT_UNKNOWN_UNICAST_RATE,
       joinsUdp: this.#joinsUdp,
       threads,
     };
@@ -225,25 +231,34 @@ class ThreadedDataPlane implements NativeDataPlane {
     port.device.close();
   }
 
-  addVtep(vni: Vni, vtep: Vtep, { encapsulation = 'vxlan' }: VtepOptions = {}): void {
+  addVtep(vni: Vni, vtep: Vtep, options: NativeVtepOptions = {}): void {
     if (this.#isClosed) return;
     const canonical = canonicalVtep(vtep);
     const network = this.#network(vni);
     const known = network.vteps.get(canonical.address);
-    if (known === undefined) {
-      this.#addVtep(network, canonical, encapsulation === 'sealed');
-    } else if (known.vtep.port !== canonical.port) {
-      known.vtep = canonical;
-      this.#native.moveVtep(known.id, canonical.address, canonical.port);
+    if (known === undefined) this.#addVtep(network, canonical, options);
+    else this.#changeVtep(known, canonical, options.floods ?? true);
+  }
+
+  #changeVtep(known: VtepState, vtep: Vtep, floods: boolean): void {
+    if (known.vtep.port !== vtep.port) {
+      known.vtep = vtep;
+      this.#native.moveVtep(known.id, vtep.address, vtep.port);
+    }
+    if (known.floods !== floods) {
+      known.floods = floods;
+      this.#native.floodVtep(known.id, floods);
     }
   }
 
-  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, isSealed: boolean): void {
-    const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep };
+  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, options: NativeVtepOptions): void {
+    const { encapsulation = 'vxlan', floods = true } = options;
+    const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep, floods };
     const { slots, first } = state.traffic;
+    const isSealed = encapsulation === 'sealed';
     vteps.set(vtep.address, state);
     this.#vteps.set(state.id, state);
-    this.#native.addVtep(vni, state.id, vtep.address, vtep.port, isSealed, slots, first);
+    this.#native.addVtep(vni, state.id, vtep.address, vtep.port, isSealed, slots, first, floods);
     if (this.#partialPeers.has(vtep.address)) this.#native.configureVtep(state.id, true);
   }
 
@@ -302,6 +317,16 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (this.#networks.has(vni)) this.#native.unpin(vni, mac);
   }
 
+  updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {
+    if (this.#isClosed) return;
+    const { vteps } = this.#network(vni);
+    const rows = endpointRows(
+      updates,
+      (address) => (vteps.get(address) ?? vteps.get(canonicalAddress(address)))?.id,
+    );
+    if (rows.length > 0) this.#native.updateEndpoints(vni, rows);
+  }
+
   fdb(vni: Vni): readonly FdbEntry[] {
     if (!this.#networks.has(vni)) return [];
     const rows = this.#native.fdb(vni);
@@ -338,6 +363,10 @@ class ThreadedDataPlane implements NativeDataPlane {
         [...vteps.values()].map(({ vtep, traffic }) => ({ ...this.#pool.read(traffic), vni, vtep })),
       ),
       fdb: this.#fdbCounters(),
+      answered: {
+        arp: this.#globalSlot(GLOBAL.arpAnswered),
+        nd: this.#globalSlot(GLOBAL.ndAnswered),
+      },
     };
   }
 
@@ -420,4 +449,6 @@ const GLOBAL = {
   flushed: 4,
   plainVteps: 5,
   controlSendFailed: 6,
+  arpAnswered: 7,
+  ndAnswered: 8,
 } as const;

@@ -6,6 +6,7 @@ import { flowHash } from '../../wire/flow-hash.ts';
 import { HEADER_BYTES, readDestination, readSource } from '../../wire/ethernet.ts';
 import { isGroupMac, isStationMac } from '../../wire/mac.ts';
 import { countReceived, countSent, createDropCounters, DROP } from '../counters.ts';
+import { answerNeighbour, ARP_ANSWER_BYTES, ND_ANSWER_BYTES } from '../neighbour-answer.ts';
 import { NO_PLACE, type Place } from '../fdb.ts';
 import { maxFrameBytes } from './frame-size.ts';
 import type { Flight } from './flight.ts';
@@ -14,7 +15,7 @@ import type { NetworkState, PortState, VtepState } from './network-state.ts';
 /**
  * The frame path of the portable data plane, in the order in which a frame takes it.
  *
- *   from a port   form -> learn source -> look up destination -> one port | one VTEP | flood
+ *   from a port   form -> learn source -> answer | look up destination -> one port | one VTEP | flood
  *   from a VTEP   header -> network -> sender -> form -> learn source -> look up -> ports only
  *
  * Ordering: frames of one port leave in the order in which they were read, and those of one flow
@@ -38,6 +39,8 @@ export class Forwarder {
   readonly networks = new Map<Vni, NetworkState>();
   readonly ports = new Map<Place, PortState>();
   readonly vteps = new Map<Place, VtepState>();
+  readonly answered = { arp: 0, nd: 0 };
+  readonly #answer = Buffer.alloc(ND_ANSWER_BYTES);
   /** Where `unwrapVxlan` leaves what it read: one for all, since frames are taken one at a time. */
   readonly #unwrapped: Unwrapped = { vni: asVni(0) };
 
@@ -57,28 +60,49 @@ export class Forwarder {
       this.#drop(refusal);
       return;
     }
-    countReceived(port.traffic, end - start);
+    const { fdb } = port.network;
     const source = readSource(buffer, start);
-    // A static entry of another port keeps its place; the frame is forwarded all the same.
-    port.network.fdb.learn(source, port.place, now);
-    const place = placeOf(port.network, readDestination(buffer, start), now);
-    if (place === NO_PLACE) this.#flood(port, flight, start, end);
+    // What is pinned to another port keeps its place, and the frame is forwarded all the same.
+    if (!fdb.learn(source, port.place, now) && fdb.staticPlace(source) < NO_PLACE) {
+      this.#drop(DROP.port_source_spoofed);
+      return;
+    }
+    countReceived(port.traffic, end - start);
+    const destination = readDestination(buffer, start);
+    if (isGroupMac(destination) && this.#answers(port, buffer, start, end)) return;
+    const place = placeOf(port.network, destination, now);
+    if (place === NO_PLACE) this.#flood(port, flight, start, end, now);
     else if (place === port.place) this.#drop(DROP.port_hairpin);
     else if (place > NO_PLACE) this.#deliver(this.ports.get(place)!, buffer, start, end);
     else this.#encapsulate(this.vteps.get(place)!, flight, start, end, port.network.vni);
   }
 
-  /** To each other port and, by head-end replication, to each VTEP of the network once. */
-  #flood(from: PortState, flight: Flight, start: number, end: number): void {
-    const { ports, vteps, vni } = from.network;
-    if (ports.length <= 1 && vteps.length === 0) {
+  /** Answers a question that the tables can answer; false if the frame is none. */
+  #answers(port: PortState, buffer: Buffer, start: number, end: number): boolean {
+    const bytes = answerNeighbour(buffer, start, end, port.network, this.#answer);
+    if (bytes === 0) return false;
+    if (bytes === ARP_ANSWER_BYTES) this.answered.arp++;
+    else this.answered.nd++;
+    this.#deliver(port, this.#answer, 0, bytes);
+    return true;
+  }
+
+  /** To each other port and, by head-end replication, to each VTEP that floods go to, once. */
+  #flood(from: PortState, flight: Flight, start: number, end: number, now: Millis): void {
+    const { ports, flooded, vni, unknownUnicast } = from.network;
+    const { buffer } = flight.frames;
+    if (ports.length <= 1 && flooded.length === 0) {
       this.#drop(DROP.port_no_destination);
       return;
     }
-    for (const port of ports) {
-      if (port !== from) this.#deliver(port, flight.frames.buffer, start, end);
+    if (!isGroupMac(readDestination(buffer, start)) && !unknownUnicast.admits(now)) {
+      this.#drop(DROP.port_unknown_limited);
+      return;
     }
-    for (const vtep of vteps) this.#encapsulate(vtep, flight, start, end, vni);
+    for (const port of ports) {
+      if (port !== from) this.#deliver(port, buffer, start, end);
+    }
+    for (const vtep of flooded) this.#encapsulate(vtep, flight, start, end, vni);
   }
 
   /** Writes the header into the headroom (for a flood: the same bytes again) and sends. */
@@ -147,9 +171,9 @@ export class Forwarder {
       return;
     }
     const source = readSource(datagram, start);
-    // Only MACs of this host's own endpoints are static, so a refusal means that one was claimed.
     if (!network.fdb.learn(source, vtep.place, now)) {
-      this.#drop(DROP.vxlan_source_local);
+      const isLocal = network.fdb.staticPlace(source) > NO_PLACE;
+      this.#drop(isLocal ? DROP.vxlan_source_local : DROP.vxlan_source_spoofed);
       return;
     }
     countReceived(vtep.traffic, end - start);

@@ -1,27 +1,53 @@
 import type { Rng } from '../../base/rng.ts';
-import type { PortId, Vni, Vtep } from '../../base/types.ts';
+import type { Mac, PortId, Vni, Vtep } from '../../base/types.ts';
 import type { TapDevice } from '../../tun/device.ts';
 import type { UdpSocket } from '../../underlay/udp.ts';
+import { ZERO_MAC } from '../../wire/mac.ts';
 import { createTraffic } from '../counters.ts';
-import { Fdb, type FdbOptions, type Place } from '../fdb.ts';
+import { Fdb, type FdbOptions, NO_PLACE, type Place } from '../fdb.ts';
+import { FloodLimit } from '../flood-limit.ts';
+import type { NeighbourSource } from '../neighbour-answer.ts';
+import { Neighbours } from '../neighbours.ts';
 import type { FlightPool } from './flight.ts';
 
+export interface NetworkOptions extends FdbOptions {
+  /** Frames per second to unknown MACs that the network floods. */
+  readonly unknownUnicastRate: number;
+}
+
 /**
- * The tables of one network as the forwarder reads them. `ports` and `vteps` are replaced, never
+ * The tables of one network as the forwarder reads them. `ports` and `flooded` are replaced, never
  * changed in place: a flood that is under way walks the list that it began with.
  */
-export class NetworkState {
+export class NetworkState implements NeighbourSource {
   readonly vni: Vni;
   readonly mtu: number;
   readonly fdb: Fdb;
+  readonly neighbours = new Neighbours();
+  readonly unknownUnicast: FloodLimit;
   readonly vtepByAddress = new Map<string, VtepState>();
   ports: readonly PortState[] = [];
-  vteps: readonly VtepState[] = [];
+  /** The VTEPs that floods go to. */
+  flooded: readonly VtepState[] = [];
 
-  constructor(vni: Vni, mtu: number, fdb: FdbOptions, rng: Rng) {
+  constructor(vni: Vni, mtu: number, options: NetworkOptions, rng: Rng) {
     this.vni = vni;
     this.mtu = mtu;
-    this.fdb = new Fdb(fdb, rng);
+    this.fdb = new Fdb(options, rng);
+    this.unknownUnicast = new FloodLimit(options.unknownUnicastRate);
+  }
+
+  neighbour4(address: number): Mac {
+    return this.#remote(this.neighbours.find4(address));
+  }
+
+  neighbour6(buf: Uint8Array, at: number): Mac {
+    return this.#remote(this.neighbours.find6(buf, at));
+  }
+
+  /** The MAC while it is pinned to a VTEP: for what is not, nobody may speak. */
+  #remote(mac: Mac): Mac {
+    return this.fdb.staticPlace(mac) < NO_PLACE ? mac : ZERO_MAC;
   }
 }
 

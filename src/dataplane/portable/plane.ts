@@ -20,24 +20,21 @@ import type {
   DataPlaneCounters,
   DataPlaneDescription,
   DataPlaneOptions,
+  EndpointUpdate,
   FdbCounters,
   FdbEntry,
   PeerCapabilities,
   FdbTarget,
+  VtepOptions,
 } from '../dataplane.ts';
-import {
-  DEFAULT_FDB_CAPACITY,
-  DEFAULT_FDB_MAX_AGE,
-  type FdbOptions,
-  type FdbRow,
-  NO_PLACE,
-} from '../fdb.ts';
+import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE, type FdbRow, NO_PLACE } from '../fdb.ts';
+import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../flood-limit.ts';
 import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FlightPool } from './flight.ts';
 import { Forwarder } from './forwarder.ts';
 import { frameRoom } from './frame-size.ts';
 import { MeshChannel } from './mesh-channel.ts';
-import { NetworkState, PortState, VtepState } from './network-state.ts';
+import { type NetworkOptions, NetworkState, PortState, VtepState } from './network-state.ts';
 import { closeSockets, openSockets, type PlaneSockets, SOURCE_PORTS } from './sockets.ts';
 
 /**
@@ -77,7 +74,7 @@ class PortableDataPlane implements DataPlane {
   readonly #sockets: PlaneSockets;
   readonly #clock: Clock;
   readonly #rng: Rng;
-  readonly #fdbOptions: FdbOptions;
+  readonly #networkOptions: NetworkOptions;
   readonly #forwarder = new Forwarder();
   /** What the FDBs of removed networks had counted. */
   readonly #pastFdb = { learned: 0, moved: 0, aged: 0, evicted: 0, flushed: 0 };
@@ -89,9 +86,10 @@ class PortableDataPlane implements DataPlane {
     this.#sockets = sockets;
     this.#clock = clock;
     this.#rng = rng;
-    this.#fdbOptions = {
+    this.#networkOptions = {
       capacity: options.fdbCapacity ?? DEFAULT_FDB_CAPACITY,
       maxAge: options.fdbMaxAge ?? DEFAULT_FDB_MAX_AGE,
+      unknownUnicastRate: options.unknownUnicastRate ?? DEFAULT_UNKNOWN_UNICAST_RATE,
     };
     this.control = new MeshChannel(sockets.mesh, this.#forwarder.drops);
     this.meshAddress = sockets.mesh[0].local;
@@ -114,14 +112,14 @@ class PortableDataPlane implements DataPlane {
   addNetwork(vni: Vni, { mtu }: { readonly mtu: number }): void {
     const { networks } = this.#forwarder;
     if (this.#closed !== undefined || networks.has(vni)) return;
-    networks.set(vni, new NetworkState(vni, mtu, this.#fdbOptions, this.#rng));
+    networks.set(vni, new NetworkState(vni, mtu, this.#networkOptions, this.#rng));
   }
 
   removeNetwork(vni: Vni): void {
     const network = this.#forwarder.networks.get(vni);
     if (network === undefined) return;
     for (const port of network.ports) this.removePort(port.id);
-    for (const { vtep } of network.vteps) this.removeVtep(vni, vtep.address);
+    for (const address of network.vtepByAddress.keys()) this.removeVtep(vni, address);
     addUp(this.#pastFdb, network.fdb.counters);
     this.#forwarder.networks.delete(vni);
   }
@@ -191,21 +189,25 @@ class PortableDataPlane implements DataPlane {
     device.close();
   }
 
-  addVtep(vni: Vni, vtep: Vtep): void {
+  addVtep(vni: Vni, vtep: Vtep, { floods = true }: VtepOptions = {}): void {
     if (this.#closed !== undefined) return;
     const canonical = canonicalVtep(vtep);
     const network = this.#network(vni);
-    const known = network.vtepByAddress.get(canonical.address);
-    if (known !== undefined) {
-      known.vtep = canonical;
-      return;
-    }
+    const state = network.vtepByAddress.get(canonical.address) ?? this.#newVtep(network, canonical);
+    state.vtep = canonical;
+    if (floods === network.flooded.includes(state)) return;
+    network.flooded = floods
+      ? [...network.flooded, state]
+      : network.flooded.filter((each) => each !== state);
+  }
+
+  #newVtep(network: NetworkState, vtep: Vtep): VtepState {
     const { sendersV4, sendersV6 } = this.#sockets;
-    const senders = canonical.address.includes(':') ? sendersV6 : sendersV4;
-    const state = new VtepState(--this.#lastVtep, canonical, senders);
-    network.vtepByAddress.set(canonical.address, state);
-    network.vteps = [...network.vteps, state];
+    const senders = vtep.address.includes(':') ? sendersV6 : sendersV4;
+    const state = new VtepState(--this.#lastVtep, vtep, senders);
+    network.vtepByAddress.set(vtep.address, state);
     this.#forwarder.vteps.set(state.place, state);
+    return state;
   }
 
   removeVtep(vni: Vni, address: string): void {
@@ -213,7 +215,7 @@ class PortableDataPlane implements DataPlane {
     const state = network?.vtepByAddress.get(canonicalAddress(address));
     if (network === undefined || state === undefined) return;
     network.vtepByAddress.delete(state.vtep.address);
-    network.vteps = network.vteps.filter((each) => each !== state);
+    network.flooded = network.flooded.filter((each) => each !== state);
     network.fdb.flush(state.place);
     this.#forwarder.vteps.delete(state.place);
   }
@@ -230,7 +232,31 @@ class PortableDataPlane implements DataPlane {
   }
 
   removeLocalMac(vni: Vni, mac: Mac): void {
-    this.#forwarder.networks.get(vni)?.fdb.removeStatic(mac);
+    const fdb = this.#forwarder.networks.get(vni)?.fdb;
+    if (fdb !== undefined && fdb.staticPlace(mac) > NO_PLACE) fdb.removeStatic(mac);
+  }
+
+  updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {
+    if (this.#closed !== undefined) return;
+    const network = this.#network(vni);
+    for (const update of updates) {
+      if (update.kind === 'set') this.#setEndpoint(network, update);
+      else this.#removeEndpoint(network, update);
+    }
+  }
+
+  #setEndpoint({ fdb, neighbours, vtepByAddress }: NetworkState, endpoint: EndpointUpdate): void {
+    const { mac, addresses } = endpoint;
+    const vtep =
+      vtepByAddress.get(endpoint.vtep) ?? vtepByAddress.get(canonicalAddress(endpoint.vtep));
+    if (vtep === undefined) return;
+    if (fdb.staticPlace(mac) <= NO_PLACE) fdb.setStatic(mac, vtep.place);
+    for (const address of addresses) neighbours.set(address, mac);
+  }
+
+  #removeEndpoint({ fdb, neighbours }: NetworkState, { mac, addresses }: EndpointUpdate): void {
+    if (fdb.staticPlace(mac) < NO_PLACE) fdb.removeStatic(mac);
+    for (const address of addresses) neighbours.remove(address, mac);
   }
 
   fdb(vni: Vni): readonly FdbEntry[] {
@@ -259,10 +285,15 @@ class PortableDataPlane implements DataPlane {
         vni: network.vni,
         device: device.name,
       })),
-      vteps: tables.flatMap(({ vni, vteps }) =>
-        vteps.map(({ vtep, traffic }) => ({ ...readTraffic(traffic), vni, vtep })),
+      vteps: tables.flatMap(({ vni, vtepByAddress }) =>
+        Array.from(vtepByAddress.values(), ({ vtep, traffic }) => ({
+          ...readTraffic(traffic),
+          vni,
+          vtep,
+        })),
       ),
       fdb: this.#fdbCounters(tables),
+      answered: { ...this.#forwarder.answered },
     };
   }
 

@@ -14,6 +14,6 @@ for (const { vnetHeaderBytes, threads } of VARIANTS) {
   dataPlaneContract(test, {
     name: `native, devices with ${vnetHeaderBytes} bytes of header, threads ${threads}`,
     open: (options) => Promise.resolve().then(() => createNativeDataPlane({ threads, ...options })),
-    createDevice: () => createSocketDevice(vnetHeaderBytes),
+    createDevice: () => createSocketDevice(vnetHeaderBytes, threads > 1),
   });
 }

@@ -1,0 +1,207 @@
+import type { Mac, PeerId, Vni, Vtep } from '../base/types.ts';
+import type { EndpointUpdate } from '../dataplane/dataplane.ts';
+import type { Endpoint } from '../network/endpoint.ts';
+import { addressBytes, parseCidr } from '../wire/cidr.ts';
+import type { Directory, RowChange } from './directory.ts';
+import type { FloodedVtep } from './fabric.ts';
+import { MacClaims } from './mac-claims.ts';
+import type { EndpointRecord, VtepRecord } from './records.ts';
+
+/** A network that this host carries. */
+export interface FedNetwork {
+  readonly network: string;
+  readonly vni: Vni;
+}
+
+/** What the feed writes to. Nothing happens for a network that is no longer carried. */
+export interface FeedTarget {
+  /** Makes `wanted` the VTEPs of a network, changing only what differs. */
+  setVteps(vni: Vni, wanted: readonly FloodedVtep[]): void;
+  /** Changes the VTEP at one address: `undefined` removes it. */
+  setVtep(vni: Vni, address: string, wanted: FloodedVtep | undefined): void;
+  updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void;
+}
+
+interface Opened extends FedNetwork {
+  readonly claims: MacClaims;
+}
+
+/**
+ * Carries endpoints, members and foreign VTEPs into the data plane, change by change:
+ *
+ *   a network is carried -> all its VTEPs and endpoints elsewhere, as one batch
+ *   a row changed        -> its MAC and address; whether floods go to its host
+ *   a member changed     -> its VTEP and the endpoints of that host, on each carried network
+ *
+ * Each costs what it changes, never a walk over all endpoints. A suspect keeps its VTEP; a member that
+ * goes takes its own endpoints' entries with it and no others. Rows that change together (a sync brings
+ * thousands) reach the data plane as one batch.
+ */
+export class EndpointFeed {
+  readonly #self: PeerId;
+  readonly #directory: Directory;
+  readonly #target: FeedTarget;
+  readonly #opened = new Map<string, Opened>();
+  readonly #vteps = new Map<PeerId, Vtep>();
+  readonly #hostsAt = new Map<string, Set<PeerId>>();
+  #waiting = new Map<Vni, EndpointUpdate[]>();
+
+  constructor(self: PeerId, directory: Directory, target: FeedTarget) {
+    this.#self = self;
+    this.#directory = directory;
+    this.#target = target;
+  }
+
+  /** The network is carried, or still is: its VTEPs are brought to what the tables say. */
+  open({ network, vni }: FedNetwork): void {
+    this.#flush();
+    this.#target.setVteps(vni, this.#wantedVteps(network));
+    if (this.#opened.has(network)) return;
+    const opened = { network, vni, claims: new MacClaims() };
+    this.#opened.set(network, opened);
+    for (const host of this.#vteps.keys()) this.#claimAll(opened, host);
+    this.#flush();
+  }
+
+  /** The network is no longer carried. */
+  close(network: string): void {
+    this.#flush();
+    this.#opened.delete(network);
+  }
+
+  /** Another host's VTEP, or `undefined` once it is dead, has left or takes no VXLAN. */
+  setMember(host: PeerId, vtep: Vtep | undefined): void {
+    const before = this.#vteps.get(host);
+    if (before?.address === vtep?.address && before?.port === vtep?.port) return;
+    if (before !== undefined) this.#loseMember(host, before);
+    if (vtep !== undefined) this.#gainMember(host, vtep);
+  }
+
+  #loseMember(host: PeerId, { address }: Vtep): void {
+    for (const opened of this.#opened.values()) {
+      const { network } = opened;
+      for (const endpoint of this.#directory.endpointsAt({ network, host })) {
+        this.#release(opened, endpoint);
+      }
+    }
+    this.#flush();
+    this.#vteps.delete(host);
+    const others = this.#hostsAt.get(address);
+    others?.delete(host);
+    if (others?.size === 0) this.#hostsAt.delete(address);
+    for (const opened of this.#opened.values()) this.#syncVtep(opened, address);
+  }
+
+  #gainMember(host: PeerId, vtep: Vtep): void {
+    this.#vteps.set(host, vtep);
+    const others = this.#hostsAt.get(vtep.address) ?? new Set();
+    this.#hostsAt.set(vtep.address, others.add(host));
+    for (const opened of this.#opened.values()) {
+      this.#syncVtep(opened, vtep.address);
+      this.#claimAll(opened, host);
+    }
+    this.#flush();
+  }
+
+  /** A row of the endpoint table has changed; the directory knows of it already. */
+  changeEndpoint({ key, value, previous }: RowChange<EndpointRecord>): void {
+    this.#change(key, previous, this.#release);
+    this.#change(key, value, this.#claim);
+  }
+
+  #change(
+    id: string,
+    record: EndpointRecord | undefined,
+    apply: (opened: Opened, endpoint: Endpoint) => void,
+  ): void {
+    if (record === undefined || record.host === this.#self) return;
+    const opened = this.#opened.get(record.network);
+    const vtep = this.#vteps.get(record.host);
+    if (opened === undefined || vtep === undefined) return;
+    apply(opened, { id, ...record });
+    this.#syncVtep(opened, vtep.address);
+  }
+
+  /** A row of the table of foreign VTEPs has changed. */
+  changeForeign({ value, previous }: RowChange<VtepRecord>): void {
+    for (const record of [previous, value]) {
+      const opened = this.#opened.get(record?.network ?? '');
+      if (opened !== undefined && record !== undefined) this.#syncVtep(opened, record.address);
+    }
+  }
+
+  /** MACs that were this host's own until now: an endpoint elsewhere may have them. */
+  restore(network: string, macs: Iterable<Mac>): void {
+    const opened = this.#opened.get(network);
+    if (opened === undefined) return;
+    for (const mac of macs) this.#queueHolder(opened, mac);
+    this.#flush();
+  }
+
+  #claimAll(opened: Opened, host: PeerId): void {
+    const { network } = opened;
+    for (const endpoint of this.#directory.endpointsAt({ network, host })) {
+      this.#claim(opened, endpoint);
+    }
+  }
+
+  readonly #claim = ({ vni, claims }: Opened, endpoint: Endpoint): void => {
+    claims.claim(endpoint.mac, endpoint.id);
+    this.#queue(vni, this.#update('set', endpoint));
+  };
+
+  /** What another endpoint has of it is set again, in the same batch. */
+  readonly #release = (opened: Opened, endpoint: Endpoint): void => {
+    opened.claims.release(endpoint.mac, endpoint.id);
+    this.#queue(opened.vni, this.#update('remove', endpoint));
+    this.#queueHolder(opened, endpoint.mac);
+  };
+
+  #queueHolder({ vni, claims }: Opened, mac: Mac): void {
+    const holder = claims.holder(mac);
+    const endpoint = holder === undefined ? undefined : this.#directory.endpoint(holder);
+    if (endpoint !== undefined) this.#queue(vni, this.#update('set', endpoint));
+  }
+
+  #update(kind: EndpointUpdate['kind'], { mac, host, address }: Endpoint): EndpointUpdate {
+    const parsed = parseCidr(address)?.address;
+    const addresses = parsed === undefined ? [] : [addressBytes(parsed)];
+    return { kind, mac, vtep: this.#vteps.get(host)?.address ?? '', addresses };
+  }
+
+  #queue(vni: Vni, update: EndpointUpdate): void {
+    if (this.#waiting.size === 0) queueMicrotask(() => this.#flush());
+    const updates = this.#waiting.get(vni);
+    if (updates === undefined) this.#waiting.set(vni, [update]);
+    else updates.push(update);
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    if (waiting.size === 0) return;
+    this.#waiting = new Map();
+    for (const [vni, updates] of waiting) this.#target.updateEndpoints(vni, updates);
+  }
+
+  #syncVtep({ network, vni }: FedNetwork, address: string): void {
+    this.#target.setVtep(vni, address, this.#wantedVtep(network, address));
+  }
+
+  /** A foreign VTEP is flooded to; a member's if one of its endpoints is on the network. */
+  #wantedVtep(network: string, address: string): FloodedVtep | undefined {
+    const foreign = this.#directory.vtep(network, address);
+    if (foreign !== undefined) return { address, port: foreign.port, floods: true };
+    const hosts = [...(this.#hostsAt.get(address) ?? [])];
+    const vtep = hosts.map((host) => this.#vteps.get(host)).find((each) => each !== undefined);
+    const floods = hosts.some((host) => this.#directory.hasEndpoints({ network, host }));
+    return vtep && { ...vtep, floods };
+  }
+
+  #wantedVteps(network: string): FloodedVtep[] {
+    const foreign = this.#directory.vteps(network).map(({ address }) => address);
+    const addresses = new Set([...this.#hostsAt.keys(), ...foreign]);
+    return [...addresses]
+      .map((address) => this.#wantedVtep(network, address))
+      .filter((vtep) => vtep !== undefined);
+  }
+}
