@@ -1,7 +1,13 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
-import type { AttachRequest, Control, DetachRequest, NetworkRequest } from './control.ts';
+import type {
+  AttachRequest,
+  Control,
+  DetachRequest,
+  ForgetRequest,
+  NetworkRequest,
+} from './control.ts';
 import { toError } from './failure.ts';
 import {
   fillPath,
@@ -78,6 +84,8 @@ class HttpControl implements Control {
   removeNetwork = (name: string) => this.#call('removeNetwork', { name });
   attach = (request: AttachRequest) => this.#call('attach', request);
   detach = (request: DetachRequest) => this.#call('detach', request);
+  forget = (request: ForgetRequest) => this.#call('forget', request);
+  ipamStatus = () => this.#call('ipamStatus', {});
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });
   removeVtep = (network: string, address: string) => this.#call('removeVtep', { network, address });
   listVteps = (network: string) => this.#call('listVteps', { network });

@@ -22,6 +22,11 @@ export interface Control {
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
 
+  /** Takes all addresses and endpoints from a host that will not come back. */
+  forget(request: ForgetRequest): Promise<ForgetReport>;
+  /** Who owns the addresses of each network. */
+  ipamStatus(): Promise<readonly PoolInfo[]>;
+
   addVtep(network: string, address: string): Promise<ForeignVtep>;
   removeVtep(network: string, address: string): Promise<void>;
   listVteps(network: string): Promise<readonly VtepInfo[]>;
@@ -115,6 +120,12 @@ export interface NetworkRequest {
   readonly vni?: number;
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
+  /** CIDR inside the subnet that addresses are chosen from; default all of it. */
+  readonly ipRange?: string;
+  /** An address that no endpoint gets. */
+  readonly gateway?: string;
+  /** More of them, at most 64. */
+  readonly reserved?: readonly string[];
 }
 
 export interface NetworkInfo {
@@ -147,6 +158,50 @@ export interface AttachRequest {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+}
+
+export interface ForgetRequest {
+  /** Its name, its id, or the first 4 or more letters of that. */
+  readonly host: string;
+  /** Do it without the other voters, where none of them is alive. */
+  readonly force?: boolean;
+}
+
+export interface ForgetReport {
+  readonly host: string;
+  readonly id: string;
+  /** Ids of the endpoints that were removed with it. */
+  readonly endpoints: readonly string[];
+}
+
+/** One network's addresses, as this host knows them. Counts above 2^53 are rounded. */
+export interface PoolInfo {
+  readonly network: string;
+  readonly subnet: string;
+  /** Decisions made about it so far. */
+  readonly version: number;
+  readonly voters: readonly PoolHost[];
+  /** Whether this host may give out addresses now, and for how many seconds without another renewal. */
+  readonly lease: { readonly isHeld: boolean; readonly seconds: number | 'always' };
+  readonly shares: readonly ShareInfo[];
+  /** Of this host: addresses of endpoints, free ones, and ones that rest after use. */
+  readonly here: { readonly used: number; readonly free: number; readonly resting: number };
+  /** Addresses that nobody can give out just now, since their owners are away. */
+  readonly unreachable: number;
+}
+
+export interface PoolHost {
+  readonly host: string;
+  readonly id: string;
+  readonly state: MemberState | 'unknown';
+}
+
+export interface ShareInfo extends PoolHost {
+  readonly addresses: number;
+  /** Of those, where it may give out addresses; the rest returns when its lease has ended. */
+  readonly open: number;
+  /** First and last address of each range, at most 16 of them. */
+  readonly ranges: readonly string[];
 }
 
 export interface DetachRequest {

@@ -5,11 +5,14 @@ import type {
   EndpointInfo,
   FdbInfo,
   ForeignVtep,
+  ForgetReport,
+  ForgetRequest,
   JoinReport,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
+  PoolInfo,
   Status,
   VersionInfo,
   VtepInfo,
@@ -40,6 +43,8 @@ export interface Calls {
   readonly removeNetwork: { input: Named; answer: undefined };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly forget: { input: ForgetRequest; answer: ForgetReport };
+  readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
   readonly removeVtep: { input: ForeignVtep; answer: undefined };
   readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
@@ -139,6 +144,18 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/detach',
     answer: ENDPOINT,
     call: (control, request) => control.detach(request),
+  },
+  forget: {
+    method: 'POST',
+    path: '/v1/forget',
+    answer: { object: ['host', 'id', 'endpoints'] },
+    call: (control, request) => control.forget(request),
+  },
+  ipamStatus: {
+    method: 'GET',
+    path: '/v1/ipam',
+    answer: { list: ['network', 'subnet', 'voters', 'lease', 'shares', 'here'] },
+    call: (control) => control.ipamStatus(),
   },
   addVtep: {
     method: 'POST',

@@ -22,6 +22,9 @@ const networkRequest = z.strictObject({
   vni: count.exactOptional(),
   mtu: count.exactOptional(),
   encap: z.enum(['vxlan']).exactOptional(),
+  ipRange: text.exactOptional(),
+  gateway: text.exactOptional(),
+  reserved: z.array(text).max(64).exactOptional(),
 });
 
 const attachRequest = z.strictObject({
@@ -40,6 +43,8 @@ const detachRequest = z.strictObject({
   pid: count.exactOptional(),
 });
 
+const forgetRequest = z.strictObject({ host: text, force: z.boolean().exactOptional() });
+
 const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   status: nothing,
   peers: nothing,
@@ -51,6 +56,8 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   removeNetwork: named,
   attach: attachRequest,
   detach: detachRequest,
+  forget: forgetRequest,
+  ipamStatus: nothing,
   addVtep: foreignVtep,
   removeVtep: foreignVtep,
   listVteps: ofNetwork,

@@ -30,6 +30,11 @@ export function randomInt(rng: Rng, bound: number): number {
   return Math.floor(rng.next() * bound);
 }
 
+/** One of `items`, of which there must be one. */
+export function pick<T>(rng: Rng, items: readonly T[]): T {
+  return items[randomInt(rng, items.length)] as T;
+}
+
 /** `count` lower-case hex digits. */
 export function randomHex(rng: Rng, count: number): string {
   let text = '';

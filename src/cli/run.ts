@@ -3,6 +3,7 @@ import { AppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
 import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
+import { addIpamCommands } from './commands/ipam.ts';
 import { addMeshCommands } from './commands/mesh.ts';
 import { addNetworkCommands } from './commands/network.ts';
 import { addUpCommand } from './commands/up.ts';
@@ -49,6 +50,7 @@ function createProgram(context: Context): Command {
   addMeshCommands(program, context);
   addNetworkCommands(program, context);
   addEndpointCommands(program, context);
+  addIpamCommands(program, context);
   addForwardingCommands(program, context);
   addVersionCommand(program, context);
   return program;

@@ -7,6 +7,7 @@ import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
 import { suggestion } from '../base/nearest.ts';
 import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
+import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
@@ -15,6 +16,15 @@ import {
   type DaemonOptions,
   type Listen,
 } from './options.ts';
+
+/** A year. */
+const MAX_ENDPOINT_LEASE_HOURS = 8_760;
+/** Settings that a config file may write as numbers. */
+const NUMBERS = new Set(
+  Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) =>
+    typeof value === 'number' ? [key] : [],
+  ),
+);
 
 /** A setting's text and where a person finds it: `--listen`, `WEFT_LISTEN`, `"listen" in /etc/weft.json`. */
 interface Given {
@@ -60,16 +70,14 @@ function readUdpPort(given: Given): number {
   return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
 }
 
-function readThreads(given: Given): number {
-  const threads = Number(given.text);
-  const isCount = /^[0-9]+$/.test(given.text) && threads >= 1 && threads <= MAX_THREADS;
-  return isCount ? threads : wrong(given, `give a number of threads from 1 to ${MAX_THREADS}`);
-}
-
-function readRate(given: Given): number {
-  const rate = /^\d+$/.test(given.text) ? Number(given.text) : 0;
-  if (rate >= 1 && rate <= MAX_UNKNOWN_UNICAST_RATE) return rate;
-  return wrong(given, `give frames a second, from 1 to ${MAX_UNKNOWN_UNICAST_RATE}`);
+function readCount(low: number, high: number, what: string): (given: Given) => number {
+  return (given) => {
+    const isWhole = /^\d{1,9}$/.test(given.text);
+    const count = Number(given.text);
+    return isWhole && count >= low && count <= high
+      ? count
+      : wrong(given, `give ${what} from ${low} to ${high}`);
+  };
 }
 
 function readDirectory(given: Given): string {
@@ -102,9 +110,11 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
-  threads: readThreads,
-  unknownUnicastRate: readRate,
+  threads: readCount(1, MAX_THREADS, 'a number of threads'),
+  unknownUnicastRate: readCount(1, MAX_UNKNOWN_UNICAST_RATE, 'frames a second'),
   join: readTarget,
+  ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
+  ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
   logLevel: oneOf(LOG_LEVELS),
 };
 
@@ -134,22 +144,15 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
   return layer;
 }
 
-/** Settings that are numbers in a file too. */
-const NUMBERS: readonly string[] = [
-  'vxlanPort',
-  'threads',
-  'unknownUnicastRate',
-] satisfies (keyof DaemonOptions)[];
-
 /** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
 function asGiven(key: string, value: unknown, where: string): readonly Given[] {
   const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
   return values.map((one) => {
     if (typeof one === 'string') return { text: one, where };
-    if (typeof one === 'number' && NUMBERS.includes(key)) return { text: String(one), where };
+    if (typeof one === 'number' && NUMBERS.has(key)) return { text: String(one), where };
     return wrong(
       { text: JSON.stringify(one), where },
-      `it must be ${NUMBERS.includes(key) ? 'a number' : 'a string'}`,
+      `it must be ${NUMBERS.has(key) ? 'a number' : 'a string'}`,
     );
   });
 }

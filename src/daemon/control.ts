@@ -5,11 +5,14 @@ import type {
   EndpointInfo,
   FdbInfo,
   ForeignVtep,
+  ForgetReport,
+  ForgetRequest,
   JoinReport,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
+  PoolInfo,
   Status,
   VersionInfo,
   VtepInfo,
@@ -25,8 +28,11 @@ import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { describeConflicts } from './conflicts.ts';
+import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
+import type { Forgetting } from './forgetting.ts';
+import { poolInfo } from './ipam-views.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -60,6 +66,8 @@ export interface DaemonControlOptions {
   readonly directory: Directory;
   readonly networks: Networks;
   readonly workloads: Workloads;
+  readonly addresses: Addresses;
+  readonly forgetting: Forgetting;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
   readonly state: State;
@@ -100,7 +108,10 @@ export class DaemonControl implements Control {
         ports: counters.ports.map((port) => portInfo(port, this.#networkName)),
         vteps: this.#vtepInfos(counters),
       },
-      gossip: { members: this.#memberCounts(), counters: mesh.counters() },
+      gossip: {
+        members: this.#memberCounts(),
+        counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
+      },
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -184,6 +195,23 @@ export class DaemonControl implements Control {
       const endpoint = await this.#options.workloads.detach(request);
       return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
     });
+  }
+
+  forget(request: ForgetRequest): Promise<ForgetReport> {
+    return this.#change(() => this.#options.forgetting.forget(request));
+  }
+
+  ipamStatus(): Promise<readonly PoolInfo[]> {
+    const { addresses, mesh, peers } = this.#options;
+    const words = {
+      ...{ self: mesh.self.id, now: addresses.now() },
+      nameOf: (host: PeerId) => peers.nameOf(host),
+      stateOf: (host: PeerId) =>
+        host === mesh.self.id ? ('alive' as const) : (mesh.member(host)?.state ?? 'unknown'),
+    };
+    return Promise.resolve(
+      addresses.pools().map(({ network, holding }) => poolInfo(network, holding, words)),
+    );
   }
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
@@ -285,6 +313,7 @@ export class DaemonControl implements Control {
         ? []
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
       ...(isFiltered ? [FILTERED_WARNING] : []),
+      ...this.#options.addresses.losses,
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }

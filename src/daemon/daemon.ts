@@ -20,9 +20,11 @@ import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
+import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
+import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
@@ -35,6 +37,8 @@ import type { RunningDaemon } from './service.ts';
 import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
+
+const MS_PER_HOUR = 3_600_000;
 
 /** All hosts of a mesh have the same; hosts with different ones ignore each other. */
 const MESH_LABEL = 'weft';
@@ -192,17 +196,26 @@ async function assemble(
   });
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
+    alive: () => peers.ids().filter((id) => peers.isAlive(id)),
+    leaseSeconds: options.ipamLeaseSeconds,
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
+  const addresses = new Addresses({
+    ...{ mesh, state, directory, clock, rng, log },
+    hostName: (id) => peers.nameOf(id),
+    endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
+  });
   const journal = new Journal(state);
   const workloads = new Workloads({
+    addresses,
     ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
   });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
+    ...{ addresses, forgetting: new Forgetting({ addresses, directory, peers }) },
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
@@ -211,18 +224,24 @@ async function assemble(
     mesh.onMember(({ member, isForgotten }) => {
       plane.setPeer(member.address.address, peerCapabilities(member));
       feed.setMember(member.id, isForgotten ? undefined : memberVtep(member));
+      addresses.membersChanged();
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
     }),
     tables.vteps.onChange((change) => feed.changeForeign(change)),
-    tables.networks.onChange(() => reconciler.request()),
+    tables.networks.onChange(() => {
+      addresses.networksChanged();
+      reconciler.request();
+    }),
     tables.endpoints.onChange((change) => {
       feed.changeEndpoint(change);
+      addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
   await journal.recover(directory, log);
+  addresses.start();
   await reconciler.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
@@ -240,6 +259,7 @@ async function assemble(
       for (const stop of stopListening) stop();
       seeds.stop();
       reconciler.stop();
+      addresses.stop();
       await serial.run(() => mesh.leave());
       state.noteIncarnation(mesh.self.incarnation);
       mesh.stop();

@@ -10,9 +10,12 @@ import {
   checkNetworkName,
   checkSubnet,
   chooseVni,
+  type Addressing,
   type NetworkDefinition,
 } from '../network/network.ts';
-import { formatCidr } from '../wire/cidr.ts';
+import { MAX_VOTERS } from '../ipam/pool.ts';
+import { checkAddressing } from '../network/addressing.ts';
+import { formatCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 
 export interface NetworksOptions {
@@ -22,6 +25,9 @@ export interface NetworksOptions {
   /** What the hosts' own network takes: of the interface that carries our advertised address. */
   readonly underlay: () => Promise<{ readonly mtu: number; readonly family: IpFamily }>;
   readonly rng: Rng;
+  /** The other hosts that are alive. */
+  readonly alive: () => readonly PeerId[];
+  readonly leaseSeconds: number;
   readonly wallNow: () => number;
 }
 
@@ -67,9 +73,25 @@ export class Networks {
       ...{ id: randomHex(rng, 32), name: request.name, vni, mtu },
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
+      addressing: this.#addressing(request, subnet),
     };
     directory.putNetwork(network);
     return network;
+  }
+
+  /** This host and up to four others divide the addresses and vote. */
+  #addressing(request: NetworkRequest, subnet: Cidr): Addressing {
+    const { self, alive, leaseSeconds } = this.#options;
+    const others = alive()
+      .filter((host) => host !== self)
+      .sort();
+    const { range, gateway, reserved } = checkAddressing(request, subnet);
+    return {
+      ...{ founders: [self, ...others].slice(0, MAX_VOTERS), leaseSeconds },
+      ...(range === undefined ? {} : { range }),
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(reserved.length === 0 ? {} : { reserved }),
+    };
   }
 
   /** Removes a network without endpoints; with its foreign VTEPs. */

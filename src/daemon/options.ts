@@ -38,6 +38,14 @@ export interface DaemonOptions {
   readonly unknownUnicastRate: number;
   /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
   readonly join: readonly string[];
+  /**
+   * Seconds that a host may give out addresses of a network made here without hearing from most of the
+   * hosts that vote on it; as long must it be away before its free addresses go to others. 2 to 86400.
+   * Short: lost hosts' space returns sooner, and more messages (one in each third of it). Default 300.
+   */
+  readonly ipamLeaseSeconds: number;
+  /** Hours that a host's endpoints keep their addresses while it is away. 1 to 8760. Default 24. */
+  readonly ipamEndpointLeaseHours: number;
   /** Least severe line that is logged. Default `info`. */
   readonly logLevel: LogLevel;
 }
@@ -52,5 +60,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   threads: 1,
   unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],
+  ipamLeaseSeconds: 300,
+  ipamEndpointLeaseHours: 24,
   logLevel: 'info',
 };

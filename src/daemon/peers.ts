@@ -60,6 +60,11 @@ export class Peers {
     return this.#source.members().find((member) => member.address.address === address)?.name;
   }
 
+  /** All hosts that the mesh remembers, this one among them. */
+  ids(): PeerId[] {
+    return [this.#source.self.id, ...this.#source.members().map(({ id }) => id)];
+  }
+
   /** Mesh addresses to call again after a restart: of all that did not say goodbye. */
   addresses(): SocketAddress[] {
     return this.#source

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { PeerId, Vni } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import { MAX_VOTERS } from '../ipam/pool.ts';
+import { LEASE_SECONDS, MAX_RESERVED, type NetworkDefinition } from '../network/network.ts';
 
 /**
  * The rows of the replicated tables, as they travel between hosts (CBOR) and lie on disk. A row that
@@ -18,6 +19,15 @@ const networkRecord = z.object({
   encap: z.string().max(16),
   createdBy: peerId,
   createdAt: z.string().max(40),
+  addressing: z
+    .object({
+      founders: z.array(peerId).min(1).max(MAX_VOTERS),
+      leaseSeconds: z.int().min(LEASE_SECONDS.min).max(LEASE_SECONDS.max),
+      range: z.string().max(64).exactOptional(),
+      gateway: z.string().max(64).exactOptional(),
+      reserved: z.array(z.string().max(64)).max(MAX_RESERVED).exactOptional(),
+    })
+    .exactOptional(),
 });
 
 /** Without the id, which is the key. */

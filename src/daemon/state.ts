@@ -12,6 +12,7 @@ import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
  *   ['doing', key]           JSON of what has been begun and not ended
+ *   ['pool', id]             what this host has promised for a pool of addresses
  *   ['row', table, key]      an encoded row
  */
 const ID = ['meta', 'id'];
@@ -106,6 +107,25 @@ export class State {
   /** Queues the removal of a row. */
   drop(table: string, key: string): void {
     this.#write({ key: ['row', table, key] });
+  }
+
+  /** What was last saved for a pool of addresses. */
+  pool(id: string): Uint8Array | undefined {
+    return this.#store.get(['pool', id]);
+  }
+
+  /** On disk when it returns; E_STATE if the disk refuses, and then nothing may be promised. */
+  savePool(id: string, bytes: Uint8Array): void {
+    try {
+      this.#store.putNow(['pool', id], Buffer.from(bytes));
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; no address changes hands');
+    }
+  }
+
+  /** Queues the removal of a pool. */
+  dropPool(id: string): void {
+    this.#write({ key: ['pool', id] });
   }
 
   /**

@@ -15,6 +15,7 @@ import type { Sandboxes } from '../network/sandbox.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { displacedNetworks } from './conflicts.ts';
+import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
@@ -28,6 +29,7 @@ export interface WorkloadsOptions {
   readonly journal: Journal;
   readonly networks: Networks;
   readonly reconciler: Reconciler;
+  readonly addresses: Pick<Addresses, 'acquire' | 'release'>;
   readonly sandboxes: Sandboxes;
   readonly netns: Netns;
   readonly rng: Rng;
@@ -36,6 +38,9 @@ export interface WorkloadsOptions {
   /** Whether a host takes part in the mesh now. */
   readonly isAlive: (host: PeerId) => boolean;
 }
+
+/** An endpoint whose address may be still to be chosen. */
+type Planned = Omit<Endpoint, 'address'> & { readonly address: string | undefined };
 
 /** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
 export class Workloads {
@@ -51,7 +56,7 @@ export class Workloads {
    * between them the next start removes.
    */
   async attach(request: AttachRequest): Promise<Endpoint> {
-    const { directory, journal, networks, netns, reconciler } = this.#options;
+    const { addresses, directory, journal, networks, netns, reconciler } = this.#options;
     const network = networks.require(request.network);
     this.#refuseDisplaced(network);
     const ifname = request.ifname ?? DEFAULT_IFNAME;
@@ -60,12 +65,19 @@ export class Workloads {
     const present = this.#find(sandbox, ifname);
     if (present !== undefined) return this.#again(present, network, request);
     await reconciler.forgetVanished();
-    const endpoint = this.#plan(network, request, sandbox, ifname);
-    await journal.during('attach', endpoint, async () => {
-      await this.#plug(network, endpoint);
-      directory.putEndpoint(endpoint);
-      reconciler.refreshMacs(network);
-    });
+    const planned = this.#plan(network, request, sandbox, ifname);
+    const address = await addresses.acquire(network, planned.address);
+    const endpoint: Endpoint = { ...planned, address };
+    try {
+      await journal.during('attach', endpoint, async () => {
+        await this.#plug(network, endpoint);
+        directory.putEndpoint(endpoint);
+        reconciler.refreshMacs(network);
+      });
+    } catch (error) {
+      if (directory.endpoint(endpoint.id) === undefined) addresses.release(network, address);
+      throw error;
+    }
     return endpoint;
   }
 
@@ -119,17 +131,12 @@ export class Workloads {
     request: AttachRequest,
     sandbox: Sandbox,
     ifname: string,
-  ): Endpoint {
+  ): Planned {
     const { directory, rng, self, hostName } = this.#options;
-    if (request.ip === undefined) {
-      throw new AppError(
-        'E_ADDRESS_REQUIRED',
-        `Give the endpoint an address of ${network.subnet} with --ip; Weft does not choose addresses yet.`,
-      );
-    }
-    const endpoint: Endpoint = {
+    const { ip } = request;
+    const endpoint: Planned = {
       ...{ id: randomHex(rng, 16), network: network.name, host: self, ifname, sandbox },
-      address: checkEndpointAddress(request.ip, checkSubnet(network.subnet)),
+      address: ip === undefined ? undefined : checkWanted(network, ip),
       mac: request.mac === undefined ? this.#freeMac() : checkEndpointMac(request.mac),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
@@ -222,6 +229,18 @@ export class Workloads {
       return (sandbox) => sandbox.path === path;
     }
   }
+}
+
+/** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
+function checkWanted(network: NetworkDefinition, ip: string): string {
+  const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
+  const bare = address.split('/')[0] ?? address;
+  const { gateway, reserved = [] } = network.addressing ?? {};
+  if (gateway !== bare && !reserved.includes(bare)) return address;
+  throw new AppError(
+    'E_ADDRESS_RESERVED',
+    `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${network.name}; give another.`,
+  );
 }
 
 function formerPath(reference: SandboxReference): string {

@@ -7,13 +7,15 @@ import { asMillis, type Millis } from '../base/types.ts';
  */
 export interface GossipConfig {
   /**
-   * One member is probed per interval; every member is probed once in N - 1 intervals by each other.
-   * Range 100 to 60000. Shorter finds failures sooner and costs about 150 bytes/s more per halving.
+   * One member is probed per interval; each member is probed once per interval, and once in N - 1
+   * intervals by each other (see `ProbeOrder`). Costs about 82 bytes of UDP payload and two datagrams
+   * per interval. All hosts of a mesh should have the same. Range 100 to 60000.
    */
   readonly probeInterval: Millis;
   /**
-   * Silence after which helpers are asked. At least the 99th percentile of the round-trip time, at
-   * most 45 % of `probeInterval`: the helpers' answers must arrive before the interval ends.
+   * Silence after which helpers are asked, and after which a late timer means that this host stood
+   * still. At least the 99th percentile of the round-trip time. Range 10 to 45 % of `probeInterval`:
+   * the helpers' answers must arrive before the interval ends.
    */
   readonly probeTimeout: Millis;
   /** Helpers asked for an indirect probe. Range 0 to 16. */
@@ -42,30 +44,47 @@ export interface GossipConfig {
   readonly gossipBurst: number;
   /** Each broadcast is sent `retransmitFactor * ceil(log10(N + 1))` times by each host. Range 1 to 10. */
   readonly retransmitFactor: number;
-  /** For this long the dead are still told the news, so that one who lives can refute. */
+  /**
+   * For this long the dead are still told the news, so that one who lives can refute. Longer than any
+   * round trip and pause of a process. Range 0 to 3600000.
+   */
   readonly gossipToDead: Millis;
 
-  /** Mean span between full exchanges with a random member. Doubles with each doubling of N over 32. Range 1000 to 3600000. */
+  /**
+   * Mean span between exchanges with a random member; `ceil(log2(N / 32)) + 1` times longer where N is
+   * over 32. Range 1000 to 3600000.
+   */
   readonly pushPullInterval: Millis;
-  /** Longest wait for one exchange over TCP. */
+  /** Longest wait for one exchange over TCP: several round trips, and what 16 MiB take. Range 100 to 300000. */
   readonly exchangeTimeout: Millis;
-  /** First wait before lost members and seeds are called again; doubles up to `rejoinMax`, for ever. */
+  /** First wait before lost members and seeds are called again; doubles up to `rejoinMax`, for ever. Range 100 to 60000. */
   readonly rejoinMin: Millis;
-  /** Longest wait between calls: a mesh that was cut in two finds together within about this span. */
+  /**
+   * Longest wait between calls: a mesh that was cut in two finds together within about this span. Range
+   * `rejoinMin` to 3600000.
+   */
   readonly rejoinMax: Millis;
-  /** Lost members and seeds called at a time. Range 1 to 16. */
+  /**
+   * Lost members and seeds called at a time. Where N is over 32 each call is made with the chance 32/N,
+   * so that one lost host is not called more often by a larger mesh. Range 1 to 16.
+   */
   readonly rejoinTargets: number;
-  /** How long the dead and the left are remembered (and the dead called again). */
+  /**
+   * How long the dead and the left are remembered; room for newcomers is made earlier by the oldest of
+   * them. The addresses of the last 64 dead are called for ever. Range `gossipToDead` to 365 days.
+   */
   readonly deadRetention: Millis;
 
   /** Largest datagram sent. Must pass the underlay unfragmented. Range 1200 to 8192. */
   readonly datagramBytes: number;
   /**
-   * Tombstones older than this are collected. A host that was cut off for longer can bring back what
-   * was deleted meanwhile, so it must exceed the longest absence expected. At least 1 hour.
+   * Tombstones older than this are collected. Of a host that comes back after half of it or more, the
+   * others delete what they deleted meanwhile once again; two halves of a mesh that were cut apart for longer bring
+   * back to each other what one of them deleted. Four times the greatest skew of clocks or more. Range
+   * 1 hour to 365 days.
    */
   readonly tombstoneRetention: Millis;
-  /** Rows stamped further ahead of this host's wall clock are refused. Must exceed any honest skew. */
+  /** Rows stamped further ahead of this host's wall clock are refused. Must exceed any honest skew. Range 1000 to 365 days. */
   readonly clockAheadMax: Millis;
   /** Most members kept, the dead included. More are refused. Range 2 to 10^5. */
   readonly membersMax: number;
@@ -80,14 +99,14 @@ const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
 
 const lan: GossipConfig = {
-  probeInterval: asMillis(SECOND),
+  probeInterval: asMillis(750),
   probeTimeout: asMillis(300),
   indirectProbes: 3,
-  suspicionProbes: 2,
+  suspicionProbes: 3,
   suspicionMaxFactor: 2,
   suspicionConfirmations: 2,
   awarenessMax: 8,
-  gossipInterval: asMillis(200),
+  gossipInterval: asMillis(100),
   gossipDelay: asMillis(20),
   gossipFanout: 3,
   gossipBurst: 4,
@@ -98,7 +117,7 @@ const lan: GossipConfig = {
   rejoinMin: asMillis(SECOND),
   rejoinMax: asMillis(8 * SECOND),
   rejoinTargets: 3,
-  deadRetention: asMillis(DAY),
+  deadRetention: asMillis(7 * DAY),
   datagramBytes: 1400,
   tombstoneRetention: asMillis(7 * DAY),
   clockAheadMax: asMillis(DAY),
@@ -114,6 +133,7 @@ export const presets = {
     ...lan,
     probeInterval: asMillis(3 * SECOND),
     probeTimeout: asMillis(1200),
+    suspicionProbes: 2,
     gossipInterval: asMillis(500),
     gossipDelay: asMillis(50),
     gossipFanout: 4,

@@ -4,7 +4,7 @@ import type { GossipConfig } from './config.ts';
 import type { Counters } from './counters.ts';
 import type { Outbox } from './effects.ts';
 import { isActive, Roster, type Member, type MemberRecord } from './member.ts';
-import { encodeHeader } from './message.ts';
+import { encodeHeader, GOSSIP_KIND } from './message.ts';
 
 /** Whether this host takes part: `detached` after it has left, until the next join. */
 export type Phase = 'attached' | 'leaving' | 'detached';
@@ -31,6 +31,8 @@ export class Core {
   phase: Phase = 'attached';
   /** Members that were held dead and live after all, since the present input began. */
   readonly returned = new Set<PeerId>();
+  #exchanges = 0;
+  #wakingUntil = -Infinity;
 
   constructor({ self, label, config, rng, counters, outbox }: CoreSettings) {
     this.self = self;
@@ -47,14 +49,38 @@ export class Core {
   }
 
   /** The header in the highest version that both sides speak; in the lowest to a stranger. */
-  headerFor(recipient: MemberRecord | undefined): Uint8Array {
+  headerFor(recipient: MemberRecord | undefined, kind = GOSSIP_KIND): Uint8Array {
     const { min, max } = this.self.protocol;
     const version = recipient === undefined ? min : Math.min(max, recipient.protocol.max);
-    return encodeHeader(version, this.label);
+    return encodeHeader(version, this.label, kind);
   }
 
-  /** Another live host with this name. O(N). */
+  /** A number for an `exchange` effect, by which its end is told. */
+  nextExchange(): number {
+    return ++this.#exchanges;
+  }
+
+  /** A timer came `lateBy` after it was due; true if this host must have stood still. */
+  noteLateness(lateBy: number): boolean {
+    const { probeTimeout } = this.config;
+    if (lateBy <= probeTimeout) return false;
+    this.#wakingUntil = this.outbox.at.now + probeTimeout;
+    return true;
+  }
+
+  /**
+   * Whether this host stood still until a moment ago: what others said meanwhile may lie unread, and
+   * nobody may be condemned before it is read.
+   */
+  get isWaking(): boolean {
+    return this.outbox.at.now < this.#wakingUntil;
+  }
+
+  /** Another live host with this name. O(1) unless there is one. */
   namesake(record: MemberRecord): Member | undefined {
+    const known = this.roster.get(record.id);
+    const own = known !== undefined && isActive(known) && known.name === record.name ? 1 : 0;
+    if (this.roster.activeNamed(record.name) === own) return undefined;
     return this.roster
       .all()
       .find((member) => member.name === record.name && member.id !== record.id && isActive(member));

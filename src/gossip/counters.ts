@@ -16,6 +16,10 @@ export const COUNTERS = [
   'exchangeRowsReceived',
   'probesSent',
   'probesFailed',
+  /** Probes that only the ping by TCP answered: UDP is blocked on that way. */
+  'probesSavedByStream',
+  /** Timers that came late by more than `probeTimeout`: this host stood still. */
+  'standstills',
   'suspicionsRaised',
   'deathsDeclared',
   'refutations',
@@ -44,7 +48,9 @@ export const COUNTERS = [
   /** An indirect probe beyond what this host relays at a time. */
   'dropRelay',
   'claimMalformed',
-  /** `membersMax` members are kept already. */
+  /** An incarnation further ahead than its host can have come: forged. */
+  'claimLeap',
+  /** `membersMax` active members are kept already. */
   'memberQuota',
   'rowMalformed',
   /** The row's stamp lies further ahead of the wall clock than `clockAheadMax`. */
@@ -57,6 +63,10 @@ export const COUNTERS = [
   'rowQuota',
   /** `rowsPerAuthorMax` rows of the author are kept already. */
   'rowAuthorQuota',
+  /** Rows deleted again: a host offered them that was away for longer than tombstones are kept. */
+  'rowsBuried',
+  /** Rows of such a host that were left alone by one that does not know better yet. */
+  'rowsLeft',
   /** A part of a sync's digests that is none, or beyond the most that one message may have. */
   'rangeMalformed',
   /** Syncs ended because they brought nothing on, or never came to an end. */

@@ -3,7 +3,7 @@ import { BroadcastQueue, retransmitLimit, type Broadcast } from './broadcast.ts'
 import { encodeClaim, encodeRow, type Claim } from './cargo.ts';
 import type { Core } from './core.ts';
 import { isActive, type Member } from './member.ts';
-import { encodeDatagramHead, type Body } from './message.ts';
+import { encodeDatagramHead, STREAM_KIND, type Body } from './message.ts';
 import type { Row } from './replica.ts';
 
 /** Room that every datagram keeps for its header, sender and body, whatever they are. */
@@ -11,13 +11,17 @@ const HEAD_BYTES = 128;
 
 /**
  * Sends datagrams, each filled up with news. News that arrives at an idle host leaves after
- * `gossipDelay`, and then round by round until everything was sent often enough; a host with nothing
+ * `gossipDelay`, its own rows at once, and then round by round until everything was sent often enough; a host with nothing
  * to tell sets no timer.
  */
 export class Courier {
   readonly #core: Core;
   readonly #queue = new BroadcastQueue();
-  #isRoundDue = false;
+  /** The latest round asked for; timers of earlier ones are pointless. */
+  #round = 0;
+  /** When it is due; Infinity: none is. */
+  #nextRound = Infinity;
+  #lastRound = -Infinity;
   #isMuted = false;
 
   constructor(core: Core) {
@@ -32,6 +36,13 @@ export class Courier {
   /** Sends one datagram. A recipient that is not held alive hears that first, so that it can refute. */
   send(to: SocketAddress, body: Body, recipient: Member | undefined): void {
     this.#dispatch(to, body, recipient, buddyNews(recipient));
+  }
+
+  /** A datagram for a stream: no news, but what a recipient in doubt must hear. */
+  compose(body: Body, recipient: Member | undefined): Uint8Array {
+    const header = this.#core.headerFor(recipient, STREAM_KIND);
+    const head = encodeDatagramHead(header, this.#core.self.id, body);
+    return Buffer.concat([head, ...buddyNews(recipient)]);
   }
 
   /** Queues what is now held of a member, in place of anything older about it. */
@@ -59,6 +70,16 @@ export class Courier {
     return true;
   }
 
+  /**
+   * This host has news of its own, on which it is about to act: it is told at once, unless the last
+   * round is less than `gossipDelay` ago.
+   */
+  hasten(): void {
+    const { config, outbox } = this.#core;
+    const earliest = this.#lastRound + config.gossipDelay;
+    this.#scheduleRound(Math.max(0, earliest - outbox.at.now));
+  }
+
   /** Runs `action` without queueing what it announces: for news that everybody else has. */
   mute(action: () => void): void {
     this.#isMuted = true;
@@ -67,9 +88,11 @@ export class Courier {
   }
 
   /** One round of gossip: up to `gossipBurst` datagrams to each of `gossipFanout` members. */
-  round(): void {
-    this.#isRoundDue = false;
-    const { roster, rng, config } = this.#core;
+  round(round: number): void {
+    if (round !== this.#round) return;
+    this.#nextRound = Infinity;
+    const { roster, rng, config, outbox } = this.#core;
+    this.#lastRound = outbox.at.now;
     const listeners = roster.pick(config.gossipFanout, rng, (member) => this.#isTold(member));
     if (listeners.length === 0) this.#queue.clear();
     for (const listener of listeners) this.#tell(listener);
@@ -138,13 +161,16 @@ export class Courier {
   #put(key: string, chunk: Uint8Array): void {
     const evicted = this.#queue.put(key, chunk);
     this.#core.counters.add('broadcastsEvicted', evicted);
-    this.#scheduleRound(this.#core.config.gossipDelay);
+    if (this.#nextRound === Infinity) this.#scheduleRound(this.#core.config.gossipDelay);
   }
 
+  /** Asks for a round; one that is due earlier stands. */
   #scheduleRound(after: number): void {
-    if (this.#isRoundDue || this.#queue.size === 0) return;
-    this.#isRoundDue = true;
-    this.#core.outbox.timer({ kind: 'gossip' }, after);
+    const { outbox } = this.#core;
+    const due = outbox.at.now + after;
+    if (due >= this.#nextRound || this.#queue.size === 0) return;
+    this.#nextRound = due;
+    outbox.timer({ kind: 'gossip', round: ++this.#round }, after);
   }
 }
 

@@ -26,6 +26,14 @@ import {
   type VersionRange,
 } from './member.ts';
 import { MAX_LABEL_BYTES } from './message.ts';
+import {
+  decodeServiceAnswer,
+  decodeServiceRequest,
+  encodeServiceAnswer,
+  encodeServiceRequest,
+  MAX_SERVICE_NAME_BYTES,
+  SERVICE_KIND,
+} from './service.ts';
 import { isTableName, MAX_VALUE_BYTES, type RowChange } from './replica.ts';
 import { Table } from './table.ts';
 
@@ -86,6 +94,9 @@ export interface MeshTableOptions<T> {
   readonly valueBytes?: number;
 }
 
+/** Answers a question at once; undefined refuses it. `body` must not be kept. */
+export type ServiceHandler = (sender: PeerId, body: Buffer) => Uint8Array | undefined;
+
 /** Members are reported by name and id in every log line: `peer`, `id`. */
 const peerFields = ({ name, id, address }: Member): object => ({
   peer: name,
@@ -103,6 +114,15 @@ export class Mesh {
   readonly #timers = new Set<ClockTimer>();
   readonly #joins = new Map<number, (outcome: JoinOutcome) => void>();
   readonly #leaves: (() => void)[] = [];
+  readonly #services = new Map<string, ServiceHandler>();
+  readonly #serviceCounts = {
+    serviceAsked: 0,
+    serviceAnswered: 0,
+    serviceUnanswered: 0,
+    serviceMalformed: 0,
+    serviceUnknown: 0,
+    serviceRefused: 0,
+  };
   #rowSaveFailed = 0;
   #isStopped = false;
 
@@ -208,7 +228,48 @@ export class Mesh {
 
   /** Named counts since the start. */
   counters(): Record<string, number> {
-    return { ...this.#machine.counters(), rowSaveFailed: this.#rowSaveFailed };
+    return {
+      ...this.#machine.counters(),
+      ...this.#serviceCounts,
+      rowSaveFailed: this.#rowSaveFailed,
+    };
+  }
+
+  /** Answers what other hosts ask a service of this name, once per name. */
+  serve(service: string, handler: ServiceHandler): void {
+    const isName = service.length > 0 && Buffer.byteLength(service) <= MAX_SERVICE_NAME_BYTES;
+    assert(
+      isName && !this.#services.has(service),
+      `service ${service} is misnamed or defined twice`,
+    );
+    this.#services.set(service, handler);
+  }
+
+  /**
+   * Asks another host's service; undefined if the host is not known, does not answer in time, has no
+   * such service or refuses the question.
+   */
+  async call(
+    to: PeerId,
+    service: string,
+    body: Uint8Array,
+    timeout: Millis,
+  ): Promise<Buffer | undefined> {
+    const member = this.member(to);
+    if (member === undefined || this.#isStopped) return undefined;
+    this.#serviceCounts.serviceAsked++;
+    const { label, streams } = this.#options;
+    const request = encodeServiceRequest({ label, sender: this.self.id, service, body });
+    try {
+      const answer = await streams.exchange(member.address, request, timeout);
+      const found = decodeServiceAnswer(answer);
+      if (found === undefined) this.#serviceCounts.serviceUnanswered++;
+      return found;
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      this.#serviceCounts.serviceUnanswered++;
+      return undefined;
+    }
   }
 
   /** Tells the mesh new meta bytes of this host. @throws AppError E_CONFIG if over 512 bytes */
@@ -235,9 +296,28 @@ export class Mesh {
 
   #answer(request: Buffer, from: SocketAddress): Uint8Array | undefined {
     if (this.#isStopped) return undefined;
+    if (request[0] === SERVICE_KIND) return this.#serve(request);
     const { answer, effects } = this.#machine.answer(request, from, this.#now());
     this.#perform(effects);
     return answer;
+  }
+
+  #serve(bytes: Buffer): Uint8Array | undefined {
+    const counts = this.#serviceCounts;
+    const request = decodeServiceRequest(bytes);
+    if (request === undefined || request.label !== this.#options.label) {
+      counts.serviceMalformed++;
+      return undefined;
+    }
+    const handler = this.#services.get(request.service);
+    if (handler === undefined) {
+      counts.serviceUnknown++;
+      return encodeServiceAnswer('unknown');
+    }
+    const answer = handler(request.sender, request.body);
+    if (answer === undefined) counts.serviceRefused++;
+    else counts.serviceAnswered++;
+    return encodeServiceAnswer(answer ?? 'refused');
   }
 
   #join(target: SocketAddress): Promise<JoinOutcome> {
@@ -303,9 +383,11 @@ export class Mesh {
 
   #wait(timer: Timer, after: Millis): void {
     if (this.#isStopped) return;
+    const due = this.#options.clock.now() + after;
     const handle = this.#options.clock.after(after, () => {
       this.#timers.delete(handle);
-      this.#perform(this.#machine.expire(timer, this.#now()));
+      const at = this.#now();
+      this.#perform(this.#machine.expire(timer, at, at.now - due));
     });
     this.#timers.add(handle);
   }

@@ -16,12 +16,13 @@ export interface Instant {
  * pointless is recognised by its value when it comes.
  */
 export type Timer =
-  | { readonly kind: 'probe' }
+  | { readonly kind: 'probe'; readonly slot: number }
   | { readonly kind: 'probe-timeout'; readonly sequence: number }
+  | { readonly kind: 'probe-end'; readonly sequence: number }
   | { readonly kind: 'relay-nack'; readonly sequence: number }
   | { readonly kind: 'relay-end'; readonly sequence: number }
   | { readonly kind: 'suspicion'; readonly id: PeerId; readonly incarnation: number }
-  | { readonly kind: 'gossip' }
+  | { readonly kind: 'gossip'; readonly round: number }
   | { readonly kind: 'push-pull'; readonly round: number }
   | { readonly kind: 'rejoin'; readonly round: number }
   | { readonly kind: 'collect' }
@@ -31,7 +32,7 @@ export type Timer =
 export type Effect =
   | { readonly kind: 'send'; readonly to: SocketAddress; readonly bytes: Uint8Array }
   | { readonly kind: 'timer'; readonly timer: Timer; readonly after: Millis }
-  /** A push-pull over TCP; its end comes back by `exchanged` or `exchangeFailed` with the same number. */
+  /** A push-pull or ping over TCP; its end comes back by `exchanged` or `exchangeFailed` with the same number. */
   | {
       readonly kind: 'exchange';
       readonly exchange: number;

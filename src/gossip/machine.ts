@@ -4,14 +4,22 @@ import type { SocketAddress } from '../base/types.ts';
 import { Awareness } from './awareness.ts';
 import { decodeRow, type Cargo } from './cargo.ts';
 import { verify, type GossipConfig } from './config.ts';
+import { LOCAL_TABLE } from './contact.ts';
 import { Core } from './core.ts';
 import { Counters, type CounterName } from './counters.ts';
 import { Courier } from './courier.ts';
 import { Outbox, type Effect, type Instant, type Timer } from './effects.ts';
 import type { Member, MemberRecord } from './member.ts';
 import { Membership } from './membership.ts';
-import { decodeDatagram, decodeHeader, type Datagram } from './message.ts';
-import { Prober, ProbeRing } from './probe.ts';
+import {
+  decodeDatagram,
+  decodeHeader,
+  GOSSIP_KIND,
+  STREAM_KIND,
+  type Datagram,
+} from './message.ts';
+import { ProbeOrder } from './probe-order.ts';
+import { Prober } from './probe.ts';
 import { Replica, type Row, type RowChange } from './replica.ts';
 import { Synchroniser } from './sync.ts';
 
@@ -46,6 +54,7 @@ export class Machine {
   readonly replica: Replica;
   readonly #core: Core;
   readonly #courier: Courier;
+  readonly #awareness: Awareness;
   readonly #membership: Membership;
   readonly #prober: Prober;
   readonly #sync: Synchroniser;
@@ -56,12 +65,13 @@ export class Machine {
     const counters = new Counters();
     const core = new Core({ self, label, config, rng, counters, outbox: new Outbox(at) });
     const awareness = new Awareness(config.awarenessMax);
-    const ring = new ProbeRing(rng);
+    this.#awareness = awareness;
+    const order = new ProbeOrder(self.id);
     this.#core = core;
     this.replica = new Replica(config, counters);
     this.#courier = new Courier(core);
-    this.#membership = new Membership(core, this.#courier, ring, awareness);
-    this.#prober = new Prober(core, this.#courier, awareness, ring, (id) => {
+    this.#membership = new Membership(core, this.#courier, order, awareness);
+    this.#prober = new Prober(core, this.#courier, awareness, order, (id) => {
       this.#membership.suspect(id);
     });
     this.#sync = new Synchroniser(core, this.#courier, this.#membership, this.replica, (cargo) =>
@@ -90,9 +100,8 @@ export class Machine {
   /** Sets the timers going and calls the seeds. Once, before any other input. */
   start(seeds: readonly SocketAddress[], at: Instant): Effect[] {
     return this.#handle(at, () => {
-      const { outbox, rng, config } = this.#core;
-      outbox.timer({ kind: 'probe' }, rng.next() * config.probeInterval);
-      outbox.timer({ kind: 'collect' }, COLLECT_EVERY_MS);
+      this.#prober.start();
+      this.#core.outbox.timer({ kind: 'collect' }, COLLECT_EVERY_MS);
       this.#sync.start();
       this.#sync.setSeeds(seeds);
     });
@@ -101,7 +110,7 @@ export class Machine {
   /** A datagram came. `bytes` is not kept. */
   receive(bytes: Buffer, from: SocketAddress, at: Instant): Effect[] {
     return this.#handle(at, () => {
-      const datagram = this.#open(bytes);
+      const datagram = this.#open(bytes, GOSSIP_KIND);
       if (datagram === undefined) return;
       this.#take(datagram, 'gossip');
       this.#obey(datagram, from);
@@ -109,12 +118,18 @@ export class Machine {
     });
   }
 
-  /** A timer that an effect asked for has come. */
-  expire(timer: Timer, at: Instant): Effect[] {
-    return this.#handle(at, () => this.#expire(timer));
+  /** A timer that an effect asked for has come, `lateBy` ms after it was due. */
+  expire(timer: Timer, at: Instant, lateBy = 0): Effect[] {
+    return this.#handle(at, () => {
+      if (this.#core.noteLateness(lateBy)) {
+        this.#core.counters.add('standstills');
+        this.#awareness.note(1);
+      }
+      this.#expire(timer);
+    });
   }
 
-  /** A push-pull request came over TCP; without an answer the connection is to be closed. */
+  /** A push-pull or a ping came over TCP; without an answer the connection is to be closed. */
   answer(
     request: Buffer,
     from: SocketAddress,
@@ -122,19 +137,32 @@ export class Machine {
   ): { readonly answer: Uint8Array | undefined; readonly effects: Effect[] } {
     let answer: Uint8Array | undefined;
     const effects = this.#handle(at, () => {
-      answer = this.#sync.answer(request, from);
+      const isPing = request[0] === STREAM_KIND;
+      answer = isPing ? this.#answerPing(request) : this.#sync.answer(request, from);
     });
     return { answer, effects };
   }
 
   /** The answer to an `exchange` effect came. */
   exchanged(exchange: number, answer: Buffer, at: Instant): Effect[] {
-    return this.#handle(at, () => this.#sync.exchanged(exchange, answer));
+    return this.#handle(at, () => {
+      if (!this.#prober.called(exchange, answer)) this.#sync.exchanged(exchange, answer);
+    });
   }
 
   /** An `exchange` effect failed on its way. */
   exchangeFailed(exchange: number, error: AppError, at: Instant): Effect[] {
-    return this.#handle(at, () => this.#sync.exchangeFailed(exchange, error));
+    return this.#handle(at, () => {
+      if (!this.#prober.called(exchange, undefined)) this.#sync.exchangeFailed(exchange, error);
+    });
+  }
+
+  /**
+   * Takes over members as another machine holds them, and tells nobody: what a push-pull with it
+   * would bring. For simulations that begin with a mesh already formed.
+   */
+  acquaint(members: Iterable<Member>): void {
+    this.#membership.acquaint(members);
   }
 
   /** Joins whoever answers at `target`: a `joined` effect with this number tells the end. */
@@ -180,6 +208,7 @@ export class Machine {
   load(bytes: Uint8Array, at: Instant): boolean {
     const row = decodeRow(bytes);
     if (row === undefined) this.#core.counters.add('rowMalformed');
+    else if (row.table === LOCAL_TABLE) this.#sync.loadContact(row.stamp.millis);
     else this.replica.merge(row, at.wall, 'local');
     return row !== undefined;
   }
@@ -193,21 +222,23 @@ export class Machine {
   }
 
   /** A datagram that is meant for this mesh and makes sense, or `undefined` and a count. */
-  #open(bytes: Buffer): Datagram | undefined {
+  #open(bytes: Buffer, kind: number): Datagram | undefined {
     const { counters } = this.#core;
-    counters.add('datagramsReceived');
-    counters.add('datagramBytesReceived', bytes.length);
-    const datagram = this.#read(bytes);
+    if (kind === GOSSIP_KIND) {
+      counters.add('datagramsReceived');
+      counters.add('datagramBytesReceived', bytes.length);
+    }
+    const datagram = this.#read(bytes, kind);
     if (typeof datagram !== 'string') return datagram;
     counters.add(datagram);
     return undefined;
   }
 
   /** Cheap checks first; the name of the counter for what fails. */
-  #read(bytes: Buffer): Datagram | CounterName {
+  #read(bytes: Buffer, kind: number): Datagram | CounterName {
     const { self, label, phase } = this.#core;
     if (bytes.length > MAX_DATAGRAM_BYTES) return 'dropLength';
-    const header = decodeHeader(bytes);
+    const header = decodeHeader(bytes, kind);
     if (header === undefined) return 'dropKind';
     if (header.label !== label) return 'dropLabel';
     if (header.version < self.protocol.min || header.version > self.protocol.max) {
@@ -217,6 +248,19 @@ export class Machine {
     const datagram = decodeDatagram(bytes, header.bodyAt);
     if (datagram === undefined) return 'dropMalformed';
     return datagram.sender === self.id ? 'dropEcho' : datagram;
+  }
+
+  /** The ack for a ping by TCP, if it is for this host. */
+  #answerPing(request: Buffer): Uint8Array | undefined {
+    const datagram = this.#open(request, STREAM_KIND);
+    if (datagram === undefined) return undefined;
+    this.#take(datagram, 'gossip');
+    const { body, sender } = datagram;
+    if (body.kind === 'ping' && body.target === this.self.id) {
+      return this.#courier.compose({ kind: 'ack', sequence: body.sequence }, this.member(sender));
+    }
+    this.#core.counters.add('dropMisdirected');
+    return undefined;
   }
 
   #obey({ body, sender }: Datagram, from: SocketAddress): void {
@@ -241,10 +285,13 @@ export class Machine {
   #expire(timer: Timer): void {
     switch (timer.kind) {
       case 'probe':
-        this.#prober.tick();
+        this.#prober.tick(timer.slot);
         break;
       case 'probe-timeout':
         this.#prober.timeout(timer.sequence);
+        break;
+      case 'probe-end':
+        this.#prober.end(timer.sequence);
         break;
       case 'relay-nack':
         this.#prober.relayNack(timer.sequence);
@@ -256,7 +303,7 @@ export class Machine {
         this.#membership.suspicionDue(timer.id, timer.incarnation);
         break;
       case 'gossip':
-        this.#courier.round();
+        this.#courier.round(timer.round);
         break;
       case 'push-pull':
         this.#sync.pushPullDue(timer.round);
@@ -290,11 +337,16 @@ export class Machine {
 
   /** Merges a row and, unless it comes with many, passes it on. False if it was no news. */
   #takeRow(row: Row, origin: RowChange['origin'], isTold: boolean): boolean {
-    const { outbox } = this.#core;
+    const { outbox, counters } = this.#core;
+    if (row.table === LOCAL_TABLE) {
+      counters.add('rowMalformed');
+      return false;
+    }
     const change = this.replica.merge(row, outbox.at.wall, origin);
     if (change === undefined) return false;
     outbox.push({ kind: 'row', change });
     if (isTold && !this.#courier.announceRow(row)) this.#sync.hasten();
+    if (origin === 'local') this.#courier.hasten();
     return true;
   }
 

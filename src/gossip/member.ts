@@ -41,8 +41,14 @@ export interface Member extends MemberRecord {
 
 export const MAX_META_BYTES = 512;
 export const MAX_NAME_BYTES = 63;
-/** Incarnations above this are refused, so that a forged one leaves room for a refutation. */
+/** Incarnations above this are refused. */
 export const MAX_INCARNATION = 2 ** 31;
+/**
+ * Hosts raise their incarnation one by one. A claim that lies further than this above what is held of a
+ * member, or less than this below `MAX_INCARNATION` for a stranger, is forged: it is refused, so that
+ * there is room left for refutations.
+ */
+export const INCARNATION_LEAP_MAX = 2 ** 20;
 
 /** Letters, digits, `.`, `_` and `-`, at most 63, the first a letter or digit. */
 export function isHostName(name: string): boolean {
@@ -88,6 +94,8 @@ export function isActive(member: MemberRecord): boolean {
 export class Roster {
   readonly #slots = new Map<PeerId, number>();
   readonly #members: Member[] = [];
+  /** How many active members carry a name; names of none are absent. */
+  readonly #names = new Map<string, number>();
   #active = 0;
 
   get(id: PeerId): Member | undefined {
@@ -105,13 +113,23 @@ export class Roster {
     return this.#active;
   }
 
+  get size(): number {
+    return this.#members.length;
+  }
+
+  /** How many active members carry this name. */
+  activeNamed(name: string): number {
+    return this.#names.get(name) ?? 0;
+  }
+
   /** Adds a member or replaces what was held of it; returns what was held before. */
   set(member: Member): Member | undefined {
     const previous = this.get(member.id);
     const slot = this.#slots.get(member.id) ?? this.#members.length;
     this.#slots.set(member.id, slot);
     this.#members[slot] = member;
-    this.#active += Number(isActive(member)) - Number(previous !== undefined && isActive(previous));
+    if (previous !== undefined && isActive(previous)) this.#count(previous.name, -1);
+    if (isActive(member)) this.#count(member.name, 1);
     return previous;
   }
 
@@ -124,12 +142,13 @@ export class Roster {
     this.#slots.set(last.id, slot);
     this.#members.pop();
     this.#slots.delete(id);
-    this.#active -= Number(isActive(gone));
+    if (isActive(gone)) this.#count(gone.name, -1);
   }
 
   clear(): void {
     this.#slots.clear();
     this.#members.length = 0;
+    this.#names.clear();
     this.#active = 0;
   }
 
@@ -142,6 +161,13 @@ export class Roster {
       if (wanted(member)) picked.push(member);
     }
     return picked;
+  }
+
+  #count(name: string, change: 1 | -1): void {
+    this.#active += change;
+    const named = this.activeNamed(name) + change;
+    if (named === 0) this.#names.delete(name);
+    else this.#names.set(name, named);
   }
 
   /** Exchanges two slots and returns the member that was in the first. */

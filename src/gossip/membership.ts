@@ -1,9 +1,10 @@
-import type { PeerId, SocketAddress } from '../base/types.ts';
+import { asMillis, type Millis, type PeerId, type SocketAddress } from '../base/types.ts';
 import type { Awareness } from './awareness.ts';
 import type { Claim } from './cargo.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
 import {
+  INCARNATION_LEAP_MAX,
   isActive,
   isSameDescription,
   isUnspecified,
@@ -12,7 +13,7 @@ import {
   type Member,
   type MemberRecord,
 } from './member.ts';
-import type { ProbeRing } from './probe.ts';
+import type { ProbeOrder } from './probe-order.ts';
 import { Suspicion } from './suspicion.ts';
 
 /** How a claim came: `gossip` by datagram, `sync` as part of somebody's whole state. */
@@ -21,19 +22,44 @@ export type ClaimSource = 'gossip' | 'sync';
 /** Rounds in which a leaving host says goodbye, the span between them, and hosts told in each. */
 const LEAVE = { rounds: 3, spacingMs: 100, hosts: 64 } as const;
 
+/** Addresses of forgotten dead members that are still called. */
+const LAST_ADDRESSES_MAX = 64;
+
+interface RunningSuspicion {
+  readonly incarnation: number;
+  readonly suspicion: Suspicion;
+  /** When its timer is due. */
+  dueAt: Millis;
+}
+
 /** What is believed of whom: the rules of SWIM §4.2 by which claims change the roster. */
 export class Membership {
   readonly #core: Core;
   readonly #courier: Courier;
-  readonly #ring: ProbeRing;
+  readonly #order: ProbeOrder;
   readonly #awareness: Awareness;
-  readonly #suspicions = new Map<PeerId, { incarnation: number; suspicion: Suspicion }>();
+  readonly #suspicions = new Map<PeerId, RunningSuspicion>();
+  #lastAddresses: SocketAddress[] = [];
 
-  constructor(core: Core, courier: Courier, ring: ProbeRing, awareness: Awareness) {
+  constructor(core: Core, courier: Courier, order: ProbeOrder, awareness: Awareness) {
     this.#core = core;
     this.#courier = courier;
-    this.#ring = ring;
+    this.#order = order;
     this.#awareness = awareness;
+  }
+
+  /** Where members were that died and are remembered no more: the latest `LAST_ADDRESSES_MAX`. */
+  get lastAddresses(): readonly SocketAddress[] {
+    return this.#lastAddresses;
+  }
+
+  /** Takes over members as another host holds them, and tells nobody. */
+  acquaint(members: Iterable<Member>): void {
+    for (const member of members) {
+      if (member.id === this.#core.self.id) continue;
+      this.#core.roster.set(member);
+      if (isActive(member)) this.#order.insert(member.id);
+    }
   }
 
   /** Takes in what somebody claims of a member; passes it on if it is news. */
@@ -42,8 +68,8 @@ export class Membership {
       this.#hearOfSelf(record);
       return;
     }
-    if (!this.#isUsable(record)) return;
     const known = this.#core.roster.get(record.id);
+    if (!this.#isUsable(record, known)) return;
     if (known !== undefined) this.#compare(soften(record, known, source), known, accuser);
     // A stranger's death is no news: taking it in would keep the long dead in circulation for ever.
     else if (isActive(record) && this.#hasRoom()) this.#apply(record, accuser);
@@ -67,8 +93,10 @@ export class Membership {
     const running = this.#suspicions.get(id);
     const member = this.#core.roster.get(id);
     if (running?.incarnation !== incarnation || member?.state !== 'suspect') return;
-    if (this.#core.outbox.at.now < running.suspicion.deadline) {
-      this.#await(member);
+    const { config, outbox, isWaking } = this.#core;
+    const left = isWaking ? config.probeInterval : running.dueAt - outbox.at.now;
+    if (left > 0) {
+      this.#await(member, running, left);
       return;
     }
     this.#core.counters.add('deathsDeclared');
@@ -106,21 +134,41 @@ export class Membership {
     for (const member of old) this.#forget(member);
   }
 
-  #isUsable(record: MemberRecord): boolean {
+  #isUsable(record: MemberRecord, known: Member | undefined): boolean {
     const { self, counters } = this.#core;
     const isSpoken =
       record.protocol.min <= self.protocol.max && record.protocol.max >= self.protocol.min;
     if (!isSpoken) counters.add('dropVersion');
     const isPlaced = !isUnspecified(record.address.address);
     if (!isPlaced) counters.add('claimMalformed');
-    return isSpoken && isPlaced;
+    return isSpoken && isPlaced && !this.#isLeap(record, known?.incarnation);
   }
 
+  /** Whether the incarnation is further ahead than its host can have come. */
+  #isLeap(record: MemberRecord, known: number | undefined): boolean {
+    const most =
+      known === undefined ? MAX_INCARNATION - INCARNATION_LEAP_MAX : known + INCARNATION_LEAP_MAX;
+    if (record.incarnation <= most) return false;
+    this.#core.counters.add('claimLeap');
+    return true;
+  }
+
+  /** Whether one more member can be kept: the longest dead or gone makes room for it. */
   #hasRoom(): boolean {
     const { roster, config, counters } = this.#core;
-    if (roster.all().length < config.membersMax) return true;
-    counters.add('memberQuota');
-    return false;
+    if (roster.size < config.membersMax) return true;
+    const oldest = roster.active < roster.size ? this.#longestGone() : undefined;
+    if (oldest !== undefined) this.#forget(oldest);
+    else counters.add('memberQuota');
+    return oldest !== undefined;
+  }
+
+  #longestGone(): Member | undefined {
+    let oldest: Member | undefined;
+    for (const member of this.#core.roster.all()) {
+      if (!isActive(member) && member.since < (oldest?.since ?? Infinity)) oldest = member;
+    }
+    return oldest;
   }
 
   #compare(record: MemberRecord, known: Member, accuser: PeerId | undefined): void {
@@ -141,14 +189,16 @@ export class Membership {
     const sinceWall = isSameState ? previous.sinceWall : wall;
     const member: Member = { ...record, since, sinceWall };
     roster.set(member);
-    if (isActive(member) && !(previous && isActive(previous))) this.#welcome(member);
+    const wasActive = previous !== undefined && isActive(previous);
+    if (isActive(member) && !wasActive) this.#welcome(member);
+    if (!isActive(member) && wasActive) this.#order.delete(member.id);
     this.#weigh(member, accuser ?? self.id);
     if (previous?.state === 'dead' && isActive(member)) this.#core.returned.add(member.id);
     outbox.push({ kind: 'member', member, previous });
   }
 
   #welcome(member: Member): void {
-    this.#ring.insert(member.id);
+    this.#order.insert(member.id);
     const other = this.#core.namesake(member);
     if (other === undefined) return;
     this.#core.counters.add('nameConflicts');
@@ -163,23 +213,27 @@ export class Membership {
       return;
     }
     const { config, hosts, outbox } = this.#core;
-    const suspicion = new Suspicion(config, hosts, accuser, outbox.at.now);
-    this.#suspicions.set(member.id, { incarnation: member.incarnation, suspicion });
+    const { now } = outbox.at;
+    const suspicion = new Suspicion(config, hosts, accuser, now);
+    const running = { incarnation: member.incarnation, suspicion, dueAt: now };
+    this.#suspicions.set(member.id, running);
     this.#courier.announce({ record: member, accuser });
-    this.#await(member);
+    this.#await(member, running, suspicion.deadline - now);
   }
 
   #confirm(member: Member, accuser: PeerId): void {
-    if (!this.#suspicions.get(member.id)?.suspicion.confirm(accuser)) return;
+    const running = this.#suspicions.get(member.id);
+    if (running?.suspicion.confirm(accuser) !== true) return;
     this.#courier.announce({ record: member, accuser });
-    this.#await(member);
+    this.#await(member, running, running.suspicion.deadline - this.#core.outbox.at.now);
   }
 
-  #await({ id, incarnation }: Member): void {
-    const running = this.#suspicions.get(id);
-    if (running === undefined) return;
-    const left = running.suspicion.deadline - this.#core.outbox.at.now;
-    this.#core.outbox.timer({ kind: 'suspicion', id, incarnation }, Math.max(0, left));
+  /** Sets the timer of a suspicion anew; timers set before come too early or too late. */
+  #await({ id, incarnation }: Member, running: RunningSuspicion, left: number): void {
+    const { outbox } = this.#core;
+    const after = Math.max(0, left);
+    running.dueAt = asMillis(outbox.at.now + after);
+    outbox.timer({ kind: 'suspicion', id, incarnation }, after);
   }
 
   /**
@@ -189,6 +243,7 @@ export class Membership {
   #hearOfSelf(record: MemberRecord): void {
     const { self, phase, counters } = this.#core;
     if (phase === 'leaving' || record.incarnation < self.incarnation) return;
+    if (this.#isLeap(record, self.incarnation)) return;
     const isTrue = record.state === 'alive' && isSameDescription(record, self);
     if (isTrue && record.incarnation === self.incarnation) return;
     counters.add('refutations');
@@ -205,8 +260,8 @@ export class Membership {
   #detach(): void {
     const core = this.#core;
     for (const member of [...core.roster.all()]) this.#forget(member);
+    this.#lastAddresses = [];
     this.#courier.clear();
-    this.#ring.clear();
     core.self = { ...core.self, state: 'alive', incarnation: above(core.self.incarnation) };
     core.phase = 'detached';
     core.outbox.push({ kind: 'left' });
@@ -214,7 +269,11 @@ export class Membership {
 
   #forget(member: Member): void {
     this.#core.roster.delete(member.id);
+    this.#order.delete(member.id);
     this.#suspicions.delete(member.id);
+    if (member.state === 'dead') {
+      this.#lastAddresses = [member.address, ...this.#lastAddresses].slice(0, LAST_ADDRESSES_MAX);
+    }
     this.#core.outbox.push({ kind: 'forgotten', member });
   }
 }

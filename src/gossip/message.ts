@@ -7,12 +7,14 @@ import { weft } from './generated/wire.js';
  * or stream message.
  *
  *   0        8         16        24                  24 + 8 * L
- *   | kind=1 | version | L (8)   | label, L bytes UTF-8 | protobuf ...
+ *   | kind   | version | L (8)   | label, L bytes UTF-8 | protobuf ...
  *
  * Decoders copy what they return, so that the caller's buffer may be reused; they answer `undefined`
  * to bytes that make no sense, and never throw.
  */
 export const GOSSIP_KIND = 0x01;
+/** A `Datagram` that travels by TCP: a ping where UDP fails, and its ack. */
+export const STREAM_KIND = 0x02;
 const VERSION_AT = 1;
 const LABEL_LENGTH_AT = 2;
 const LABEL_AT = 3;
@@ -27,16 +29,16 @@ export interface Header {
   readonly bodyAt: number;
 }
 
-export function encodeHeader(version: number, label: string): Uint8Array {
+export function encodeHeader(version: number, label: string, kind = GOSSIP_KIND): Uint8Array {
   const text = Buffer.from(label);
-  return Buffer.concat([Uint8Array.of(GOSSIP_KIND, version, text.length), text]);
+  return Buffer.concat([Uint8Array.of(kind, version, text.length), text]);
 }
 
-/** Reads the header of anything at least 3 bytes long whose first byte is `GOSSIP_KIND`. */
-export function decodeHeader(bytes: Buffer): Header | undefined {
+/** Reads the header of anything at least 3 bytes long whose first byte is `kind`. */
+export function decodeHeader(bytes: Buffer, kind = GOSSIP_KIND): Header | undefined {
   const length = bytes[LABEL_LENGTH_AT];
   const version = bytes[VERSION_AT];
-  if (bytes[0] !== GOSSIP_KIND || length === undefined || version === undefined) return undefined;
+  if (bytes[0] !== kind || length === undefined || version === undefined) return undefined;
   const bodyAt = LABEL_AT + length;
   if (length > MAX_LABEL_BYTES || bodyAt > bytes.length) return undefined;
   return { version, label: bytes.toString('utf8', LABEL_AT, bodyAt), bodyAt };

@@ -1,58 +1,11 @@
-import { randomInt, shuffle, type Rng } from '../base/rng.ts';
-import type { PeerId, SocketAddress } from '../base/types.ts';
+import { randomInt } from '../base/rng.ts';
+import { asMillis, type Millis, type PeerId, type SocketAddress } from '../base/types.ts';
 import type { Awareness } from './awareness.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
-import { isActive, type Member, type Roster } from './member.ts';
-
-/**
- * The order of probing: every member once per turn, in an order that is shuffled anew each turn, so
- * that the wait for a given member is bounded by two turns (SWIM §4.3).
- */
-export class ProbeRing {
-  readonly #rng: Rng;
-  #ids: PeerId[] = [];
-  #next = 0;
-
-  constructor(rng: Rng) {
-    this.#rng = rng;
-  }
-
-  /** Puts a new member at a random place in what is left of this turn. O(N). */
-  insert(id: PeerId): void {
-    if (this.#ids.includes(id, this.#next)) return;
-    const place = this.#next + randomInt(this.#rng, this.#ids.length - this.#next + 1);
-    this.#ids.splice(place, 0, id);
-  }
-
-  /** The member to probe now, or `undefined` if there is none. */
-  next(roster: Roster): Member | undefined {
-    return this.#advance(roster) ?? this.#restart(roster);
-  }
-
-  clear(): void {
-    this.#ids = [];
-    this.#next = 0;
-  }
-
-  #advance(roster: Roster): Member | undefined {
-    while (this.#next < this.#ids.length) {
-      const member = roster.get(this.#ids[this.#next++] as PeerId);
-      if (member !== undefined && isActive(member)) return member;
-    }
-    return undefined;
-  }
-
-  #restart(roster: Roster): Member | undefined {
-    const active = roster.all().filter(isActive);
-    this.#ids = shuffle(
-      this.#rng,
-      active.map(({ id }) => id),
-    );
-    this.#next = 0;
-    return this.#advance(roster);
-  }
-}
+import type { Member } from './member.ts';
+import { decodeHeader, decodeDatagram, STREAM_KIND } from './message.ts';
+import { phaseOf, type ProbeOrder } from './probe-order.ts';
 
 /** Probes that this host runs for others at a time; more are refused. */
 export const RELAYS_MAX = 256;
@@ -61,11 +14,11 @@ export const RELAYS_MAX = 256;
 const NACK_PART = 0.8;
 
 interface Probe {
-  readonly sequence: number;
   readonly target: PeerId;
+  /** When judgement is due. */
+  readonly endsAt: Millis;
   helpers: number;
   nacks: number;
-  isAcked: boolean;
 }
 
 interface Relay {
@@ -75,20 +28,23 @@ interface Relay {
 }
 
 /**
- * The SWIM probe cycle. One probe per interval:
+ * The SWIM probe cycle. One probe begins per slot of `probeInterval` and ends one interval later:
  *
- *   tick ── ping ──> target          silence for probeTimeout: ping again, and ask helpers
- *     │                              helper ── ping ──> target; its ack (or a nack) goes back
- *   next tick: acked, or suspected
+ *   tick ── ping ──> target         silence for probeTimeout: ping again, by TCP too, and ask helpers
+ *     │                             helper ── ping ──> target; its ack (or a nack) goes back
+ *   end: acked, or suspected
  */
 export class Prober {
   readonly #core: Core;
   readonly #courier: Courier;
   readonly #awareness: Awareness;
-  readonly #ring: ProbeRing;
+  readonly #order: ProbeOrder;
   readonly #suspect: (id: PeerId) => void;
+  /** Probes that nobody has answered yet, by sequence. */
+  readonly #probes = new Map<number, Probe>();
   readonly #relays = new Map<number, Relay>();
-  #probe: Probe | undefined;
+  /** Sequences of the pings under way by TCP, by the exchange's number. */
+  readonly #calls = new Map<number, number>();
   #sequence: number;
 
   /** `suspect` is told of a member that did not answer in time. */
@@ -96,31 +52,38 @@ export class Prober {
     core: Core,
     courier: Courier,
     awareness: Awareness,
-    ring: ProbeRing,
+    order: ProbeOrder,
     suspect: (id: PeerId) => void,
   ) {
     this.#core = core;
     this.#courier = courier;
     this.#awareness = awareness;
-    this.#ring = ring;
+    this.#order = order;
     this.#suspect = suspect;
     // A random start keeps a restarted host from taking acks meant for its former self.
     this.#sequence = randomInt(core.rng, 2 ** 31);
   }
 
-  /** Ends the running probe, starts the next, and asks for the tick after it. */
-  tick(): void {
-    this.#judge();
-    this.#begin();
-    const { config, outbox } = this.#core;
-    outbox.timer({ kind: 'probe' }, this.#awareness.stretch(config.probeInterval));
+  start(): void {
+    this.#schedule(this.#slotNow() + 1);
+  }
+
+  /** Begins the probe of a slot and asks for the next tick; a host in doubt of itself skips slots. */
+  tick(slot: number): void {
+    const now = this.#slotNow();
+    // Far from the slot it was set for: this host stood still, or its wall clock was set.
+    const current = Math.abs(now - slot) <= 1 ? slot : now;
+    const id = this.#order.target(current);
+    const target = id && this.#core.roster.get(id);
+    if (target !== undefined) this.#begin(target);
+    this.#schedule(current + 1 + this.#awareness.score);
   }
 
   /** The target of `sequence` has been silent for `probeTimeout`. */
   timeout(sequence: number): void {
-    const probe = this.#probe;
+    const probe = this.#probes.get(sequence);
     const target = probe && this.#core.roster.get(probe.target);
-    if (!probe || !target || probe.sequence !== sequence || probe.isAcked) return;
+    if (probe === undefined || target === undefined) return;
     const { roster, rng, config } = this.#core;
     const helpers = roster.pick(
       config.indirectProbes,
@@ -136,6 +99,25 @@ export class Prober {
       );
     }
     this.#ping(target, sequence);
+    this.#call(target, sequence, probe.endsAt);
+  }
+
+  /**
+   * Passes judgement on a probe that has run for a whole interval unanswered. Helpers that did not even
+   * send a nack speak against this host's own health; without helpers nothing tells the two apart.
+   */
+  end(sequence: number): void {
+    const probe = this.#probes.get(sequence);
+    if (probe === undefined) return;
+    const { config, counters, outbox, isWaking } = this.#core;
+    if (isWaking) {
+      outbox.timer({ kind: 'probe-end', sequence }, config.probeTimeout);
+      return;
+    }
+    this.#probes.delete(sequence);
+    counters.add('probesFailed');
+    this.#awareness.note(probe.helpers - probe.nacks);
+    this.#suspect(probe.target);
   }
 
   receivePing(sequence: number, target: PeerId, sender: PeerId, from: SocketAddress): void {
@@ -151,17 +133,16 @@ export class Prober {
     if (relay !== undefined) {
       this.#relays.delete(sequence);
       this.#courier.send(relay.requester, { kind: 'ack', sequence: relay.sequence }, undefined);
-    } else if (this.#probe?.sequence === sequence) {
-      if (!this.#probe.isAcked) this.#awareness.note(-1);
-      this.#probe.isAcked = true;
+    } else if (this.#probes.delete(sequence)) {
+      this.#awareness.note(-1);
     } else {
       this.#core.counters.add('dropUnawaited');
     }
   }
 
   receiveNack(sequence: number): void {
-    const probe = this.#probe;
-    if (probe?.sequence === sequence && probe.nacks < probe.helpers) probe.nacks++;
+    const probe = this.#probes.get(sequence);
+    if (probe !== undefined && probe.nacks < probe.helpers) probe.nacks++;
     else this.#core.counters.add('dropUnawaited');
   }
 
@@ -187,35 +168,53 @@ export class Prober {
     this.#relays.delete(sequence);
   }
 
-  clear(): void {
-    this.#ring.clear();
-    this.#relays.clear();
-    this.#probe = undefined;
+  /** The end of a ping by TCP; false if the exchange is none of them. An error is mere silence. */
+  called(exchange: number, answer: Buffer | undefined): boolean {
+    const sequence = this.#calls.get(exchange);
+    if (sequence === undefined) return false;
+    this.#calls.delete(exchange);
+    const header = answer && decodeHeader(answer, STREAM_KIND);
+    const body = header && decodeDatagram(answer, header.bodyAt)?.body;
+    const isAck = body?.kind === 'ack' && body.sequence === sequence;
+    if (answer !== undefined && !isAck) this.#core.counters.add('dropMalformed');
+    if (isAck && this.#probes.delete(sequence)) this.#core.counters.add('probesSavedByStream');
+    return true;
   }
 
-  #begin(): void {
-    const target = this.#ring.next(this.#core.roster);
-    if (target === undefined) return;
+  #begin(target: Member): void {
+    const { config, counters, outbox } = this.#core;
     const sequence = this.#nextSequence();
-    this.#probe = { sequence, target: target.id, helpers: 0, nacks: 0, isAcked: false };
-    this.#core.counters.add('probesSent');
+    const span = this.#awareness.stretch(config.probeInterval);
+    const endsAt = asMillis(outbox.at.now + span);
+    this.#probes.set(sequence, { target: target.id, endsAt, helpers: 0, nacks: 0 });
+    counters.add('probesSent');
     this.#ping(target, sequence);
-    const { config, outbox } = this.#core;
     const timeout = this.#awareness.stretch(config.probeTimeout);
     outbox.timer({ kind: 'probe-timeout', sequence }, timeout);
+    outbox.timer({ kind: 'probe-end', sequence }, span);
   }
 
-  /**
-   * Passes judgement on the probe that has run for a whole interval. Helpers that did not even send a
-   * nack speak against this host's own health; where there was no helper nothing tells the two apart.
-   */
-  #judge(): void {
-    const probe = this.#probe;
-    this.#probe = undefined;
-    if (probe === undefined || probe.isAcked) return;
-    this.#core.counters.add('probesFailed');
-    this.#awareness.note(probe.helpers - probe.nacks);
-    this.#suspect(probe.target);
+  #schedule(slot: number): void {
+    const { config, outbox, rng } = this.#core;
+    const id = this.#order.target(slot);
+    const phase = id === undefined ? rng.next() : phaseOf(id);
+    const due = (slot + phase) * config.probeInterval;
+    outbox.timer({ kind: 'probe', slot }, Math.max(0, due - outbox.at.wall));
+  }
+
+  #slotNow(): number {
+    const { config, outbox } = this.#core;
+    return Math.floor(outbox.at.wall / config.probeInterval);
+  }
+
+  /** Pings by TCP, for the case that only datagrams don't get through. */
+  #call(target: Member, sequence: number, endsAt: Millis): void {
+    const { outbox } = this.#core;
+    const timeout = asMillis(Math.max(1, endsAt - outbox.at.now));
+    const exchange = this.#core.nextExchange();
+    this.#calls.set(exchange, sequence);
+    const request = this.#courier.compose({ kind: 'ping', sequence, target: target.id }, target);
+    outbox.push({ kind: 'exchange', exchange, to: target.address, request, timeout });
   }
 
   #relay(target: Member, relay: Relay): void {

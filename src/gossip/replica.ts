@@ -155,6 +155,21 @@ export class Replica {
     return { table, key, stamp: this.#clock.tick(wall, held), author, value: bytes };
   }
 
+  /** Whether any version of the row is here, a tombstone included. */
+  has(table: string, key: string): boolean {
+    return this.#find(table, key) !== undefined;
+  }
+
+  /** A reading of the hybrid clock in ms: later than every row held, earlier than every row to be written. */
+  reading(wall: number): number {
+    return this.#clock.tick(wall).millis;
+  }
+
+  /** The deletion, made now, of a row that is offered and not held. It counts as the row's author's. */
+  burial({ table, key, stamp, author }: Row, wall: number): Row {
+    return { table, key, stamp: this.#clock.tick(wall, stamp), author, value: undefined };
+  }
+
   /** Takes a version in if it is news; returns the change, or `undefined` if nothing changed. */
   merge(row: Row, wall: number, origin: RowChange['origin']): RowChange | undefined {
     if (!this.#clock.believes(row.stamp, wall)) {
@@ -163,7 +178,7 @@ export class Replica {
     }
     const held = this.#find(row.table, row.key);
     if (held !== undefined && !isLater(row, held)) return undefined;
-    if (held === undefined && !this.#admits(row, wall)) return undefined;
+    if (held === undefined && !this.#admits(row, wall, origin)) return undefined;
     const judged = this.#judge(row);
     if (judged === undefined) return undefined;
     const [previous, previousValue] = [held?.row, held?.value];
@@ -198,9 +213,13 @@ export class Replica {
     return stamp.millis + this.#settings.tombstoneRetention < wall;
   }
 
-  /** Whether a row of an unknown key may come in: an expired tombstone is no news, and there are quotas. */
-  #admits(row: Row, wall: number): boolean {
-    if (row.value === undefined && this.#isExpired(row.stamp, wall)) return false;
+  /**
+   * Whether a row of an unknown key may come in. There are quotas, and an expired tombstone is no news,
+   * except this host's own from before a restart: maybe nobody has heard of it yet.
+   */
+  #admits(row: Row, wall: number, origin: RowChange['origin']): boolean {
+    const isNews = row.value !== undefined || !this.#isExpired(row.stamp, wall);
+    if (!isNews && origin === 'remote') return false;
     const full = this.#fullQuota(row.author);
     if (full !== undefined) this.#counters.add(full);
     return full === undefined;

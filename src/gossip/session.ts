@@ -19,6 +19,8 @@ export class Session {
   readonly to: SocketAddress;
   readonly purpose: Purpose;
   readonly salt: number;
+  /** Reading of the hybrid clock when it began: all rows held then take part. */
+  readonly began: number;
   /** How many syncs with the same host led to this one. */
   readonly sequel: number;
   /** This host knew nobody when the first answer came, so what it is told is no news to anybody. */
@@ -31,11 +33,18 @@ export class Session {
   #fruitless = 0;
   #hasMoved = false;
 
-  constructor(to: SocketAddress, purpose: Purpose, salt: number, sequel: number) {
-    this.to = to;
-    this.purpose = purpose;
-    this.salt = salt;
-    this.sequel = sequel;
+  constructor(settings: {
+    readonly to: SocketAddress;
+    readonly purpose: Purpose;
+    readonly salt: number;
+    readonly began: number;
+    readonly sequel: number;
+  }) {
+    this.to = settings.to;
+    this.purpose = settings.purpose;
+    this.salt = settings.salt;
+    this.began = settings.began;
+    this.sequel = settings.sequel;
   }
 
   get isFirst(): boolean {

@@ -12,6 +12,7 @@ import {
 } from './cargo.ts';
 import { weft } from './generated/wire.js';
 import { ROOT_DIGEST_BYTES } from './hash-tree.ts';
+import { MAX_MILLIS } from './hybrid-clock.ts';
 import type { MemberRecord, VersionRange } from './member.ts';
 import { MAX_LABEL_BYTES } from './message.ts';
 import { packDigests, rangesFrom, unpackDigests, type Ranges } from './range.ts';
@@ -51,6 +52,7 @@ export interface SyncRequest extends Cargo, Ranges, MemberLists {
   /** Only in the first request of a sync. */
   readonly opening: Opening | undefined;
   readonly salt: number;
+  readonly sharedUntil: number | undefined;
 }
 
 export type Refusal =
@@ -67,13 +69,20 @@ export interface SyncAcceptance extends Cargo, Ranges, MemberLists {
   readonly appearAs: SocketAddress;
   /** Nodes of the request's ranges that were not answered to the end. */
   readonly postponed: readonly number[];
+  readonly sharedUntil: number | undefined;
 }
 
 export type SyncAnswer = { readonly refusal: Refusal } | SyncAcceptance;
 
 /** What every request says; `salt` and `opening` only where there is something to compare. */
 export type RequestHead = Pick<SyncRequest, 'protocol' | 'purpose' | 'self'> &
-  Partial<Pick<SyncRequest, 'salt' | 'opening'>>;
+  Partial<Pick<SyncRequest, 'salt' | 'opening' | 'sharedUntil'>>;
+
+/** 0 stands for none. A time that no clock can have is taken for none. */
+function sharedUntilFrom(message: { readonly sharedUntil?: unknown }): number | undefined {
+  const until = Number(String(message.sharedUntil));
+  return until > 0 && until <= MAX_MILLIS ? until : undefined;
+}
 
 function openingMessage({ rows, members }: Opening): weft.gossip.Opening.$Properties {
   return members === undefined ? { rows } : { rows, members };
@@ -110,7 +119,7 @@ function membersFrom(message: weft.gossip.Members.$Properties | null | undefined
 /** Everything of a request but its pieces. */
 export function encodeRequestHead(
   header: Uint8Array,
-  { protocol, purpose, self, salt, opening }: RequestHead,
+  { protocol, purpose, self, salt, opening, sharedUntil }: RequestHead,
 ): Uint8Array {
   const head = proto.SyncRequest.encode({
     minVersion: protocol.min,
@@ -119,6 +128,7 @@ export function encodeRequestHead(
     self: claimMessage({ record: self }),
     ...(salt === undefined ? {} : { salt }),
     ...(opening === undefined ? {} : { opening: openingMessage(opening) }),
+    ...(sharedUntil === undefined ? {} : { sharedUntil }),
   }).finish();
   return Buffer.concat([header, head]);
 }
@@ -133,6 +143,7 @@ export function decodeRequest(bytes: Buffer, bodyAt: number): SyncRequest | unde
     return {
       ...{ protocol, purpose, self, salt: message.salt },
       opening: openingFrom(message.opening),
+      sharedUntil: sharedUntilFrom(message),
       ...cargoFrom(message),
       ...rangesFrom(message.ranges),
       ...membersFrom(message.members),
@@ -145,10 +156,12 @@ export function encodeAnswerHead(
   header: Uint8Array,
   self: MemberRecord,
   appearAs: SocketAddress,
+  sharedUntil?: number,
 ): Uint8Array {
   const head = proto.SyncAnswer.encode({
     self: claimMessage({ record: self }),
     appearAs: addressBytes(appearAs),
+    ...(sharedUntil === undefined ? {} : { sharedUntil }),
   }).finish();
   return Buffer.concat([header, head]);
 }
@@ -213,6 +226,7 @@ export function decodeAnswer(bytes: Buffer, bodyAt: number): SyncAnswer | undefi
     if (!self || !appearAs) return undefined;
     return {
       ...{ self, appearAs, postponed: message.postponed },
+      sharedUntil: sharedUntilFrom(message),
       ...cargoFrom(message),
       ...rangesFrom(message.ranges),
       ...membersFrom(message.members),

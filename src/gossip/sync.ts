@@ -3,6 +3,7 @@ import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../base/types.ts';
 import { retransmitLimit } from './broadcast.ts';
 import { encodeClaim, normalizeIp, type Cargo } from './cargo.ts';
+import { Contact, contactRow } from './contact.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
 import { refusalError, unintelligibleAnswer, type JoinOutcome } from './join.ts';
@@ -47,6 +48,9 @@ export function pushPullScale(hosts: number): number {
   return hosts <= SCALE_FROM_HOSTS ? 1 : Math.ceil(Math.log2(hosts / SCALE_FROM_HOSTS)) + 1;
 }
 
+/** Of a larger mesh only so many hosts call one lost host at a time: the calls to it don't grow with N. */
+const REJOIN_CALLERS = 32;
+
 /** Merges what a message carries, as far as it is wanted, and returns how many rows were news. */
 export type Take = (cargo: Cargo) => number;
 
@@ -61,6 +65,9 @@ export class Synchroniser {
   readonly #replica: Replica;
   readonly #take: Take;
   readonly #members: MemberDigest;
+  readonly #contact: Contact;
+  /** Digest of the rows when the contact was saved. */
+  #rowsAtContact: Uint8Array = new Uint8Array();
   /** Syncs under way, by the exchange whose answer they wait for. */
   readonly #pending = new Map<number, Session>();
   /** The one sync that may move rows: two at once would bring the same rows twice. */
@@ -72,7 +79,6 @@ export class Synchroniser {
   /** Addresses that turned out to be this host. */
   readonly #own = new Set<string>();
   #seeds: readonly SocketAddress[] = [];
-  #exchanges = 0;
   #pushPullRound = 0;
   /** When the next push-pull is due. */
   #nextPushPull = Infinity;
@@ -89,6 +95,15 @@ export class Synchroniser {
     this.#replica = replica;
     this.#take = take;
     this.#members = new MemberDigest(core);
+    this.#contact = new Contact({
+      retention: core.config.tombstoneRetention,
+      started: core.outbox.at.wall,
+    });
+  }
+
+  /** Takes back, before the start, up to when this host's rows were known to others. */
+  loadContact(until: number): void {
+    this.#contact.load(until);
   }
 
   /** Begins a join; its end is a `joined` effect with the number returned. */
@@ -174,12 +189,16 @@ export class Synchroniser {
     if (round !== this.#rejoinRound) return;
     const { rng, config } = this.#core;
     const lost = this.#core.phase === 'attached' ? this.#lost() : [];
+    this.#rejoinFailures = lost.length === 0 ? 0 : Math.min(30, this.#rejoinFailures + 1);
     for (let calls = 0; calls < config.rejoinTargets && lost.length > 0; calls++) {
       const [target] = lost.splice(randomInt(rng, lost.length), 1);
-      if (target !== undefined) this.#begin('rejoin', target);
+      const isCaller = rng.next() * this.#core.hosts < REJOIN_CALLERS;
+      if (target !== undefined && isCaller) this.#begin('rejoin', target);
     }
-    const wait = Math.min(config.rejoinMax, config.rejoinMin * 2 ** this.#rejoinFailures);
-    this.#rejoinFailures = lost.length === 0 ? 0 : Math.min(30, this.#rejoinFailures + 1);
+    const wait = Math.min(
+      config.rejoinMax,
+      config.rejoinMin * 2 ** Math.max(0, this.#rejoinFailures - 1),
+    );
     this.#scheduleRejoin(wait);
   }
 
@@ -208,7 +227,8 @@ export class Synchroniser {
       address: normalizeIp(from.address),
       port: request.self.address.port,
     };
-    const head = encodeAnswerHead(encodeHeader(version, label), this.#core.self, appearAs);
+    const { until } = this.#contact;
+    const head = encodeAnswerHead(encodeHeader(version, label), this.#core.self, appearAs, until);
     return this.#reply(request, head);
   }
 
@@ -237,31 +257,41 @@ export class Synchroniser {
   }
 
   #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
-    const { roster, rng } = this.#core;
+    const { roster, rng, outbox } = this.#core;
     const opening: Opening = {
       rows: this.#replica.tree.root(),
       members: roster.active === 0 ? undefined : this.#members.root(),
     };
-    return this.#ask(new Session(to, purpose, randomInt(rng, 2 ** 32), sequel), opening);
+    const began = this.#replica.reading(outbox.at.wall);
+    const salt = randomInt(rng, 2 ** 32);
+    return this.#ask(new Session({ to, purpose, salt, began, sequel }), opening);
   }
 
   /** Sends the next request of a sync. */
   #ask(session: Session, opening?: Opening): number {
     const { self, counters, outbox, config } = this.#core;
     const { to, salt } = session;
-    const exchange = ++this.#exchanges;
+    const exchange = this.#core.nextExchange();
     this.#pending.set(exchange, session);
     const purpose = session.isFirst ? session.purpose : 'push-pull';
     const header = this.#core.headerFor(undefined);
-    const parcel = new Parcel(
-      encodeRequestHead(header, { protocol: self.protocol, purpose, self, salt, opening }),
-    );
+    const sharedUntil = this.#contact.until;
+    const about = { protocol: self.protocol, purpose, self, salt, opening, sharedUntil };
+    const parcel = new Parcel(encodeRequestHead(header, about));
+    // Who is called back from the dead must hear of its death to refute it, in this very answer.
+    const buried = purpose === 'rejoin' ? this.#buriedAt(to) : undefined;
+    if (buried !== undefined) parcel.add(encodeClaim({ record: buried }));
     counters.add('exchangesStarted');
     counters.add('exchangeRowsSent', session.fill(parcel));
     const request = parcel.finish();
     counters.add('exchangeBytesSent', request.length);
     outbox.push({ kind: 'exchange', exchange, to, request, timeout: config.exchangeTimeout });
     return exchange;
+  }
+
+  #buriedAt(address: SocketAddress): Member | undefined {
+    const members = this.#core.roster.all();
+    return members.find((one) => one.state === 'dead' && isSameAddress(one.address, address));
   }
 
   #refusalOf(request: SyncRequest, label: string): Refusal | undefined {
@@ -291,7 +321,7 @@ export class Synchroniser {
       ? { address: normalizeIp(from.address), port: self.address.port }
       : self.address;
     this.#membership.merge({ record: { ...self, address } }, 'sync');
-    this.#take(request);
+    this.#take(this.#judged(request, request.sharedUntil));
     this.#core.counters.add('rangeMalformed', request.malformedRanges);
   }
 
@@ -332,7 +362,7 @@ export class Synchroniser {
     let news = 0;
     const take = (): void => {
       this.#membership.merge({ record: answer.self }, 'sync');
-      news = this.#take(answer);
+      news = this.#take(this.#judged(answer, answer.sharedUntil));
     };
     if (session.isNewcomer) this.#courier.mute(take);
     else take();
@@ -350,8 +380,40 @@ export class Synchroniser {
       this.#conclude(exchange, session, answer.self);
     }
     if (session.isFruitless) this.#core.counters.add('syncsFruitless');
+    const wasCompared = session.rows !== undefined || (isFirst && answer.ranges.length === 0);
+    if (session.isDone && wasCompared) this.#noteContact(session, answer.sharedUntil);
     if (session.isDone || session.isFruitless) this.#end(session);
     else this.#ask(session);
+  }
+
+  /**
+   * What is left of a message from a host that was away for longer than tombstones are kept: rows that
+   * it had in common with the mesh and that are gone here were deleted meanwhile.
+   */
+  #judged(cargo: Cargo, sharedUntil: number | undefined): Cargo {
+    const { outbox, counters, hosts } = this.#core;
+    const { wall } = outbox.at;
+    const verdict = this.#contact.judge(sharedUntil, wall, hosts <= 2);
+    if (verdict === 'take' || sharedUntil === undefined) return cargo;
+    const rows = cargo.rows.flatMap((row) => {
+      const isNews = row.value === undefined || row.stamp.millis >= sharedUntil;
+      if (isNews || this.#replica.has(row.table, row.key)) return [row];
+      counters.add(verdict === 'bury' ? 'rowsBuried' : 'rowsLeft');
+      return verdict === 'bury' ? [this.#replica.burial(row, wall)] : [];
+    });
+    return { ...cargo, rows };
+  }
+
+  /** A sync has come to its end: what this host held when it began is held by another as well. */
+  #noteContact({ began }: Session, peer: number | undefined): void {
+    const { outbox, self } = this.#core;
+    const root = this.#replica.tree.root();
+    const hasChanged = !root.equals(this.#rowsAtContact);
+    if (!this.#contact.note(began, peer, outbox.at.wall, hasChanged)) return;
+    this.#rowsAtContact = root;
+    const row = contactRow(this.#contact.until ?? 0, self.id);
+    const none = { previous: undefined, value: undefined, previousValue: undefined };
+    outbox.push({ kind: 'row', change: { row, ...none, origin: 'remote' } });
   }
 
   /** Makes a sync the one that moves rows, or puts its host on the list for later. */
@@ -407,18 +469,24 @@ export class Synchroniser {
     return back ?? roster.pick(1, rng, isHere)[0];
   }
 
-  /** Dead members and seeds at whose address no live member, and not this host, is known. */
+  /** Dead members and seeds at whose address no live member, and not this host, is known. O(N). */
   #lost(): SocketAddress[] {
-    const members = this.#core.roster.all();
-    const dead = members.filter(({ state }) => state === 'dead').map(({ address }) => address);
+    const { roster, self } = this.#core;
+    const isDead = roster.active < roster.size;
+    const dead = isDead ? roster.all().filter(({ state }) => state === 'dead') : [];
     const byText = new Map(
-      [...dead, ...this.#seeds].map((address) => [formatSocketAddress(address), address]),
+      [
+        ...dead.map(({ address }) => address),
+        ...this.#membership.lastAddresses,
+        ...this.#seeds,
+      ].map((address) => [formatSocketAddress(address), address]),
     );
-    for (const { address } of members.filter(isActive)) byText.delete(formatSocketAddress(address));
+    if (byText.size === 0) return [];
+    for (const { address } of roster.all().filter(isActive)) {
+      byText.delete(formatSocketAddress(address));
+    }
     for (const own of this.#own) byText.delete(own);
-    return [...byText.values()].filter(
-      (address) => !isSameAddress(address, this.#core.self.address),
-    );
+    return [...byText.values()].filter((address) => !isSameAddress(address, self.address));
   }
 
   #hurry(): number {

@@ -72,7 +72,12 @@ export function checkEndpointMac(text: string): Mac {
  * E_ADDRESS_TAKEN, E_MAC_TAKEN, in which `hostName` names the host. O(endpoints).
  */
 export function checkEndpointFree(
-  { id, network, address, mac }: Pick<Endpoint, 'id' | 'network' | 'address' | 'mac'>,
+  {
+    id,
+    network,
+    address,
+    mac,
+  }: Pick<Endpoint, 'id' | 'network' | 'mac'> & { readonly address: string | undefined },
   existing: Iterable<Endpoint>,
   hostName: (host: PeerId) => string = String,
 ): void {

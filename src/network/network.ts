@@ -23,7 +23,25 @@ export interface NetworkDefinition {
   readonly createdBy: PeerId;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** How addresses are given out; absent in a network that an older version made. */
+  readonly addressing?: Addressing;
 }
+
+/** What every host must read alike to divide a network's addresses without asking anybody. */
+export interface Addressing {
+  /** Hosts that were there when it was made, its maker first; they own the addresses and vote. */
+  readonly founders: readonly PeerId[];
+  /** How long a host may give out addresses without hearing from the voters. */
+  readonly leaseSeconds: number;
+  /** CIDR inside the subnet that addresses are chosen from; absent: all of it. */
+  readonly range?: string;
+  /** Addresses that no endpoint gets. */
+  readonly gateway?: string;
+  readonly reserved?: readonly string[];
+}
+
+export const LEASE_SECONDS = { min: 2, max: 86_400 } as const;
+export const MAX_RESERVED = 64;
 
 const MAX_NAME_CHARACTERS = 64;
 

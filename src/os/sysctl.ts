@@ -18,6 +18,12 @@ export interface Sysctl {
    */
   enableIpv6(ifname: string, within: string): Promise<void>;
   /**
+   * Has the kernel announce an interface's addresses when it comes up, by gratuitous ARP or unsolicited
+   * neighbour advertisement, so that neighbours who knew an address from elsewhere learn at once. To be
+   * called while the interface is down. Rejects with E_COMMAND_FAILED.
+   */
+  announceAddresses(ifname: string, within: string, family: 4 | 6): Promise<void>;
+  /**
    * Whether the host's iptables or nftables rules judge bridged frames too (br_netfilter). A host with
    * Docker often has them so, and Docker's forward policy then drops what workloads say to each other.
    */
@@ -60,6 +66,12 @@ export class ProcSysctl implements Sysctl {
   async enableIpv6(ifname: string, within: string): Promise<void> {
     const target = this.#ipv6(ifname);
     await this.#exec.run('nsenter', [`--net=${within}`, 'tee', target], { input: '0' });
+  }
+
+  async announceAddresses(ifname: string, within: string, family: 4 | 6): Promise<void> {
+    const name = family === 4 ? 'arp_notify' : 'ndisc_notify';
+    const target = join(this.#root, `ipv${family}/conf`, ifname, name);
+    await this.#exec.run('nsenter', [`--net=${within}`, 'tee', target], { input: '1' });
   }
 
   async filtersBridgedFrames(): Promise<boolean> {

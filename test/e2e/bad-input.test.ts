@@ -132,7 +132,7 @@ test('names, VNIs, addresses and interfaces that are taken are refused with a se
     [a, ['network', 'create', 'green', '--subnet', '10.7.0.1/24'], /10\.7\.0\.0\/24/],
     [a, ['network', 'rm', 'blue'], /blue.*endpoint/],
     [a, ['network', 'rm', 'nowhere'], /nowhere/],
-    [a, ['attach', 'blue', '--netns', db.name], /--ip/],
+    [a, ['attach', 'blue', '--netns', db.name, '--ip', '10.7.0.255'], /10\.7\.0\.255/],
     [a, ['attach', 'blue', '--netns', db.name, '--ip', '10.8.0.2'], /10\.8\.0\.2.*10\.7\.0\.0\/24/],
     [b, ['attach', 'blue', '--netns', db.name, '--ip', '10.7.0.2'], /10\.7\.0\.2/],
     [a, ['attach', 'blue', '--netns', 'vanished', '--ip', '10.7.0.3'], /vanished/],

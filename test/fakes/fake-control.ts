@@ -4,10 +4,12 @@ import type {
   DetachRequest,
   EndpointInfo,
   FdbInfo,
+  ForgetRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
+  PoolInfo,
   Status,
   VtepInfo,
 } from '../../src/api/control.ts';
@@ -51,6 +53,22 @@ export const FAKE_STATUS: Status = {
   networks: 1,
   endpoints: { local: 1, mesh: 2 },
 };
+
+const HOST_A = { host: 'host-a', id: '0123456789abcdef0123456789abcdef', state: 'alive' } as const;
+const HOST_B = { host: 'host-b', id: 'b123456789abcdef0123456789abcdef', state: 'dead' } as const;
+
+export const FAKE_POOLS: readonly PoolInfo[] = [
+  {
+    ...{ network: 'blue', subnet: '10.7.0.0/24', version: 3, voters: [HOST_A, HOST_B] },
+    lease: { isHeld: true, seconds: 'always' },
+    shares: [
+      { ...HOST_A, addresses: 127, open: 127, ranges: ['10.7.0.0-10.7.0.127'] },
+      { ...HOST_B, addresses: 127, open: 16, ranges: ['10.7.0.128-10.7.0.255'] },
+    ],
+    here: { used: 1, free: 126, resting: 0 },
+    unreachable: 127,
+  },
+];
 
 export const FAKE_PEERS: readonly PeerInfo[] = [
   {
@@ -210,6 +228,16 @@ export class FakeControl implements Control {
     if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
     this.#endpoints.delete(found.endpoint);
     return found;
+  }
+
+  async forget(request: ForgetRequest) {
+    await this.#enter('forget', request);
+    return { host: request.host, id: FAKE_STATUS.id, endpoints: ['e1'.padEnd(16, '0')] };
+  }
+
+  async ipamStatus() {
+    await this.#enter('ipamStatus');
+    return FAKE_POOLS;
   }
 
   async addVtep(network: string, address: string) {

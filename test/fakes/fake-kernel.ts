@@ -122,6 +122,12 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     return Promise.resolve(this.#ipv6Off.has(this.#get(HOST, ifname)));
   }
 
+  announceAddresses(ifname: string, within: string): Promise<void> {
+    this.#step('announceAddresses');
+    this.#get(within, ifname);
+    return Promise.resolve();
+  }
+
   enableIpv6(ifname: string, within: string): Promise<void> {
     this.#step('enableIpv6');
     this.#ipv6Off.delete(this.#get(within, ifname));

@@ -11,8 +11,8 @@ for (const [name, config] of Object.entries(presets)) {
 
 for (const [option, value, range] of [
   ['probeInterval', 50, '100 to 60000'],
-  ['probeTimeout', 500, '10 to 450'],
-  ['gossipDelay', 300, '0 to 200'],
+  ['probeTimeout', 500, '10 to 337.5'],
+  ['gossipDelay', 300, '0 to 100'],
   ['datagramBytes', 576, '1200 to 8192'],
   ['rejoinMax', 10, '1000 to 3600000'],
   ['retransmitFactor', NaN, '1 to 10'],

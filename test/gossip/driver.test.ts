@@ -96,7 +96,8 @@ test('a row is saved before anybody is told, on both hosts', async (t) => {
   t.is(other.get('k'), 'v');
   t.is(other.author('k'), peerId('1'));
   other.put('mine', 'w');
-  t.deepEqual(log, ['save k', 'told k', 'save mine', 'told mine']);
+  const ofTable = log.filter((line) => line !== 'save shared-until');
+  t.deepEqual(ofTable, ['save k', 'told k', 'save mine', 'told mine']);
   t.true(other.remove('k'));
   await memory.run(300);
   t.is(table.get('k'), undefined);
@@ -123,8 +124,8 @@ test('a store that fails leaves a local change undone', (t) => {
 
 test('another host’s row that can’t be saved is used all the same, and counted', async (t) => {
   const memory = new MemoryMesh();
-  const save = (): void => {
-    throw new Error('disk full');
+  const save = (table: string): void => {
+    if (table === 'names') throw new Error('disk full');
   };
   const [one, two] = [memory.add('1'), memory.add('2', { rows: { save, drop: save } })];
   one.start();

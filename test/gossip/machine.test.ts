@@ -1,9 +1,10 @@
+import assert from 'node:assert/strict';
 import test from 'ava';
 import fc from 'fast-check';
-import type { SocketAddress } from '../../src/base/types.ts';
+import { asPeerId, type SocketAddress } from '../../src/base/types.ts';
 import { encodeClaim, encodeRow } from '../../src/gossip/cargo.ts';
 import { presets } from '../../src/gossip/config.ts';
-import type { Effect } from '../../src/gossip/effects.ts';
+import type { Effect, Timer } from '../../src/gossip/effects.ts';
 import type { Machine } from '../../src/gossip/machine.ts';
 import type { MemberRecord } from '../../src/gossip/member.ts';
 import {
@@ -11,6 +12,7 @@ import {
   decodeHeader,
   encodeDatagramHead,
   encodeHeader,
+  STREAM_KIND,
   type Body,
   type Datagram,
 } from '../../src/gossip/message.ts';
@@ -91,29 +93,102 @@ test('a helper that does not know the target says so at once and pings nobody', 
   );
 });
 
-test('silence: ping again and ask three helpers, then suspect, then declare dead', (t) => {
+const { probeInterval, probeTimeout } = presets.lan;
+
+/** The tick of the slot that holds `ms`; whom the machine pings, and with what. */
+function probe(it: Machine, ms: number): Extract<Body, { kind: 'ping' }> & { effects: Effect[] } {
+  const slot = Math.floor(at(ms).wall / probeInterval);
+  const effects = it.expire({ kind: 'probe', slot }, at(ms));
+  const body = sent(effects)[0]?.datagram.body;
+  assert(body?.kind === 'ping');
+  return { ...body, effects };
+}
+
+/** When the last timer of this kind in `effects` is due, counted from the input; -1: there is none. */
+const dueAfter = (effects: readonly Effect[], kind: Timer['kind']): number =>
+  effects.reduce(
+    (after, effect) =>
+      effect.kind === 'timer' && effect.timer.kind === kind ? effect.after : after,
+    -1,
+  );
+
+test('silence: ping again, by TCP too, and ask three helpers; suspect; declare dead', (t) => {
   const it = acquainted('3', '4', '5', '6');
-  const [first] = sent(it.expire({ kind: 'probe' }, at(100)));
-  const body = first?.datagram.body;
-  if (body?.kind !== 'ping') return t.fail('no ping');
-  const { sequence, target } = body;
-  const second = sent(it.expire({ kind: 'probe-timeout', sequence }, at(400)));
-  t.is(second.filter(({ datagram: { body } }) => body.kind === 'ping-request').length, 3);
-  t.is(second.filter(({ datagram: { body } }) => body.kind === 'ping').length, 1);
-  it.expire({ kind: 'probe' }, at(1100));
+  const { sequence, target } = probe(it, 100);
+  const second = it.expire({ kind: 'probe-timeout', sequence }, at(100 + probeTimeout));
+  const bodies = sent(second).map(({ datagram: { body } }) => body.kind);
+  t.is(bodies.filter((kind) => kind === 'ping-request').length, 3);
+  t.is(bodies.filter((kind) => kind === 'ping').length, 1);
+  t.is(second.filter(({ kind }) => kind === 'exchange').length, 1);
+  const suspectedAt = 100 + probeInterval;
+  const effects = it.expire({ kind: 'probe-end', sequence }, at(suspectedAt));
   t.is(it.member(target)?.state, 'suspect');
-  it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(2000));
+  const due = suspectedAt + dueAfter(effects, 'suspicion');
+  it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(due - 1));
   t.is(it.member(target)?.state, 'suspect', 'a timer that comes early changes nothing');
-  it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(20_000));
+  it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(due));
   t.is(it.member(target)?.state, 'dead');
+});
+
+test('a host that stood still condemns nobody before it has read what lies in its sockets', (t) => {
+  const it = acquainted('3', '4');
+  const { sequence, target } = probe(it, 100);
+  const late = it.expire({ kind: 'probe-end', sequence }, at(5000), 4000);
+  t.is(it.member(target)?.state, 'alive');
+  t.is(dueAfter(late, 'probe-end'), probeTimeout);
+  const effects = it.expire({ kind: 'probe-end', sequence }, at(5000 + probeTimeout));
+  t.is(it.member(target)?.state, 'suspect');
+  const due = 5000 + probeTimeout + dueAfter(effects, 'suspicion');
+  it.expire({ kind: 'collect' }, at(due - 100), 1000);
+  const again = it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(due));
+  t.is(it.member(target)?.state, 'suspect');
+  it.receive(news(record(target.slice(0, 1), { incarnation: 1 })), FROM, at(due + 1));
+  const end = due + dueAfter(again, 'suspicion');
+  it.expire({ kind: 'suspicion', id: target, incarnation: 0 }, at(end));
+  t.is(it.member(target)?.state, 'alive');
+  t.is(it.counters()['standstills'], 2);
+});
+
+test('a ping by TCP is answered by TCP, and its ack saves the probe', (t) => {
+  const [one, two] = [acquainted(), machine('2')];
+  const { sequence } = probe(one, 100);
+  const effects = one.expire({ kind: 'probe-timeout', sequence }, at(400));
+  const call = effects.find((effect) => effect.kind === 'exchange');
+  assert(call !== undefined);
+  t.deepEqual(call.to, record('2').address);
+  const { answer } = two.answer(Buffer.from(call.request), FROM, at(401));
+  assert(answer !== undefined);
+  one.exchanged(call.exchange, Buffer.from(answer), at(402));
+  one.expire({ kind: 'probe-end', sequence }, at(100 + probeInterval));
+  t.is(one.member(peerId('2'))?.state, 'alive');
+  t.is(one.counters()['probesSavedByStream'], 1);
+});
+
+test('a ping by TCP for another host is counted and gets no answer; a false ack saves nothing', (t) => {
+  const it = acquainted();
+  const header = encodeHeader(1, 'test', STREAM_KIND);
+  const ping = datagram({ kind: 'ping', sequence: 1, target: peerId('9') }, [], header);
+  t.is(it.answer(ping, FROM, at(1)).answer, undefined);
+  t.is(it.counters()['dropMisdirected'], 1);
+  const { sequence } = probe(it, 100);
+  const effects = it.expire({ kind: 'probe-timeout', sequence }, at(400));
+  const call = effects.find((effect) => effect.kind === 'exchange');
+  assert(call !== undefined);
+  it.exchanged(
+    call.exchange,
+    datagram({ kind: 'ack', sequence: sequence + 1 }, [], header),
+    at(401),
+  );
+  t.is(it.counters()['dropMalformed'], 1);
+  it.expire({ kind: 'probe-end', sequence }, at(100 + probeInterval));
+  t.is(it.member(peerId('2'))?.state, 'suspect');
 });
 
 test('an acked probe suspects nobody', (t) => {
   const it = acquainted();
-  const [ping] = sent(it.expire({ kind: 'probe' }, at(100)));
-  if (ping?.datagram.body.kind !== 'ping') return t.fail('no ping');
-  it.receive(datagram({ kind: 'ack', sequence: ping.datagram.body.sequence }), FROM, at(101));
-  it.expire({ kind: 'probe' }, at(1100));
+  const { sequence } = probe(it, 100);
+  it.receive(datagram({ kind: 'ack', sequence }), FROM, at(101));
+  it.expire({ kind: 'probe-end', sequence }, at(100 + probeInterval));
   t.is(it.member(peerId('2'))?.state, 'alive');
   it.receive(datagram({ kind: 'ack', sequence: 12345 }), FROM, at(1200));
   t.is(it.counters()['dropUnawaited'], 1);
@@ -144,13 +219,27 @@ test('a suspicion of this host is refuted by a higher incarnation', (t) => {
   const it = acquainted();
   it.receive(news(record('1', { state: 'suspect', incarnation: 4 })), FROM, at(5));
   t.is(it.self.incarnation, 5);
-  const told = sent(it.expire({ kind: 'gossip' }, at(25)));
+  const told = sent(it.expire({ kind: 'gossip', round: 1 }, at(25)));
   const claims = told.flatMap(({ datagram: { claims } }) => claims);
   t.true(claims.some(({ record: of }) => of.id === peerId('1') && of.incarnation === 5));
 });
 
-test('a forged incarnation at the limit neither throws nor wraps', (t) => {
+test('a forged incarnation far ahead is refused and counted, of oneself, a member and a stranger', (t) => {
   const it = acquainted();
+  const leap = 2 ** 20 + 1;
+  it.receive(news(record('1', { state: 'dead', incarnation: leap })), FROM, at(5));
+  t.is(it.self.incarnation, 0);
+  it.receive(news(record('2', { state: 'dead', incarnation: leap })), FROM, at(6));
+  t.is(it.member(peerId('2'))?.state, 'alive');
+  it.receive(news(record('3', { incarnation: 2 ** 31 })), FROM, at(7));
+  t.is(it.member(peerId('3')), undefined);
+  t.is(it.counters()['claimLeap'], 3);
+  it.receive(news(record('1', { state: 'dead', incarnation: leap - 1 })), FROM, at(8));
+  t.is(it.self.incarnation, leap);
+});
+
+test('an incarnation at the limit neither throws nor wraps', (t) => {
+  const it = machine('1', { self: record('1', { incarnation: 2 ** 31 - 1 }) });
   it.receive(news(record('1', { state: 'dead', incarnation: 2 ** 31 })), FROM, at(5));
   t.is(it.self.incarnation, 2 ** 31);
   t.is(it.self.state, 'alive');
@@ -204,6 +293,27 @@ test('members beyond the quota are refused and counted', (t) => {
   it.receive(news(...['2', '3', '4', '5'].map((digit) => record(digit))), FROM, at(1));
   t.is(it.members.length, 3);
   t.is(it.counters()['memberQuota'], 1);
+});
+
+test('the longest dead makes room for a new member where the quota is full', (t) => {
+  const it = machine('1', { config: { ...presets.lan, membersMax: 3 } });
+  it.receive(news(...['2', '3', '4'].map((digit) => record(digit))), FROM, at(1));
+  it.receive(news(record('3', { state: 'dead' })), FROM, at(2));
+  it.receive(news(record('4', { state: 'dead' })), FROM, at(3));
+  const effects = it.receive(news(record('5')), FROM, at(4));
+  t.deepEqual(it.members.map(({ name }) => name).sort(), ['host-2', 'host-4', 'host-5']);
+  t.true(effects.some((effect) => effect.kind === 'forgotten' && effect.member.name === 'host-3'));
+  t.is(it.counters()['memberQuota'], 0);
+});
+
+test('a flood of forged members is bounded by the quota, and each beyond it is counted', (t) => {
+  const it = machine('1', { config: { ...presets.lan, membersMax: 50 } });
+  for (let forged = 0; forged < 1000; forged++) {
+    const id = asPeerId(`e${forged.toString(16).padStart(31, '0')}`);
+    it.receive(news(record('3', { id, name: `forged-${forged}` })), FROM, at(forged));
+  }
+  t.is(it.members.length, 50);
+  t.is(it.counters()['memberQuota'], 950);
 });
 
 /** Whole valid messages, to be damaged by the next test. */

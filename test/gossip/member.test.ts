@@ -51,6 +51,7 @@ test('the roster agrees with a Map under random changes', (t) => {
     const active = [...oracle.values()].filter((held) => held === 'alive' || held === 'suspect');
     return (
       roster.active === active.length &&
+      roster.activeNamed('host-1') === active.length &&
       roster.all().length === oracle.size &&
       roster.all().every((one) => oracle.get(one.id) === one.state && roster.get(one.id) === one)
     );

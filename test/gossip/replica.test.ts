@@ -154,6 +154,42 @@ test('rows are refused and counted: future, too large, invalid, beyond the quota
   t.like(counters.snapshot(), { rowFuture: 1, rowTooLarge: 1, rowInvalid: 2, rowQuota: 2 });
 });
 
+test('an author has a quota of its own, which other authors do not feel', (t) => {
+  const counters = new Counters();
+  const it = new Replica({ ...SETTINGS, rowsMax: 1_000_000, rowsPerAuthorMax: 500 }, counters);
+  for (let key = 0; key < 100_000; key++) it.merge(row({ key: `${key}` }), WALL, 'remote');
+  t.is(it.size, 500);
+  t.is(counters.get('rowAuthorQuota'), 99_500);
+  t.truthy(it.merge(row({ key: 'other', author: peerId('2') }), WALL, 'remote'));
+  t.truthy(it.merge(row({ key: '7', data: 2, stamp: later(1) }), WALL, 'remote'), 'a known row');
+  const error = t.throws(() => it.prepare('t', 'more', 1, peerId('1'), WALL));
+  t.true(isAppError(error, 'E_USAGE'));
+  t.regex(error.message, /This host has 500 rows/);
+  it.merge(row({ key: '8', author: peerId('2'), stamp: later(1) }), WALL, 'remote');
+  t.truthy(it.prepare('t', 'more', 1, peerId('1'), WALL), 'another has taken a row over');
+});
+
+test('decoded values are kept for some rows only, and read the same for all', (t) => {
+  const it = new Replica({ ...SETTINGS, rowsMax: 1e6, rowsPerAuthorMax: 1e6 }, new Counters());
+  it.define('t', { valueBytes: 100, validate: (value) => value });
+  for (let key = 0; key < 16_500; key++)
+    it.merge(row({ key: `${key}`, data: { key } }), WALL, 'remote');
+  t.is([...it.entries('t')].filter((held) => held.isDecoded).length, 16_384);
+  t.true(
+    [...it.entries('t')].every(({ key, value }) => (value as { key: number }).key === Number(key)),
+  );
+});
+
+test('rows of the future neither come in nor move the clock; at the limit they move only their own row', (t) => {
+  const { it, counters } = replica();
+  t.is(it.merge(row({ stamp: later(1001) }), WALL, 'remote'), undefined);
+  t.truthy(it.merge(row({ key: 'forged', stamp: later(1000) }), WALL, 'remote'));
+  t.is(counters.get('rowFuture'), 1);
+  t.deepEqual(it.prepare('t', 'mine', 1, peerId('2'), WALL)?.stamp, later(0));
+  const over = it.prepare('t', 'forged', undefined, peerId('2'), WALL);
+  t.deepEqual(over?.stamp, { millis: WALL + 1000, count: 1 });
+});
+
 test('rows of a table that this host does not define are kept, and judged once it does', (t) => {
   const { it, counters } = replica();
   it.merge(row({ key: 'good', data: 1 }), WALL, 'remote');

@@ -10,15 +10,15 @@ import {
 import { peerId } from './fixtures.ts';
 
 for (const [hosts, least] of [
-  [1, 2400],
-  [2, 2400],
-  [4, 2400],
-  [5, 2800],
-  [16, 2800],
-  [17, 3200],
-  [50, 3200],
-  [1000, 4000],
-  [5000, 4800],
+  [1, 2450],
+  [2, 2450],
+  [4, 2450],
+  [5, 2650],
+  [16, 2650],
+  [17, 2850],
+  [50, 2850],
+  [1000, 3250],
+  [5000, 3650],
 ] as const) {
   test(`lan: a suspect among ${hosts} has at least ${least} ms`, (t) => {
     t.is(leastSuspicion(presets.lan, hosts), asMillis(least));
@@ -50,10 +50,10 @@ for (const [confirmations, wanted, span] of [
 
 test('each accuser counts once, and no more than are wanted', (t) => {
   const suspicion = new Suspicion(presets.lan, 10, peerId('1'), asMillis(100));
-  t.is(suspicion.deadline, asMillis(100 + 5600));
+  t.is(suspicion.deadline, asMillis(100 + 5300));
   t.false(suspicion.confirm(peerId('1')));
   t.true(suspicion.confirm(peerId('2')));
   t.true(suspicion.confirm(peerId('3')));
-  t.is(suspicion.deadline, asMillis(100 + 2800));
+  t.is(suspicion.deadline, asMillis(100 + 2650));
   t.false(suspicion.confirm(peerId('4')));
 });

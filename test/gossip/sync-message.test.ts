@@ -30,10 +30,10 @@ test('a request and an answer are read back', (t) => {
   t.deepEqual(decodeRequest(request, header.length), {
     ...{ protocol: { min: 1, max: 2 }, purpose: 'join', self: record('1') },
     ...{ ...NOTHING_ELSE, claims: [{ record: record('2') }] },
-    ...{ salt: 0, opening: undefined },
+    ...{ salt: 0, opening: undefined, sharedUntil: undefined },
   });
   t.deepEqual(decodeAnswer(answer, header.length), {
-    ...{ self: record('1'), appearAs: FROM, postponed: [] },
+    ...{ self: record('1'), appearAs: FROM, postponed: [], sharedUntil: undefined },
     ...NOTHING_ELSE,
   });
 });

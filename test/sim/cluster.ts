@@ -1,55 +1,29 @@
 import { AppError } from '../../src/base/errors.ts';
-import { randomHex, seededRng, type Rng } from '../../src/base/rng.ts';
-import {
-  asMillis,
-  asPeerId,
-  formatSocketAddress,
-  type PeerId,
-  type SocketAddress,
-} from '../../src/base/types.ts';
+import { seededRng, type Rng } from '../../src/base/rng.ts';
+import { asMillis, type SocketAddress } from '../../src/base/types.ts';
 import { encodeRow } from '../../src/gossip/cargo.ts';
 import { presets, type GossipConfig } from '../../src/gossip/config.ts';
-import type { Effect, Instant } from '../../src/gossip/effects.ts';
-import type { JoinOutcome } from '../../src/gossip/join.ts';
-import { Machine } from '../../src/gossip/machine.ts';
-import type { Member, MemberState, VersionRange } from '../../src/gossip/member.ts';
+import type { Effect } from '../../src/gossip/effects.ts';
+import type { Member, MemberState } from '../../src/gossip/member.ts';
 import type { Row } from '../../src/gossip/replica.ts';
-import { EventQueue } from './event-queue.ts';
+import { EventQueue, type Target } from './event-queue.ts';
+import { SimHost, type HostOptions } from './host.ts';
+import { Cuts, PERFECT, streamDelay, type NetworkOptions } from './network.ts';
+import { Trace } from './trace.ts';
+
+export { SimHost, type HostOptions } from './host.ts';
+export { LOSSY, PERFECT } from './network.ts';
 
 const MESH_PORT = 7783;
-const WALL_ORIGIN = Date.UTC(2026, 0, 1);
 /** A refused connection is known at once; one into the void only after the timeout. */
 const REFUSED_AFTER_MS = 1;
-
-/** What the underlay does to datagrams; connections suffer delay and cuts only. */
-export interface NetworkOptions {
-  /** Part of the datagrams that vanish, 0 to 1. */
-  readonly loss: number;
-  /** Part of the datagrams that arrive twice. */
-  readonly duplication: number;
-  /** One-way delay, uniform between the two, so that datagrams overtake each other. */
-  readonly delayMs: readonly [number, number];
-}
-
-export const PERFECT: NetworkOptions = { loss: 0, duplication: 0, delayMs: [0.2, 1] };
-export const LOSSY: NetworkOptions = { loss: 0.05, duplication: 0.02, delayMs: [0.2, 20] };
 
 export interface ClusterOptions {
   readonly seed: number;
   readonly config?: GossipConfig;
   readonly network?: NetworkOptions;
-}
-
-export interface HostOptions {
-  readonly name?: string;
-  readonly id?: PeerId;
-  readonly incarnation?: number;
-  readonly address?: SocketAddress;
-  readonly seeds?: readonly SocketAddress[];
-  readonly label?: string;
-  readonly protocol?: VersionRange;
-  /** How far the host's wall clock is ahead of true time. */
-  readonly wallAheadMs?: number;
+  /** Whether sightings and saved rows are kept; a large mesh goes without. Default true. */
+  readonly isRecorded?: boolean;
 }
 
 /** One thing a host saw happen to another. */
@@ -60,121 +34,56 @@ export interface Sighting {
   readonly previous: Member | undefined;
 }
 
-/** One run of one daemon: a real machine, its timers, and what it kept. */
-export class SimHost {
-  readonly cluster: Cluster;
-  readonly machine: Machine;
-  readonly reached: SocketAddress;
-  readonly joins: JoinOutcome[] = [];
-  /** What a row store would hold: encoded rows by table and key. */
-  readonly saved: Map<string, Uint8Array>;
-  readonly wallAheadMs: number;
-  isUp = true;
-  hasLeft = false;
-  conflicts = 0;
+/** Who wants to know what hosts see. */
+export interface Watcher {
+  member?(sighting: Sighting): void;
+  row?(observer: SimHost, row: Row): void;
+}
 
-  constructor(cluster: Cluster, options: HostOptions, saved = new Map<string, Uint8Array>()) {
-    this.cluster = cluster;
-    this.saved = saved;
-    this.wallAheadMs = options.wallAheadMs ?? 0;
-    const address = options.address ?? cluster.freshAddress();
-    // A host that advertises nothing is still reached somewhere.
-    this.reached = address.address === '0.0.0.0' ? cluster.freshAddress() : address;
-    const self = {
-      id: options.id ?? asPeerId(randomHex(cluster.rng, 32)),
-      name: options.name ?? `host-${cluster.hosts.length}`,
-      address,
-      incarnation: options.incarnation ?? 0,
-      state: 'alive' as const,
-      protocol: options.protocol ?? { min: 1, max: 1 },
-      meta: new Uint8Array(),
-    };
-    const { config, rng } = cluster;
-    const settings = { self, label: options.label ?? 'sim', config, rng };
-    this.machine = new Machine(settings, this.instant());
-    for (const bytes of saved.values()) this.machine.load(bytes, this.instant());
+/** What was sent so far, counted as payload of UDP and TCP. */
+export interface Traffic {
+  datagrams: number;
+  datagramBytes: number;
+  exchanges: number;
+  streamBytes: number;
+}
+
+/** A datagram under way: an event of its own, twice if the host that it reaches reads it later. */
+class Delivery implements Target {
+  readonly #from: SimHost;
+  readonly #to: SocketAddress;
+  readonly #bytes: Uint8Array;
+  #isRead = false;
+
+  constructor(from: SimHost, to: SocketAddress, bytes: Uint8Array) {
+    this.#from = from;
+    this.#to = to;
+    this.#bytes = bytes;
   }
 
-  get id(): PeerId {
-    return this.machine.self.id;
-  }
-
-  instant(): Instant {
-    const { now } = this.cluster;
-    return { now: asMillis(now), wall: WALL_ORIGIN + now + this.wallAheadMs };
-  }
-
-  /** What this host holds of another: a state, or `undefined` if it does not know it. */
-  view(of: SimHost): MemberState | undefined {
-    return this.machine.member(of.id)?.state;
-  }
-
-  join(target: SimHost): void {
-    this.perform(this.machine.join(target.reached, this.instant()).effects);
-  }
-
-  leave(): void {
-    this.perform(this.machine.leave(this.instant()));
-  }
-
-  /** Writes a row (`undefined` deletes) and returns the version made, if it was a change. */
-  put(table: string, key: string, value: unknown): Row | undefined {
-    const at = this.instant();
-    const row = this.machine.replica.prepare(table, key, value, this.id, at.wall);
-    if (row !== undefined) this.perform(this.machine.commit(row, at));
-    return row;
-  }
-
-  /** Every row, tombstones included, in an order of its own: equal text means equal replicas. */
-  rows(): string {
-    const lines = Array.from(this.machine.replica.all(), (row) =>
-      Buffer.from(encodeRow(row)).toString('hex'),
-    );
-    return lines.sort().join('\n');
-  }
-
-  perform(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#do(effect);
-  }
-
-  #do(effect: Effect): void {
-    switch (effect.kind) {
-      case 'send':
-        this.cluster.datagram(this, effect.to, effect.bytes);
-        break;
-      case 'timer':
-        this.cluster.after(effect.after, () => {
-          if (this.isUp) this.perform(this.machine.expire(effect.timer, this.instant()));
-        });
-        break;
-      case 'exchange':
-        this.cluster.exchange(this, effect);
-        break;
-      case 'joined':
-        this.joins.push(effect.outcome);
-        break;
-      case 'member':
-        this.cluster.sightings.push({ at: this.cluster.now, observer: this, ...effect });
-        break;
-      case 'row': {
-        const { row } = effect.change;
-        this.saved.set(`${row.table}/${row.key}`, encodeRow(row));
-        break;
-      }
-      case 'collected':
-        this.saved.delete(`${effect.table}/${effect.key}`);
-        break;
-      case 'name-conflict':
-        this.conflicts++;
-        break;
-      case 'left':
-        this.hasLeft = true;
-        break;
-      case 'forgotten':
-        break;
+  fire(): void {
+    const { cluster, reached } = this.#from;
+    const host = cluster.reach(this.#from, this.#to);
+    if (host === undefined) return;
+    const readsAt = this.#isRead ? cluster.now : host.readsAt();
+    this.#isRead = true;
+    if (readsAt > cluster.now) {
+      cluster.at(readsAt, this, undefined);
+      return;
     }
+    const { buffer, byteOffset, length } = this.#bytes;
+    // Decoders copy what they keep, so that sender and receiver can share the bytes.
+    const bytes = Buffer.from(buffer, byteOffset, length);
+    host.perform(host.machine.receive(bytes, reached, host.instant()));
   }
 }
+
+/** Runs the closure that an event was scheduled with. */
+const caller: Target = {
+  fire(run) {
+    (run as () => void)();
+  },
+};
 
 /**
  * N hosts' real machines on one virtual clock, over a seeded network. Nothing waits: `run` steps from
@@ -185,18 +94,33 @@ export class Cluster {
   readonly config: GossipConfig;
   readonly hosts: SimHost[] = [];
   readonly sightings: Sighting[] = [];
+  readonly traffic: Traffic = { datagrams: 0, datagramBytes: 0, exchanges: 0, streamBytes: 0 };
+  readonly trace = new Trace();
+  readonly cuts = new Cuts();
   network: NetworkOptions;
+  watcher: Watcher = {};
   now = 0;
+  readonly #isRecorded: boolean;
   readonly #queue = new EventQueue();
   readonly #byAddress = new Map<string, SimHost>();
-  /** Which side of a cut a host is on; hosts on different sides can't reach each other. */
-  readonly #side = new Map<PeerId, number>();
   #addresses = 0;
+  #identities = 0;
 
-  constructor({ seed, config = presets.lan, network = PERFECT }: ClusterOptions) {
+  constructor({
+    seed,
+    config = presets.lan,
+    network = PERFECT,
+    isRecorded = true,
+  }: ClusterOptions) {
     this.rng = seededRng(seed);
     this.config = config;
     this.network = network;
+    this.#isRecorded = isRecorded;
+  }
+
+  /** Events so far: timers, arrivals, and what a scenario does. */
+  get events(): number {
+    return this.#queue.arrivals;
   }
 
   freshAddress(): SocketAddress {
@@ -209,7 +133,7 @@ export class Cluster {
 
   /** Starts a host. */
   add(options: HostOptions = {}): SimHost {
-    return this.#start(new SimHost(this, options), options);
+    return this.#start(new SimHost(this, this.#identities++, options), options);
   }
 
   /** Starts `count` hosts that all join the first, and runs until all know all. */
@@ -220,64 +144,77 @@ export class Cluster {
     return hosts;
   }
 
+  /** Starts `count` hosts that know each other already. */
+  formed(count: number, options: (index: number) => HostOptions = () => ({})): SimHost[] {
+    const hosts = Array.from({ length: count }, (_, index) => this.add(options(index)));
+    const since = asMillis(this.now);
+    const members: Member[] = hosts
+      .map((host) => ({ ...host.machine.self, since, sinceWall: host.instant().wall }))
+      .sort((one, other) => (one.id < other.id ? -1 : 1));
+    for (const { machine } of hosts) machine.acquaint(members);
+    return hosts;
+  }
+
   /** kill -9: no goodbye, and nothing is heard any more. */
   kill(host: SimHost): void {
     host.isUp = false;
     this.hosts.splice(this.hosts.indexOf(host), 1);
-    this.#byAddress.delete(formatSocketAddress(host.reached));
+    this.#byAddress.delete(host.reached.address);
   }
 
   /** Starts a killed host again, with its identity and its saved rows. */
   restart(host: SimHost, options: HostOptions = {}): SimHost {
     const { id, name, address } = host.machine.self;
     const settings = { id, name, address, wallAheadMs: host.wallAheadMs, ...options };
-    return this.#start(new SimHost(this, settings, host.saved), settings);
+    return this.#start(new SimHost(this, host.number, settings, host.saved), settings);
   }
 
   /** Cuts the network: hosts in different groups can't reach each other; hosts in none are as one more. */
   partition(...groups: readonly (readonly SimHost[])[]): void {
-    this.#side.clear();
-    for (const [side, group] of groups.entries()) {
-      for (const host of group) this.#side.set(host.id, side);
-    }
+    this.cuts.partition(groups.map((group) => group.map(({ number }) => number)));
   }
 
   heal(): void {
-    this.#side.clear();
+    this.cuts.heal();
   }
 
   run(ms: number): void {
-    this.runUntil(() => false, ms);
+    this.runUntil(() => false, ms, ms);
   }
 
-  /** Runs until `isDone` or for `ms`; returns the time it took, or Infinity if it was not done. */
-  runUntil(isDone: () => boolean, ms: number): number {
+  /** Runs until `isDone`, asked every `everyMs`, or for `ms`; returns the time it took, or Infinity. */
+  runUntil(isDone: () => boolean, ms: number, everyMs = 10): number {
     const start = this.now;
     const end = start + ms;
     for (let check = start; ;) {
       if (this.now >= check) {
         if (isDone()) return this.now - start;
-        check = this.now + 10;
+        check = this.now + everyMs;
       }
       const next = this.#queue.nextDue;
       if (next > end) break;
       this.now = next;
-      this.#queue.pop()?.run();
+      this.#queue.fire();
     }
     this.now = end;
     return isDone() ? ms : Infinity;
   }
 
-  after(ms: number, run: () => void): void {
-    this.#queue.push(this.now + Math.max(0, ms), run);
+  at(due: number, target: Target, what: unknown): void {
+    this.#queue.push(due, target, what);
   }
 
-  /** Whether every running host holds every other running host alive, and nobody else. */
+  after(ms: number, run: () => void): void {
+    this.#queue.push(this.now + Math.max(0, ms), caller, run);
+  }
+
+  /** Whether every running host holds every other running host alive, and nobody else. O(N²). */
   isConverged(): boolean {
     return this.hosts.every((host) => {
-      const alive = host.machine.members.filter(({ state }) => state === 'alive');
+      const { machine } = host;
+      const alive = machine.members.reduce((sum, { state }) => sum + Number(state === 'alive'), 0);
       return (
-        alive.length === this.hosts.length - 1 &&
+        alive === this.hosts.length - 1 &&
         this.hosts.every((other) => other === host || host.view(other) === 'alive')
       );
     });
@@ -299,64 +236,84 @@ export class Cluster {
     return this.sightings.filter(({ member }) => member.state === 'dead' && running.has(member.id));
   }
 
+  see(observer: SimHost, member: Member, previous: Member | undefined): void {
+    const sighting = { at: this.now, observer, member, previous };
+    if (this.#isRecorded) this.sightings.push(sighting);
+    this.watcher.member?.(sighting);
+  }
+
+  seeRow(observer: SimHost, row: Row): void {
+    if (this.#isRecorded) observer.saved.set(`${row.table}/${row.key}`, encodeRow(row));
+    this.watcher.row?.(observer, row);
+  }
+
   datagram(from: SimHost, to: SocketAddress, bytes: Uint8Array): void {
-    const { loss, duplication } = this.network;
-    const copies = this.rng.next() < duplication ? 2 : 1;
+    const { loss, duplication, latency } = this.network;
+    this.traffic.datagrams++;
+    this.traffic.datagramBytes += bytes.length;
+    const copies = duplication > 0 && this.rng.next() < duplication ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      if (this.rng.next() < loss) continue;
-      this.after(this.#delay(), () => {
-        const host = this.#reach(from, to);
-        if (host === undefined) return;
-        host.perform(host.machine.receive(Buffer.from(bytes), from.reached, host.instant()));
-      });
+      const isLost = loss > 0 && this.rng.next() < loss;
+      const delay = isLost ? Infinity : latency(this.rng);
+      this.trace.note(this.now, from, this.#byAddress.get(to.address), bytes, delay);
+      if (!isLost) this.#queue.push(this.now + delay, new Delivery(from, to, bytes), undefined);
     }
   }
 
   exchange(from: SimHost, { exchange, to, request, timeout }: ExchangeEffect): void {
+    this.traffic.exchanges++;
+    this.traffic.streamBytes += request.length;
+    const deadline = this.now + timeout;
+    let isOver = false;
     const fail = (): void => {
+      if (isOver || !from.isUp) return;
+      isOver = true;
       const error = new AppError('E_JOIN_UNREACHABLE', `Nothing answers at ${to.address}.`);
-      if (from.isUp) from.perform(from.machine.exchangeFailed(exchange, error, from.instant()));
+      from.perform(from.machine.exchangeFailed(exchange, error, from.instant()));
     };
-    this.after(this.#delay(), () => {
-      const host = this.#reach(from, to);
-      const isCut = host === undefined && this.#byAddress.has(formatSocketAddress(to));
+    this.after(timeout, fail);
+    this.after(streamDelay(this.network, this.rng), () => {
+      const host = this.reach(from, to);
       if (host === undefined) {
-        this.after(isCut ? timeout : REFUSED_AFTER_MS, fail);
+        if (!this.#byAddress.has(to.address)) this.after(REFUSED_AFTER_MS, fail);
         return;
       }
-      const { answer, effects } = host.machine.answer(
-        Buffer.from(request),
-        from.reached,
-        host.instant(),
-      );
-      host.perform(effects);
-      if (answer === undefined) {
-        fail();
-        return;
-      }
-      this.after(this.#delay(), () => {
-        if (!from.isUp) return;
-        from.perform(from.machine.exchanged(exchange, Buffer.from(answer), from.instant()));
-      });
+      const serve = (): void => {
+        if (!host.isUp) {
+          fail();
+          return;
+        }
+        const bytes = Buffer.from(request);
+        const { answer, effects } = host.machine.answer(bytes, from.reached, host.instant());
+        host.perform(effects);
+        if (answer === undefined) {
+          fail();
+          return;
+        }
+        this.traffic.streamBytes += answer.length;
+        this.after(streamDelay(this.network, this.rng), () => {
+          if (isOver || !from.isUp || this.now > deadline) return;
+          if (this.cuts.isCut(host.number, from.number)) return;
+          isOver = true;
+          from.perform(from.machine.exchanged(exchange, Buffer.from(answer), from.instant()));
+        });
+      };
+      this.after(host.readsAt() - this.now, serve);
     });
+  }
+
+  /** The host that a datagram from `from` to `to` reaches now. */
+  reach(from: SimHost, to: SocketAddress): SimHost | undefined {
+    const host = this.#byAddress.get(to.address);
+    if (host === undefined || host.reached.port !== to.port) return undefined;
+    return this.cuts.isCut(from.number, host.number) ? undefined : host;
   }
 
   #start(host: SimHost, { seeds = [] }: HostOptions): SimHost {
     this.hosts.push(host);
-    this.#byAddress.set(formatSocketAddress(host.reached), host);
+    this.#byAddress.set(host.reached.address, host);
     host.perform(host.machine.start(seeds, host.instant()));
     return host;
-  }
-
-  #reach(from: SimHost, to: SocketAddress): SimHost | undefined {
-    const host = this.#byAddress.get(formatSocketAddress(to));
-    const isCut = host !== undefined && this.#side.get(from.id) !== this.#side.get(host.id);
-    return isCut ? undefined : host;
-  }
-
-  #delay(): number {
-    const [least, most] = this.network.delayMs;
-    return least + this.rng.next() * (most - least);
   }
 }
 

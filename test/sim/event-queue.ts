@@ -1,52 +1,128 @@
-interface Event {
-  readonly due: number;
-  readonly order: number;
-  readonly run: () => void;
+/** What an event happens to; `what` is the value it was scheduled with. */
+export interface Target {
+  fire(what: unknown): void;
 }
 
-const isBefore = (one: Event, other: Event): boolean =>
-  one.due < other.due || (one.due === other.due && one.order < other.order);
+const FIRST_CAPACITY = 1024;
+/** Children of a node: a flat heap touches less memory than a binary one. */
+const ARITY = 4;
 
-/** Things to happen, by virtual time, and in order of arrival where that is equal: a binary heap. */
+/**
+ * Things to happen, by virtual time, and in order of arrival where that is equal. A heap in typed
+ * arrays: an event costs no object, closure or comparison of objects.
+ */
 export class EventQueue {
-  readonly #heap: Event[] = [];
+  /** The heap: when, and in which slot of `#targets` and `#whats`. */
+  #due = new Float64Array(FIRST_CAPACITY);
+  #arrival = new Float64Array(FIRST_CAPACITY);
+  #slot = new Int32Array(FIRST_CAPACITY);
+  readonly #targets: (Target | undefined)[] = [];
+  readonly #whats: unknown[] = [];
+  readonly #free: number[] = [];
+  #size = 0;
   #arrivals = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Events that were ever pushed. */
+  get arrivals(): number {
+    return this.#arrivals;
+  }
 
   /** When the first event is due; Infinity if there is none. */
   get nextDue(): number {
-    return this.#heap[0]?.due ?? Infinity;
+    return this.#size === 0 ? Infinity : (this.#due[0] as number);
   }
 
-  push(due: number, run: () => void): void {
-    this.#heap.push({ due, order: this.#arrivals++, run });
-    let at = this.#heap.length - 1;
-    while (at > 0 && this.#swapIfBefore(at, (at - 1) >> 1)) at = (at - 1) >> 1;
+  push(due: number, target: Target, what: unknown): void {
+    if (this.#size === this.#due.length) this.#grow();
+    const slot = this.#free.pop() ?? this.#targets.length;
+    this.#targets[slot] = target;
+    this.#whats[slot] = what;
+    this.#rise(this.#size++, due, this.#arrivals++, slot);
   }
 
-  pop(): Event | undefined {
-    const first = this.#heap[0];
-    const last = this.#heap.pop();
-    if (first === undefined || last === undefined || first === last) return first;
-    this.#heap[0] = last;
-    for (let at = 0; ;) {
-      const [left, right] = [2 * at + 1, 2 * at + 2];
-      const child = this.#isBefore(right, left) ? right : left;
-      if (!this.#swapIfBefore(child, at)) return first;
+  /** Takes the first event out and lets it happen; false if there is none. */
+  fire(): boolean {
+    if (this.#size === 0) return false;
+    const slot = this.#slot[0] as number;
+    const [target, what] = [this.#targets[slot], this.#whats[slot]];
+    this.#targets[slot] = this.#whats[slot] = undefined;
+    this.#free.push(slot);
+    const last = --this.#size;
+    if (last > 0) {
+      const [due, arrival] = [this.#due[last] as number, this.#arrival[last] as number];
+      this.#sink(due, arrival, this.#slot[last] as number);
+    }
+    target?.fire(what);
+    return true;
+  }
+
+  #rise(from: number, due: number, arrival: number, slot: number): void {
+    let at = from;
+    while (at > 0) {
+      const parent = Math.floor((at - 1) / ARITY);
+      if (!this.#isAfter(parent, due, arrival)) break;
+      this.#move(parent, at);
+      at = parent;
+    }
+    this.#place(at, due, arrival, slot);
+  }
+
+  #sink(due: number, arrival: number, slot: number): void {
+    let at = 0;
+    for (;;) {
+      const child = this.#firstChild(at);
+      if (child < 0 || this.#isAfter(child, due, arrival)) break;
+      this.#move(child, at);
       at = child;
     }
+    this.#place(at, due, arrival, slot);
   }
 
-  #isBefore(at: number, other: number): boolean {
-    const [one, two] = [this.#heap[at], this.#heap[other]];
-    return one !== undefined && two !== undefined && isBefore(one, two);
+  /** The child of `at` that is due first, or -1. */
+  #firstChild(at: number): number {
+    const begin = ARITY * at + 1;
+    const end = Math.min(begin + ARITY, this.#size);
+    let first = begin < end ? begin : -1;
+    for (let child = begin + 1; child < end; child++) {
+      const [due, arrival] = [this.#due[child] as number, this.#arrival[child] as number];
+      if (this.#isAfter(first, due, arrival)) first = child;
+    }
+    return first;
   }
 
-  /** Exchanges the events at `at` and `parent` if the former is due first; true if it did. */
-  #swapIfBefore(at: number, parent: number): boolean {
-    const [one, two] = [this.#heap[at], this.#heap[parent]];
-    if (one === undefined || two === undefined || !isBefore(one, two)) return false;
-    this.#heap[at] = two;
-    this.#heap[parent] = one;
-    return true;
+  /** Whether the event at `at` is due after one of `due` and `arrival`. */
+  #isAfter(at: number, due: number, arrival: number): boolean {
+    const own = this.#due[at] as number;
+    return own > due || (own === due && (this.#arrival[at] as number) > arrival);
+  }
+
+  #move(from: number, to: number): void {
+    this.#place(
+      to,
+      this.#due[from] as number,
+      this.#arrival[from] as number,
+      this.#slot[from] as number,
+    );
+  }
+
+  #place(at: number, due: number, arrival: number, slot: number): void {
+    this.#due[at] = due;
+    this.#arrival[at] = arrival;
+    this.#slot[at] = slot;
+  }
+
+  #grow(): void {
+    const capacity = 2 * this.#due.length;
+    const [due, arrival, slot] = [this.#due, this.#arrival, this.#slot];
+    this.#due = new Float64Array(capacity);
+    this.#due.set(due);
+    this.#arrival = new Float64Array(capacity);
+    this.#arrival.set(arrival);
+    this.#slot = new Int32Array(capacity);
+    this.#slot.set(slot);
   }
 }

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { asMillis } from '../../src/base/types.ts';
+import { presets } from '../../src/gossip/config.ts';
 import { Cluster, LOSSY, PERFECT, type SimHost } from './cluster.ts';
 import { seedFor } from './seed.ts';
 
@@ -145,6 +147,62 @@ for (const [name, downFor, incarnation] of [
   });
 }
 
+test('a cut that lasts longer than the dead are remembered heals by itself', (t) => {
+  const config = { ...presets.lan, deadRetention: asMillis(5 * 60_000) };
+  const cluster = new Cluster({ seed: seedFor(t), config });
+  const hosts = cluster.mesh(6);
+  cluster.partition(hosts.slice(0, 3), hosts.slice(3));
+  cluster.run(15 * 60_000);
+  t.true(
+    hosts.every(({ machine }) => machine.members.length === 2),
+    'the dead are forgotten',
+  );
+  cluster.heal();
+  const took = cluster.runUntil(() => cluster.isConverged(), 60_000);
+  t.log(`healed after ${Math.round(took)} ms`);
+  t.true(took <= 15_000);
+});
+
+test('one lost host is called for ever, ever more rarely, and no more often by many', (t) => {
+  const calls = [10, 60].map((count) => {
+    const cluster = new Cluster({ seed: seedFor(t), network: PERFECT });
+    const hosts = cluster.formed(count);
+    cluster.run(5000);
+    cluster.kill(hosts[3] as SimHost);
+    cluster.run(60_000);
+    const failed = (): number =>
+      cluster.hosts.reduce(
+        (sum, { machine }) => sum + (machine.counters()['exchangesFailed'] ?? 0),
+        0,
+      );
+    const before = failed();
+    cluster.run(60_000);
+    return (failed() - before) / 60;
+  });
+  t.log(`calls per second: ${calls.map((rate) => rate.toFixed(1)).join(', ')}`);
+  t.true(calls.every((rate) => rate > 0.5 && rate < 6));
+});
+
+test('a link that carries datagrams in neither direction, but TCP, kills nobody', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(2);
+  cluster.network = { ...PERFECT, loss: 1, streamLoss: 0 };
+  cluster.run(60_000);
+  t.is(cluster.falseDeaths().length, 0);
+  t.true(hosts.every(({ machine }) => (machine.counters()['probesSavedByStream'] ?? 0) > 50));
+});
+
+test('a host that stands still for 2 s dies of it no more than others by its hand', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(30);
+  for (let round = 0; round < 20; round++) {
+    hosts[(7 * round) % 30]?.stall(2000);
+    cluster.run(5000 + cluster.rng.next() * 1000);
+  }
+  t.is(cluster.falseDeaths().length, 0);
+  t.true(cluster.isConverged());
+});
+
 test('a host that comes back at another address is reached there', (t) => {
   const cluster = new Cluster({ seed: seedFor(t) });
   const [first, victim] = cluster.mesh(5) as [SimHost, SimHost];
@@ -185,7 +243,7 @@ test('an answer that comes after leaving does not draw the host back', (t) => {
   const cluster = new Cluster({ seed: seedFor(t) });
   const hosts = cluster.mesh(3);
   const leaver = hosts[1] as SimHost;
-  cluster.network = { ...PERFECT, delayMs: [400, 400] };
+  cluster.network = { ...PERFECT, latency: () => 400 };
   leaver.join(hosts[0] as SimHost);
   leaver.leave();
   cluster.run(10_000);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { asMillis } from '../../src/base/types.ts';
 import { encodeRow } from '../../src/gossip/cargo.ts';
 import { presets } from '../../src/gossip/config.ts';
-import type { Row } from '../../src/gossip/replica.ts';
+import { compareRows, type Row } from '../../src/gossip/replica.ts';
 import { Cluster, LOSSY, PERFECT, type SimHost } from './cluster.ts';
 import { seedFor } from './seed.ts';
 
@@ -139,7 +139,145 @@ test('tombstones are collected everywhere and do not come back', (t) => {
   cluster.run(2000);
   t.true(hosts.every(({ machine }) => machine.replica.size === 1));
   cluster.run(3_600_000 + 5 * 60_000);
-  t.true(hosts.every(({ machine, saved }) => machine.replica.size === 0 && saved.size === 0));
+  const isBare = ({ machine, saved }: SimHost): boolean =>
+    machine.replica.size === 0 && [...saved.keys()].every((key) => key.startsWith('local/'));
+  t.true(hosts.every(isBare));
+});
+
+const HOUR_MS = 3_600_000;
+const SHORT = { ...presets.lan, tombstoneRetention: asMillis(HOUR_MS) };
+const MINUTE_MS = 60_000;
+
+/** A mesh in which `absent` has had rows in common with the others for a while, one of which it owns. */
+function meshWithAbsentee(seed: number, count: number) {
+  const cluster = new Cluster({ seed, config: SHORT });
+  const hosts = cluster.mesh(count);
+  const [first, absent] = hosts as [SimHost, SimHost];
+  for (const key of ['deleted', 'taken', 'kept']) absent.put(TABLE, key, 'old');
+  first.put(TABLE, 'of-first', 'old');
+  cluster.run(5000);
+  return { cluster, first, absent, others: hosts.filter((host) => host !== absent) };
+}
+
+const keysOf = ({ machine }: SimHost): string[] =>
+  Array.from(machine.replica.entries(TABLE), ({ key }) => key).sort();
+
+for (const count of [2, 4]) {
+  test(`after an absence longer than tombstones are kept, deleted stays deleted, among ${count} hosts`, (t) => {
+    const { cluster, first, absent, others } = meshWithAbsentee(seedFor(t), count);
+    // Nobody hears of this one, which is new and not deleted.
+    cluster.partition([absent]);
+    absent.put(TABLE, 'unheard', 'new');
+    cluster.kill(absent);
+    cluster.heal();
+    first.put(TABLE, 'deleted', undefined);
+    first.put(TABLE, 'of-first', undefined);
+    first.put(TABLE, 'taken', 'by another');
+    cluster.run(HOUR_MS + 5 * MINUTE_MS);
+    t.true(
+      others.every((host) => !host.saved.has(`${TABLE}/deleted`)),
+      'the tombstone is gone',
+    );
+    const again = cluster.restart(absent, { seeds: others.map(({ reached }) => reached) });
+    t.true(keysOf(again).includes('deleted'), 'it starts with what it had saved');
+    cluster.run(MINUTE_MS);
+    for (const host of cluster.hosts) t.deepEqual(keysOf(host), ['kept', 'taken', 'unheard']);
+    t.is(
+      again.machine.replica.get(TABLE, 'taken')?.value,
+      first.machine.replica.get(TABLE, 'taken')?.value,
+    );
+    t.true(cluster.areRowsEqual());
+    const buried = cluster.hosts.map(({ machine }) => machine.counters()['rowsBuried'] ?? 0);
+    t.true(buried.some((rows) => rows > 0));
+    t.true([...again.saved.keys()].includes(`${TABLE}/kept`));
+  });
+}
+
+test('a host cut off for that long, alone but running, brings nothing deleted back, and keeps what it wrote', (t) => {
+  const { cluster, first, absent } = meshWithAbsentee(seedFor(t), 4);
+  cluster.partition([absent]);
+  cluster.run(MINUTE_MS);
+  first.put(TABLE, 'deleted', undefined);
+  absent.put(TABLE, 'written-alone', 1);
+  cluster.run(HOUR_MS + 5 * MINUTE_MS);
+  cluster.heal();
+  cluster.run(MINUTE_MS);
+  for (const host of cluster.hosts) {
+    t.deepEqual(keysOf(host), ['kept', 'of-first', 'taken', 'written-alone']);
+  }
+});
+
+test('a newcomer that meets the long-absent host first does not carry its old rows on', (t) => {
+  const { cluster, first, absent, others } = meshWithAbsentee(seedFor(t), 4);
+  cluster.kill(absent);
+  first.put(TABLE, 'deleted', undefined);
+  cluster.run(HOUR_MS + 5 * MINUTE_MS);
+  cluster.partition(others);
+  const again = cluster.restart(absent);
+  const newcomer = cluster.add();
+  newcomer.join(again);
+  cluster.run(MINUTE_MS);
+  t.true(keysOf(newcomer).includes('deleted'), 'there is nobody who knows better');
+  cluster.heal();
+  newcomer.join(first);
+  cluster.run(2 * MINUTE_MS);
+  for (const host of cluster.hosts) t.deepEqual(keysOf(host), ['kept', 'of-first', 'taken']);
+});
+
+test('halves cut apart for that long lose nothing that either wrote; what one deleted comes back', (t) => {
+  const { cluster, first, absent, others } = meshWithAbsentee(seedFor(t), 4);
+  const left = [absent, others[2] as SimHost];
+  const right = others.slice(0, 2);
+  cluster.partition(left, right);
+  cluster.run(MINUTE_MS);
+  first.put(TABLE, 'deleted', undefined);
+  first.put(TABLE, 'right', 1);
+  absent.put(TABLE, 'left', 1);
+  cluster.run(HOUR_MS + 5 * MINUTE_MS);
+  cluster.heal();
+  cluster.run(MINUTE_MS);
+  for (const host of cluster.hosts) {
+    t.deepEqual(keysOf(host), ['deleted', 'kept', 'left', 'of-first', 'right', 'taken']);
+  }
+});
+
+test('clocks up to an hour off: a delete or a put that saw a version always wins over it', (t) => {
+  const seed = seedFor(t);
+  const act = fc.record({
+    host: fc.nat(2),
+    isDelete: fc.boolean(),
+    key: fc.nat(2),
+    waitMs: fc.constantFrom(0, 2000),
+  });
+  const schedules = fc.record({
+    seed: fc.nat(),
+    skews: fc.array(fc.integer({ min: -HOUR_MS, max: HOUR_MS }), { minLength: 3, maxLength: 3 }),
+    acts: fc.array(act, { minLength: 1, maxLength: 20 }),
+  });
+  const property = fc.property(schedules, (schedule) => {
+    const cluster = new Cluster({ seed: schedule.seed });
+    const hosts = schedule.skews.map((wallAheadMs) => cluster.add({ wallAheadMs }));
+    for (const host of hosts.slice(1)) host.join(hosts[0] as SimHost);
+    cluster.run(3000);
+    let number = 0;
+    for (const { host, isDelete, key, waitMs } of schedule.acts) {
+      const actor = hosts[host] as SimHost;
+      const seen = actor.machine.replica.get(TABLE, `k${key}`)?.row;
+      const made = actor.put(TABLE, `k${key}`, isDelete ? undefined : number++);
+      if (made !== undefined && seen !== undefined && compareRows(made, seen) <= 0) return false;
+      cluster.run(waitMs);
+    }
+    const { host, key } = schedule.acts[0] ?? { host: 0, key: 0 };
+    cluster.run(3000);
+    const last = hosts[host] as SimHost;
+    last.put(TABLE, `k${key}`, undefined);
+    const isGone = (): boolean =>
+      hosts.every(({ machine }) => machine.replica.get(TABLE, `k${key}`) === undefined);
+    return cluster.runUntil(() => isGone() && areDigestsEqual(cluster), 10_000) < 10_000;
+  });
+  t.notThrows(() => {
+    fc.assert(property, { seed, numRuns: Number(process.env['RUNS'] ?? 40) });
+  });
 });
 
 test('clocks an hour apart do no harm', (t) => {

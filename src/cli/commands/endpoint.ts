@@ -73,11 +73,11 @@ function addAttach(program: Command, context: Context): void {
     .argument('<network>', 'name of the network', readName)
     .description('put a network namespace on a network')
     .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
-    .option('--ip <address>', "address inside the network's subnet", readIp)
+    .option('--ip <address>', "address inside the network's subnet (default: a free one)", readIp)
     .option('--mac <mac>', 'MAC of the interface (default: a random one)', readMac)
     .addHelpText(
       'after',
-      '\nExamples:\n  weft attach blue --netns web --ip 10.7.0.2\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',
+      '\nExamples:\n  weft attach blue --netns web\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',
     )
     .action(async (network: string, flags: AttachFlags, command: Command) => {
       checkSandbox(flags);

@@ -2,14 +2,22 @@ import type { Command } from 'commander';
 import type { EncapsulationName, NetworkDetail, NetworkInfo } from '../../api/control.ts';
 import { withJson, type Context } from '../context.ts';
 import { facts, humanAge, table } from '../output.ts';
-import { readEncap, readMtu, readName, readSubnet, readVni } from '../values.ts';
+import { readEncap, readIp, readMtu, readName, readSubnet, readVni } from '../values.ts';
 
 interface CreateFlags {
   readonly subnet: string;
   readonly vni?: number;
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
+  readonly ipRange?: string;
+  readonly gateway?: string;
+  readonly reserve?: readonly string[];
 }
+
+const collectIps = (text: string, all: readonly string[] | undefined): readonly string[] => [
+  ...(all ?? []),
+  readIp(text),
+];
 
 function listText(networks: readonly NetworkInfo[]): string {
   const rows = networks.map((network) => [
@@ -60,14 +68,21 @@ function addCreate(network: Command, context: Context): void {
     .option('--vni <n>', 'VXLAN network identifier, 1 to 16777215 (default: a free one)', readVni)
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
     .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
+    .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
+    .option('--gateway <address>', 'an address that no endpoint gets', readIp)
+    .option('--reserve <address>', 'another one; may be repeated', collectIps)
     .addHelpText('after', '\nExample:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42')
-    .action(async (name: string, { subnet, vni, mtu, encap }: CreateFlags, command: Command) => {
+    .action(async (name: string, flags: CreateFlags, command: Command) => {
+      const { subnet, vni, mtu, encap, ipRange, gateway, reserve } = flags;
       const control = await context.control(command);
       const created = await control.createNetwork({
         ...{ name, subnet },
         ...(vni === undefined ? {} : { vni }),
         ...(mtu === undefined ? {} : { mtu }),
         ...(encap === undefined ? {} : { encap }),
+        ...(ipRange === undefined ? {} : { ipRange }),
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(reserve === undefined ? {} : { reserved: reserve }),
       });
       context.show(command, created, (info) => listText([info]));
     });

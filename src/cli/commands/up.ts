@@ -34,6 +34,14 @@ function addUpFlags(command: Command): Command {
     .option('--threads <n>', 'threads of the native data plane, 1 to 8 (default: 1)')
     .option('--unknown-unicast-rate <n>', 'frames a second to unknown MACs (default: 1000)')
     .option('--join <host[:port]>', 'a host of the mesh to join; may be repeated', collect)
+    .option(
+      '--ipam-lease-seconds <n>',
+      'how long addresses are given out without hearing from the voters (default: 300)',
+    )
+    .option(
+      '--ipam-endpoint-lease-hours <n>',
+      "how long a lost host's endpoints keep their addresses (default: 24)",
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)');
 }
 

@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import type { Clock, Timer } from '../base/clock.ts';
+import { AppError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Rng } from '../base/rng.ts';
+import { asMillis, type Millis, type PeerId } from '../base/types.ts';
+import {
+  decodeReply,
+  decodeRequest,
+  decodeStored,
+  encodeReply,
+  encodeRequest,
+  encodeStored,
+} from '../ipam/codec.ts';
+import type { Holding } from '../ipam/holding.ts';
+import { CALL_TIMEOUT_MS, Ipam, type Effect } from '../ipam/host.ts';
+import type { Failure, Outcome, PoolId, Reply } from '../ipam/message.ts';
+import type { Mesh } from '../gossip/driver.ts';
+import { isActive } from '../gossip/member.ts';
+import type { TableChange } from '../gossip/table.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+import { AddressIndex } from './address-index.ts';
+import { addressError } from './address-sentences.ts';
+import type { Directory } from './directory.ts';
+import { addressAt, offsetOf, poolSpec } from './pool-spec.ts';
+import type { EndpointRecord } from './records.ts';
+import type { State } from './state.ts';
+
+const SERVICE = 'ipam';
+/** A wall clock that has gone this much further than the monotonic one: the machine slept. */
+const SLEPT_MS = 2_000;
+
+export interface AddressesOptions {
+  readonly mesh: Pick<Mesh, 'self' | 'members' | 'member' | 'serve' | 'call'>;
+  readonly state: Pick<State, 'pool' | 'savePool' | 'dropPool'>;
+  readonly directory: Directory;
+  readonly hostName: (host: PeerId) => string;
+  /** How long a host's endpoints keep their addresses without it. */
+  readonly endpointLeaseMs: number;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+}
+
+/** Drives this host's `Ipam`: gives it time, members, messages and the disk, and does what it asks. */
+export class Addresses {
+  readonly #options: AddressesOptions;
+  readonly #ipam: Ipam;
+  readonly #index = new AddressIndex();
+  /** The networks whose pools are held, by the pool's id. */
+  readonly #networks = new Map<PoolId, NetworkDefinition>();
+  readonly #awaited = new Map<number, (outcome: Outcome) => void>();
+  readonly #timers = new Set<Timer>();
+  readonly #lost = new Map<string, string>();
+  #malformed = 0;
+  #slept = 0;
+  #isStopped = false;
+
+  constructor(options: AddressesOptions) {
+    this.#options = options;
+    const { mesh, state, rng, endpointLeaseMs } = options;
+    this.#slept = this.#wallAhead();
+    this.#ipam = new Ipam(
+      {
+        self: mesh.self.id,
+        store: {
+          load: (pool) => {
+            const bytes = state.pool(pool);
+            return bytes && decodeStored(bytes);
+          },
+          save: (pool, stored) => state.savePool(pool, encodeStored(stored)),
+          drop: (pool) => state.dropPool(pool),
+        },
+        members: {
+          isAlive: (host) => this.#isAlive(host),
+          alive: () => this.#alive(),
+          awayMs: (host) => this.#awayMs(host),
+        },
+        ...{ rng, endpointLeaseMs },
+        isTaken: (pool, offset) => this.#isTaken(pool, offset),
+      },
+      options.clock.now(),
+    );
+  }
+
+  /** Takes up the pools of the networks that there are, and begins to answer other hosts. */
+  start(): void {
+    const { directory, mesh } = this.#options;
+    for (const { id, ...endpoint } of directory.endpoints()) this.#index.add(id, endpoint);
+    mesh.serve(SERVICE, (sender, body) => this.#answer(sender, body));
+    this.networksChanged();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+  }
+
+  /** A network was made, removed, or is another by that name: pools follow. */
+  networksChanged(): void {
+    const { directory } = this.#options;
+    const networks = new Map(directory.networks().map((network) => [network.id, network]));
+    for (const id of [...this.#networks.keys()]) {
+      if (networks.has(id)) continue;
+      this.#ipam.removePool(id);
+      this.#networks.delete(id);
+    }
+    for (const network of networks.values()) {
+      if (!this.#networks.has(network.id)) this.#addPool(network);
+    }
+  }
+
+  /** A row of the endpoint table has changed, here or elsewhere: an address is taken, or rests. */
+  endpointChanged({ key, value, previous }: TableChange<EndpointRecord>): void {
+    if (previous !== undefined) this.#index.remove(key, previous);
+    if (value !== undefined) this.#index.add(key, value);
+    if (previous === undefined || previous.host !== this.#options.mesh.self.id) return;
+    if (value?.host === previous.host && value.address === previous.address) return;
+    const network = this.#options.directory.network(previous.network);
+    if (network !== undefined) this.release(network, previous.address);
+  }
+
+  membersChanged(): void {
+    if (!this.#isStopped) this.#perform(this.#ipam.nudge(this.#now()));
+  }
+
+  /**
+   * Gets an address for a new endpoint, `wanted` (CIDR) or one that is free, and holds it until
+   * `release`. Rejects with E_ADDRESS_EXHAUSTED, E_ADDRESS_NO_MAJORITY, E_ADDRESS_AWAY, E_ADDRESS_TAKEN,
+   * E_ADDRESS_BUSY.
+   */
+  async acquire(network: NetworkDefinition, wanted?: string): Promise<string> {
+    const offset = wanted === undefined ? undefined : offsetOf(network, wanted);
+    const now = this.#now();
+    const local = offset === undefined ? this.#ipam.take(network.id, now) : undefined;
+    const outcome: Outcome =
+      local === undefined
+        ? await this.#await(this.#ipam.allocate(network.id, offset, now))
+        : { kind: 'address', offset: local };
+    if (outcome.kind === 'address') return addressAt(network, outcome.offset);
+    assert(outcome.kind !== 'done', 'an allocation ends with an address or a failure');
+    throw this.#error(outcome, network, wanted);
+  }
+
+  /** The endpoint is gone, or was never made. */
+  release(network: NetworkDefinition, address: string): void {
+    const offset = offsetOf(network, address);
+    if (offset !== undefined) this.#ipam.release(network.id, offset, this.#now());
+  }
+
+  /** Takes from a host what it has in every network. Rejects with E_HOST_ALIVE, E_ADDRESS_NO_MAJORITY. */
+  async forget(host: PeerId, isForced: boolean): Promise<void> {
+    for (const network of this.#networks.values()) {
+      const begun = this.#ipam.forget(network.id, host, isForced, this.#now());
+      const outcome = await this.#await(begun);
+      if (outcome.kind === 'done' || outcome.kind === 'address') continue;
+      throw this.#error(outcome, network, undefined);
+    }
+  }
+
+  /** Every pool with its network, for whoever shows them. */
+  pools(): { readonly network: NetworkDefinition; readonly holding: Holding }[] {
+    return [...this.#networks.values()].flatMap((network) => {
+      const holding = this.#ipam.holding(network.id);
+      return holding === undefined ? [] : [{ network, holding }];
+    });
+  }
+
+  now(): Millis {
+    return this.#now();
+  }
+
+  /** What this host was told that it had lost since it started: one sentence a network. */
+  get losses(): readonly string[] {
+    return [...this.#lost.values()];
+  }
+
+  /** Messages that were none. */
+  counters(): Record<string, number> {
+    return { ipamMalformed: this.#malformed };
+  }
+
+  #addPool(network: NetworkDefinition): void {
+    const { directory, mesh } = this.#options;
+    const spec = poolSpec(network);
+    if (spec === undefined) return;
+    const held = directory
+      .endpointsOf(mesh.self.id)
+      .filter((endpoint) => endpoint.network === network.name)
+      .flatMap(({ address }) => offsetOf(network, address) ?? []);
+    this.#networks.set(network.id, network);
+    this.#perform(this.#ipam.addPool(spec, held, this.#now()));
+  }
+
+  #answer(sender: PeerId, body: Buffer): Uint8Array | undefined {
+    const request = decodeRequest(body);
+    if (request === undefined) {
+      this.#malformed++;
+      return undefined;
+    }
+    if (this.#isStopped) return undefined;
+    let answer: Reply | undefined;
+    this.#try(() => {
+      const { reply, effects } = this.#ipam.receive(sender, request, this.#now());
+      answer = reply;
+      return effects;
+    });
+    return answer && encodeReply(answer);
+  }
+
+  #await({
+    ticket,
+    effects,
+  }: {
+    readonly ticket: number;
+    readonly effects: readonly Effect[];
+  }): Promise<Outcome> {
+    return new Promise((resolve) => {
+      this.#awaited.set(ticket, resolve);
+      this.#perform(effects);
+    });
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#do(effect);
+  }
+
+  #do(effect: Effect): void {
+    switch (effect.kind) {
+      case 'call':
+        return void this.#call(effect);
+      case 'timer':
+        this.#wait(effect.ms, effect.wake);
+        break;
+      case 'ended':
+        this.#awaited.get(effect.ticket)?.(effect.outcome);
+        this.#awaited.delete(effect.ticket);
+        break;
+      case 'revoked':
+        this.#tellLoss(effect);
+        break;
+    }
+  }
+
+  async #call({ call, to, request }: Extract<Effect, { kind: 'call' }>): Promise<void> {
+    const { mesh } = this.#options;
+    const bytes = encodeRequest(request);
+    const answer = await mesh.call(to, SERVICE, bytes, asMillis(CALL_TIMEOUT_MS));
+    if (this.#isStopped) return;
+    const reply = answer && decodeReply(answer);
+    if (answer !== undefined && reply === undefined) this.#malformed++;
+    this.#try(() => this.#ipam.answered(call, reply, this.#now()));
+  }
+
+  #wait(ms: number, wake: number): void {
+    if (this.#isStopped) return;
+    const timer = this.#options.clock.after(asMillis(ms), () => {
+      this.#timers.delete(timer);
+      this.#try(() => this.#ipam.expired(wake, this.#now()));
+    });
+    this.#timers.add(timer);
+  }
+
+  /** A disk that refuses stops what was under way; the next round tries again. */
+  #try(input: () => readonly Effect[]): void {
+    try {
+      this.#perform(input());
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      this.#options.log.error({ err: error }, 'a change of addresses could not be saved');
+    }
+  }
+
+  #tellLoss({ pool, why }: Extract<Effect, { kind: 'revoked' }>): void {
+    const name = this.#networks.get(pool)?.name ?? pool;
+    const what =
+      why === 'lapsed'
+        ? `free addresses of network ${name} went to other hosts while this one was away`
+        : `all addresses of network ${name} were taken from this host (${why})`;
+    this.#lost.set(pool, `${what.charAt(0).toUpperCase()}${what.slice(1)}.`);
+    this.#options.log.warn({ network: name, why }, what);
+  }
+
+  #error(failure: Failure, network: NetworkDefinition, address: string | undefined): AppError {
+    const { hostName } = this.#options;
+    const { name, subnet } = network;
+    return addressError(failure, { network: name, subnet, address, hostName });
+  }
+
+  #isTaken(pool: PoolId, offset: bigint): boolean {
+    const network = this.#networks.get(pool);
+    if (network === undefined) return false;
+    return this.#index.isTaken({ network: network.name, address: addressAt(network, offset) });
+  }
+
+  #isAlive(host: PeerId): boolean {
+    const { mesh } = this.#options;
+    const member = mesh.member(host);
+    return host === mesh.self.id || (member !== undefined && isActive(member));
+  }
+
+  #alive(): PeerId[] {
+    const { mesh } = this.#options;
+    return [
+      mesh.self.id,
+      ...mesh
+        .members()
+        .filter(isActive)
+        .map(({ id }) => id),
+    ].sort();
+  }
+
+  #awayMs(host: PeerId): number {
+    const member = this.#options.mesh.member(host);
+    return member === undefined ? Infinity : this.#options.clock.now() - member.since;
+  }
+
+  /** The time; a lease that was counted while the machine slept is worth nothing. */
+  #now(): Millis {
+    const now = this.#options.clock.now();
+    const ahead = this.#wallAhead();
+    if (ahead - this.#slept > SLEPT_MS) {
+      this.#slept = ahead;
+      this.#perform(this.#ipam.dropLeases(now));
+    } else if (ahead < this.#slept) this.#slept = ahead;
+    return now;
+  }
+
+  #wallAhead(): number {
+    const { clock } = this.#options;
+    return clock.wallNow() - clock.now();
+  }
+}

@@ -1,0 +1,63 @@
+import { AppError } from '../base/errors.ts';
+import {
+  containsAddress,
+  formatAddress,
+  formatCidr,
+  hasHostBits,
+  parseCidr,
+  subnetOf,
+  type Cidr,
+} from '../wire/cidr.ts';
+import { checkEndpointAddress } from './endpoint.ts';
+import { MAX_RESERVED } from './network.ts';
+
+export interface AddressingRequest {
+  readonly ipRange?: string;
+  readonly gateway?: string;
+  readonly reserved?: readonly string[];
+}
+
+export interface CheckedAddressing {
+  readonly range: string | undefined;
+  readonly gateway: string | undefined;
+  readonly reserved: readonly string[];
+}
+
+/**
+ * Reads what a network's addresses are to be chosen from, in canonical text. Rejects with
+ * E_SUBNET_INVALID, E_ADDRESS_INVALID, E_ADDRESS_OUTSIDE.
+ */
+export function checkAddressing(request: AddressingRequest, subnet: Cidr): CheckedAddressing {
+  const { ipRange, gateway, reserved = [] } = request;
+  if (reserved.length > MAX_RESERVED) {
+    throw new AppError(
+      'E_ADDRESS_INVALID',
+      `${reserved.length} reserved addresses are too many; give at most ${MAX_RESERVED}, or an --ip-range that leaves them out.`,
+    );
+  }
+  const bare = (text: string): string => checkEndpointAddress(text, subnet).split('/')[0] ?? text;
+  return {
+    range: ipRange === undefined ? undefined : checkRange(ipRange, subnet),
+    gateway: gateway === undefined ? undefined : bare(gateway),
+    reserved: reserved.map(bare),
+  };
+}
+
+function checkRange(text: string, subnet: Cidr): string {
+  const range = parseCidr(text);
+  const whole = formatCidr(subnet);
+  if (range === undefined || hasHostBits(range)) {
+    const meant = range === undefined ? whole : formatCidr(subnetOf(range));
+    throw new AppError(
+      'E_SUBNET_INVALID',
+      `"${text}" is no range of addresses; write its first address and a prefix length, such as ${meant}.`,
+    );
+  }
+  if (containsAddress(subnet, range.address) && range.prefixLength >= subnet.prefixLength) {
+    return formatCidr(range);
+  }
+  throw new AppError(
+    'E_ADDRESS_OUTSIDE',
+    `The range ${formatAddress(range.address)}/${range.prefixLength} is not inside the subnet ${whole}; give a part of it.`,
+  );
+}
