@@ -239,8 +239,12 @@ void DataPlane::Unpin(uint32_t vni, Mac mac) {
 void DataPlane::UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates) {
   Command command = Make(Command::Kind::kUpdateEndpoints);
   command.network = networks_.at(vni).get();
-  command.updates = updates;
-  group_.Call(command);
+  // One command, unless that kept the forwarder from its frames for more than a few milliseconds.
+  while (!updates.empty()) {
+    command.updates = updates.first(std::min(updates.size(), kMaxUpdates));
+    updates = updates.subspan(command.updates.size());
+    group_.Call(command);
+  }
 }
 
 std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {

@@ -71,7 +71,8 @@ class DataPlane {
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
   Vtep* VtepAt(uint32_t vtep) const { return vteps_.at(vtep).get(); }
-  // Applies the changes in their order, as one command.
+  // Applies the changes in their order, as one command for each kMaxUpdates.
+  static constexpr size_t kMaxUpdates = 16384;
   void UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates);
 
   std::vector<FdbRow> SnapshotFdb(uint32_t vni);

@@ -55,6 +55,8 @@ export function addUpCommand(program: Command, context: Context): void {
     .addHelpText('after', '\nExamples:\n  weft up\n  weft up --join host-a --listen 192.0.2.2:7783')
     .action(async (_flags, command: Command) => {
       const { config, ...flags } = command.optsWithGlobals<UpFlags & Record<string, unknown>>();
+      const { keepSmall } = await import('../../daemon/footprint.ts');
+      keepSmall();
       const { loadOptions } = await import('../../daemon/config.ts');
       const options = await asUsage(loadOptions({ config, flags, env: context.io.env }));
       const { runDaemon } = await import('../../daemon/main.ts');
