@@ -81,6 +81,8 @@ export interface DataPlaneOptions {
   readonly fdbCapacity?: number;
   /** Life of a learned entry that no frame confirms. */
   readonly fdbMaxAge?: Millis;
+  /** Threads that forward, 1 to 8; default 1. The portable data plane has its one event loop. */
+  readonly threads?: number;
   /**
    * Frames per second to unknown MACs that each network floods, up to a second's worth at once; 1 to
    * `MAX_UNKNOWN_UNICAST_RATE`, 1000 unless told otherwise. Frames to group addresses do not count.
