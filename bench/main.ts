@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `npm run bench -- micro`: single operations. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { CONTENDERS } from './contenders/registry.ts';
@@ -10,6 +10,7 @@ import { Progress } from './lib/progress.ts';
 import { panelsOf, renderReport, type Section } from './lib/report.ts';
 import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
+import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
 import { installPackages } from './peers/install.ts';
@@ -124,7 +125,7 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro },
+  { bench: runBench, micro: runMicro, gossip: runGossip },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

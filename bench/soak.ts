@@ -32,12 +32,6 @@ const STREAM = { bytes: 512, rate: 10_000 } as const;
 /** Short of the hour that the generator runs at most. */
 const LONGEST_SECONDS = 3_500;
 
-/**
- * Frames that the TAP holds for the data plane: 2 s of the stream. The kernel's own 1000 overflow when a
- * busy machine leaves the thread without a processor for a tenth of a second, and that loss is no switch's.
- */
-const TAP_QUEUE_FRAMES = 20_000;
-
 interface Options {
   readonly minutes: number;
   readonly seconds?: number;
@@ -132,12 +126,6 @@ async function soak({ ends, hosts }: SealedPair, seconds: number): Promise<SoakR
   };
 }
 
-async function lengthenQueues({ hosts }: SealedPair): Promise<void> {
-  for (const { host } of hosts) {
-    await host.namespace.ip(`link set ${SEALED_DEVICE} txqueuelen ${TAP_QUEUE_FRAMES}`);
-  }
-}
-
 async function main(options: Options): Promise<void> {
   const seconds = options.seconds ?? options.minutes * 60;
   const interrupt = new Interrupt();
@@ -149,7 +137,6 @@ async function main(options: Options): Promise<void> {
       `## Weft soak, sealed frames: ${plan}\n\n${describeMachine(await machineFacts())}\n`,
     );
     const pair = await startSealedPair(await Topology.build(lab, 'offload'));
-    await lengthenQueues(pair);
     await warmUp(pair.ends);
     const result = await soak(pair, seconds);
     console.log(renderSoak(result));

@@ -15,6 +15,15 @@ export interface BenchOptions {
   readonly plot?: string;
 }
 
+export interface GossipOptions {
+  readonly hosts: number;
+  readonly rounds: number;
+  readonly idleSeconds: number;
+  /** Names; undefined: all. */
+  readonly only?: readonly string[];
+  readonly json?: string;
+}
+
 export interface MicroOptions {
   readonly json?: string;
 }
@@ -41,6 +50,7 @@ function namesOf(known: readonly string[]): (text: string) => readonly string[] 
 export interface Actions {
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly micro: (options: MicroOptions) => Promise<void>;
+  readonly gossip: (options: GossipOptions) => Promise<void>;
 }
 
 /** The program; parsing it runs one of `actions`. */
@@ -71,5 +81,14 @@ export function benchProgram(
     .description('Measures single operations: codec, forwarding table and native core.')
     .option('--json <file>', 'write every sample, the machine and the command line')
     .action(actions.micro);
+  program
+    .command('gossip')
+    .description('Measures joins, failures and idle traffic of real member processes.')
+    .option('--hosts <n>', 'processes', wholeFrom(2, 250), 50)
+    .option('--rounds <n>', 'joins and kills', wholeFrom(1, 1000), 10)
+    .option('--idle-seconds <s>', 'how long idle traffic is counted', wholeFrom(1, 3600), 30)
+    .option('--only <a,b>', 'of weft, serf (default: both)', namesOf(['weft', 'serf']))
+    .option('--json <file>', 'write every sample and the machine')
+    .action(actions.gossip);
   return program;
 }

@@ -9,7 +9,9 @@ async function isInstalled(name: string): Promise<boolean> {
 }
 
 /** Installs the Debian packages that the contenders name and that are absent, and says so. */
-export async function installPackages(contenders: readonly Contender[]): Promise<void> {
+export async function installPackages(
+  contenders: readonly Pick<Contender, 'name' | 'packages'>[],
+): Promise<void> {
   const absent = [];
   for (const { name, packages = [] } of contenders) {
     for (const wanted of packages) {

@@ -14,6 +14,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["globalSlots"] =
       static_cast<uint32_t>(sizeof(weft::GlobalStats) / sizeof(weft::StatSlot));
   exports["cipherLibrary"] = weft::CipherLibrary();
+  exports["trafficSlots"] =
+      static_cast<uint32_t>(sizeof(weft::TrafficStats) / sizeof(weft::StatSlot));
+  exports["maxThreads"] = weft::kMaxThreads;
   exports["maxQueues"] = weft::kMaxQueues;
   exports["maxAddresses"] = weft::kMaxBinds;
   exports["sourcePorts"] = weft::kSourcePorts;

@@ -101,6 +101,7 @@ Napi::Value NativePlane::Open(const Napi::CallbackInfo& info) {
   native.fdb_max_age_ms = Uint32(options.Get("fdbMaxAge"));
   native.unknown_unicast_rate = Uint32(options.Get("unknownUnicastRate"));
   native.joins_udp = options.Get("joinsUdp").As<Napi::Boolean>();
+  native.threads = Uint32(options.Get("threads"));
   native.hash_key = RandomKey();
   auto* stats = reinterpret_cast<GlobalStats*>(StatsAt(info[1], 0));
   [[maybe_unused]] const napi_status status = napi_create_threadsafe_function(

@@ -50,7 +50,6 @@ struct Command {
     kRemoveSession,
     kSetSendKey,
     kFence,
-    kStop,
   };
 
   Kind kind = Kind::kFence;
@@ -82,6 +81,13 @@ class CommandQueue {
     ring_[tail % kCapacity] = command;
     tail_.store(tail + 1, std::memory_order_release);
     return tail;
+  }
+
+  // For any thread: the number of the next command. Those below it that were not carried out yet
+  // are pending.
+  uint64_t next_number() const { return tail_.load(std::memory_order_acquire); }
+  bool has_pending() const {
+    return head_.load(std::memory_order_acquire) != tail_.load(std::memory_order_acquire);
   }
 
   // Until the command of that number, and all before it, were carried out.

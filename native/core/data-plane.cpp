@@ -31,23 +31,31 @@ DataPlane::DataPlane(const DataPlaneOptions& options, GlobalStats& stats)
       fdb_max_age_ms_(options.fdb_max_age_ms),
       hash_key_(options.hash_key),
       unknown_unicast_rate_(options.unknown_unicast_rate),
-      stats_(stats) {}
+      thread_count_(options.threads),
+      stats_(stats),
+      group_(options.threads) {}
 
 std::unique_ptr<DataPlane> DataPlane::Open(const DataPlaneOptions& options, GlobalStats& stats,
                                            ControlWaker& waker, Sockets::Failure& failure) {
   std::unique_ptr<DataPlane> plane(new DataPlane(options, stats));
-  failure = plane->sockets_.Open(options.addresses, options.mesh_port, options.vxlan_port);
+  failure = plane->sockets_.Open(options.addresses, options.mesh_port, options.vxlan_port,
+                                 options.threads);
   if (failure.error != 0) return nullptr;
-  plane->forwarder_ = std::make_unique<Forwarder>(plane->sockets_, stats, waker, options.joins_udp,
-                                                  options.fdb_max_age_ms);
-  plane->thread_ = StartThread(*plane->forwarder_);
+  auto& forwarders = plane->group_.forwarders;
+  for (uint32_t thread = 0; thread < options.threads; thread++) {
+    forwarders.push_back(std::make_unique<Forwarder>(plane->group_, thread, plane->sockets_,
+                                                     (&stats)[thread], waker, options.joins_udp,
+                                                     options.fdb_max_age_ms));
+  }
+  for (const auto& forwarder : forwarders) plane->threads_.push_back(StartThread(*forwarder));
   return plane;
 }
 
 DataPlane::~DataPlane() {
-  if (!thread_.joinable()) return;
-  forwarder_->Submit(Make(Command::Kind::kStop));
-  thread_.join();
+  for (size_t thread = threads_.size(); thread-- > 0;) {
+    group_.forwarders[thread]->Stop();
+    threads_[thread].join();
+  }
 }
 
 Command DataPlane::Make(Command::Kind kind) const {
@@ -58,12 +66,12 @@ Command DataPlane::Make(Command::Kind kind) const {
 
 void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
   auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_,
-                                           unknown_unicast_rate_);
+                                           unknown_unicast_rate_, thread_count_ > 1);
   Command command = Make(Command::Kind::kAddNetwork);
   command.network = network.get();
   [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;
   assert(is_new);
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::RemoveNetwork(uint32_t vni) {
@@ -80,7 +88,7 @@ void DataPlane::RemoveNetwork(uint32_t vni) {
   for (const uint32_t id : vteps) RemoveVtep(id);
   Command command = Make(Command::Kind::kRemoveNetwork);
   command.network = network;
-  forwarder_->Call(command);
+  group_.Call(command);
   networks_.erase(vni);
 }
 
@@ -96,13 +104,13 @@ void DataPlane::AddPort(uint32_t vni, uint32_t id, std::span<const int> fds, uin
   Command command = Make(Command::Kind::kAddPort);
   command.port = port.get();
   ports_.emplace(id, std::move(port));
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::RemovePort(uint32_t id) {
   Command command = Make(Command::Kind::kRemovePort);
   command.port = ports_.at(id).get();
-  forwarder_->Call(command);
+  group_.Call(command);
   ports_.erase(id);
 }
 
@@ -121,7 +129,7 @@ void DataPlane::AddVtep(uint32_t vni, uint32_t id, const SocketAddress& address,
   Command command = Make(Command::Kind::kAddVtep);
   command.vtep = vtep.get();
   vteps_.emplace(id, std::move(vtep));
-  forwarder_->Submit(command);
+  group_.Submit(command);
   if (floods) FloodVtep(id, true);
 }
 
@@ -129,27 +137,27 @@ void DataPlane::FloodVtep(uint32_t id, bool floods) {
   Command command = Make(Command::Kind::kFloodVtep);
   command.vtep = vteps_.at(id).get();
   command.floods = floods;
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::MoveVtep(uint32_t id, const SocketAddress& address) {
   Command command = Make(Command::Kind::kMoveVtep);
   command.vtep = vteps_.at(id).get();
   command.address = address;
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::ConfigureVtep(uint32_t id, bool takes_partial) {
   Command command = Make(Command::Kind::kConfigureVtep);
   command.vtep = vteps_.at(id).get();
   command.takes_partial = takes_partial;
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::RemoveVtep(uint32_t id) {
   Command command = Make(Command::Kind::kRemoveVtep);
   command.vtep = vteps_.at(id).get();
-  forwarder_->Call(command);
+  group_.Call(command);
   const AddressKey key = command.vtep->key;
   PeerAt(key).vteps--;
   vteps_.erase(id);
@@ -170,7 +178,9 @@ void DataPlane::ForgetUnused(const AddressKey& key) {
 void DataPlane::SetSendKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index,
                            uint64_t first_counter) {
   auto made = std::make_unique<SendKey>();
-  made->cipher = Cipher::Create(kind, key);
+  for (uint32_t thread = 0; thread < thread_count_; thread++) {
+    made->ciphers[thread] = Cipher::Create(kind, key);
+  }
   made->index = index;
   made->next_counter = first_counter;
   ReplaceSendKey(peer, std::move(made));
@@ -186,13 +196,13 @@ void DataPlane::ReplaceSendKey(const AddressKey& key, std::unique_ptr<SendKey> m
   Command command = Make(Command::Kind::kSetSendKey);
   command.send_session = &peer.session;
   command.send_key = made.get();
-  forwarder_->Call(command);
+  group_.Call(command);
   peer.key = std::move(made);
 }
 
 void DataPlane::AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey key,
                               uint32_t index) {
-  auto session = std::make_unique<ReceiveSession>();
+  auto session = std::make_unique<ReceiveSession>(thread_count_ > 1);
   session->cipher = Cipher::Create(kind, key);
   session->index = index;
   session->peer = peer;
@@ -201,13 +211,13 @@ void DataPlane::AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey
   [[maybe_unused]] const bool is_new = sessions_.emplace(index, std::move(session)).second;
   assert(is_new);
   // The caller now tells the peer to seal with it: the forwarder must have it by then.
-  forwarder_->Call(command);
+  group_.Call(command);
 }
 
 void DataPlane::RemoveReceiveKey(uint32_t index) {
   Command command = Make(Command::Kind::kRemoveSession);
   command.session = sessions_.at(index).get();
-  forwarder_->Call(command);
+  group_.Call(command);
   sessions_.erase(index);
 }
 
@@ -216,21 +226,25 @@ void DataPlane::Pin(uint32_t vni, Mac mac, uint32_t port) {
   command.network = networks_.at(vni).get();
   command.port = ports_.at(port).get();
   command.mac = mac;
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::Unpin(uint32_t vni, Mac mac) {
   Command command = Make(Command::Kind::kUnpin);
   command.network = networks_.at(vni).get();
   command.mac = mac;
-  forwarder_->Submit(command);
+  group_.Submit(command);
 }
 
 void DataPlane::UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates) {
   Command command = Make(Command::Kind::kUpdateEndpoints);
   command.network = networks_.at(vni).get();
-  command.updates = updates;
-  forwarder_->Call(command);
+  // One command, unless that kept the forwarder from its frames for more than a few milliseconds.
+  while (!updates.empty()) {
+    command.updates = updates.first(std::min(updates.size(), kMaxUpdates));
+    updates = updates.subspan(command.updates.size());
+    group_.Call(command);
+  }
 }
 
 std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
@@ -245,7 +259,7 @@ std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
     rows.resize(snapshot.count + snapshot.count / 8);
     snapshot.rows = rows.data();
     snapshot.capacity = static_cast<uint32_t>(rows.size());
-    forwarder_->Call(command);
+    group_.Call(command);
   }
   rows.resize(snapshot.count);
   return rows;
@@ -253,8 +267,8 @@ std::vector<FdbRow> DataPlane::SnapshotFdb(uint32_t vni) {
 
 void DataPlane::SendControl(std::span<const uint8_t> bytes, const SocketAddress& to) {
   const Bind* bound = sockets_.ForFamily(to.is_ipv6());
-  if (bound == nullptr ||
-      sendto(bound->mesh.get(), bytes.data(), bytes.size(), MSG_DONTWAIT, to.get(), to.size) < 0) {
+  if (bound == nullptr || sendto(bound->mesh[0].get(), bytes.data(), bytes.size(), MSG_DONTWAIT,
+                                 to.get(), to.size) < 0) {
     Count(&stats_.control_send_failed);
   }
 }

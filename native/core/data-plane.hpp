@@ -26,17 +26,20 @@ struct DataPlaneOptions {
   // Random: keys the FDB's hash.
   uint64_t hash_key = 0;
   bool joins_udp = false;
+  // 1 to kMaxThreads.
+  uint32_t threads = 1;
 };
 
 // The control thread's side: owns every object that the forwarder works with, and the forwarder's
-// thread. All calls are from one thread. Callers check their arguments: what is named must exist,
+// threads. All calls are from one thread. Callers check their arguments: what is named must exist,
 // and what is added must not.
 class DataPlane {
  public:
-  // `stats` and every TrafficStats that is passed below outlive the data plane.
+  // `stats` and every TrafficStats that is passed below are the first of as many as there are
+  // threads, and outlive the data plane.
   static std::unique_ptr<DataPlane> Open(const DataPlaneOptions& options, GlobalStats& stats,
                                          ControlWaker& waker, Sockets::Failure& failure);
-  // Stops the thread and closes the sockets; the devices' descriptors are the caller's.
+  // Stops the threads and closes the sockets; the devices' descriptors are the caller's.
   ~DataPlane();
 
   std::span<const Bind> binds() const { return sockets_.binds(); }
@@ -68,7 +71,8 @@ class DataPlane {
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
   Vtep* VtepAt(uint32_t vtep) const { return vteps_.at(vtep).get(); }
-  // Applies the changes in their order, as one command.
+  // Applies the changes in their order, as one command for each kMaxUpdates.
+  static constexpr size_t kMaxUpdates = 16384;
   void UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates);
 
   std::vector<FdbRow> SnapshotFdb(uint32_t vni);
@@ -77,7 +81,7 @@ class DataPlane {
   void SendControl(std::span<const uint8_t> bytes, const SocketAddress& to);
   template <typename Receive>
   void DrainControl(Receive receive) {
-    forwarder_->control().Drain(receive);
+    for (const auto& forwarder : group_.forwarders) forwarder->control().Drain(receive);
   }
 
  private:
@@ -102,6 +106,7 @@ class DataPlane {
   const uint32_t fdb_max_age_ms_;
   const uint64_t hash_key_;
   const uint32_t unknown_unicast_rate_;
+  const uint32_t thread_count_;
   GlobalStats& stats_;
   Sockets sockets_;
   std::unordered_map<uint32_t, std::unique_ptr<Network>> networks_;
@@ -109,8 +114,8 @@ class DataPlane {
   std::unordered_map<uint32_t, std::unique_ptr<Vtep>> vteps_;
   std::unordered_map<AddressKey, std::unique_ptr<Peer>, HashAddress> peers_;
   std::unordered_map<uint32_t, std::unique_ptr<ReceiveSession>> sessions_;
-  std::unique_ptr<Forwarder> forwarder_;
-  std::thread thread_;
+  ForwarderGroup group_;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace weft

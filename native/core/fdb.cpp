@@ -1,5 +1,6 @@
 #include "fdb.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <cstdlib>
@@ -19,18 +20,20 @@ T* AllocateZeroed(size_t count) {
 
 void Fdb::FreeDeleter::operator()(void* memory) const { std::free(memory); }
 
-Fdb::Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key)
+Fdb::Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared)
     : capacity_(capacity),
       max_age_(max_age),
       hash_key_(hash_key | 1),
       bucket_mask_(std::bit_ceil(capacity + kMaxPinned) - 1),
       hash_shift_(static_cast<uint32_t>(std::countl_zero(uint64_t{bucket_mask_}))),
+      lock_(is_shared),
       entries_(AllocateZeroed<Entry>(size_t{capacity} + kMaxPinned + 1)),
       buckets_(AllocateZeroed<uint32_t>(size_t{bucket_mask_} + 1)) {
   assert(capacity >= 1 && max_age >= 1);
 }
 
 Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) {
+  const std::lock_guard guard(lock_);
   const uint32_t at = Find(mac);
   if (at == kNone) {
     Add(mac, place, now, counters);
@@ -44,7 +47,7 @@ Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) 
     Add(mac, place, now, counters);
     return Learned::kNew;
   }
-  entry.confirmed = now;
+  entry.confirmed = std::max(entry.confirmed, now);
   if (at != newest_) {
     Unlink(at);
     LinkNewest(at);
@@ -54,7 +57,8 @@ Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) 
   return Learned::kMoved;
 }
 
-Place Fdb::Lookup(Mac mac, uint64_t now) const {
+Place Fdb::Lookup(Mac mac, uint64_t now) {
+  const std::lock_guard guard(lock_);
   const uint32_t at = Find(mac);
   if (at == kNone) return kNowhere;
   const Entry& entry = entries_[at];
@@ -75,7 +79,8 @@ void Fdb::Unpin(Mac mac) {
   if (at != kNone && entries_[at].is_pinned) Remove(at);
 }
 
-Place Fdb::PinnedAt(Mac mac) const {
+Place Fdb::PinnedAt(Mac mac) {
+  const std::lock_guard guard(lock_);
   const uint32_t at = Find(mac);
   return at != kNone && entries_[at].is_pinned ? entries_[at].place : kNowhere;
 }
@@ -91,6 +96,11 @@ uint32_t Fdb::Flush(Place place) {
 }
 
 uint32_t Fdb::Sweep(uint64_t now, uint32_t limit) {
+  const std::lock_guard guard(lock_);
+  return RemoveAged(now, limit);
+}
+
+uint32_t Fdb::RemoveAged(uint64_t now, uint32_t limit) {
   uint32_t removed = 0;
   while (removed < limit && oldest_ != kNone && IsAged(entries_[oldest_], now)) {
     Remove(oldest_);
@@ -100,7 +110,7 @@ uint32_t Fdb::Sweep(uint64_t now, uint32_t limit) {
 }
 
 void Fdb::Add(Mac mac, Place place, uint64_t now, Counters& counters) {
-  counters.aged += Sweep(now, kSweepPerLearn);
+  counters.aged += RemoveAged(now, kSweepPerLearn);
   if (learned_ == capacity_) {
     Remove(oldest_);
     counters.evicted++;

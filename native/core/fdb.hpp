@@ -2,6 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+
+#include "spin-lock.hpp"
 
 namespace weft {
 
@@ -38,20 +41,22 @@ class Fdb {
   };
 
   // `capacity` counts learned entries. Ages are in milliseconds of the caller's clock.
-  Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key);
+  // Of a shared table Learn, Lookup, PinnedAt and Sweep may be called by several threads at the
+  // same time; all else only while nobody else is at it. Their clocks may be a little apart.
+  Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared = false);
 
   // A frame from `mac` came in at `place`: adds, confirms or moves its entry. What had to leave the
   // table for that is added to `counters`.
   Learned Learn(Mac mac, Place place, uint64_t now, Counters& counters);
 
   // Where `mac` is. An entry past its age is not found, swept or not.
-  Place Lookup(Mac mac, uint64_t now) const;
+  Place Lookup(Mac mac, uint64_t now);
 
   // Pins `mac`: it neither ages, moves nor is evicted. False if kMaxPinned are pinned already.
   bool Pin(Mac mac, Place place);
   void Unpin(Mac mac);
   // Where `mac` is pinned, or kNowhere.
-  Place PinnedAt(Mac mac) const;
+  Place PinnedAt(Mac mac);
 
   // Forgets every entry at `place`; returns how many.
   uint32_t Flush(Place place);
@@ -66,7 +71,7 @@ class Fdb {
       const Entry& entry = entries_[at];
       if (entry.place == kNowhere || (!entry.is_pinned && IsAged(entry, now))) continue;
       visit(entry.mac, entry.place, entry.is_pinned,
-            entry.is_pinned ? uint64_t{0} : now - entry.confirmed);
+            entry.is_pinned ? uint64_t{0} : AgeOf(entry, now));
     }
   }
 
@@ -94,7 +99,11 @@ class Fdb {
     void operator()(void* memory) const;
   };
 
-  bool IsAged(const Entry& entry, uint64_t now) const { return now - entry.confirmed >= max_age_; }
+  uint32_t RemoveAged(uint64_t now, uint32_t limit);
+  static uint64_t AgeOf(const Entry& entry, uint64_t now) {
+    return now > entry.confirmed ? now - entry.confirmed : 0;
+  }
+  bool IsAged(const Entry& entry, uint64_t now) const { return AgeOf(entry, now) >= max_age_; }
   uint32_t BucketOf(Mac mac) const;
   uint32_t Find(Mac mac) const;
   uint32_t Take(Mac mac, Place place);
@@ -108,6 +117,7 @@ class Fdb {
   const uint64_t hash_key_;
   const uint32_t bucket_mask_;
   const uint32_t hash_shift_;
+  SpinLock lock_;
   std::unique_ptr<Entry[], FreeDeleter> entries_;
   std::unique_ptr<uint32_t[], FreeDeleter> buckets_;
   uint32_t oldest_ = kNone;

@@ -56,10 +56,11 @@ void Forwarder::Receive(const Receiver& receiver) {
   const int count = recvmmsg(receiver.fd, messages_.data(), kReceiveBatch, MSG_DONTWAIT, nullptr);
   if (count <= 0) return;
   // Whoever sent these may have changed the tables first: they must be at least as new.
-  ApplyCommands();
+  Enter();
   wakes_control_ = false;
   for (uint32_t i = 0; i < static_cast<uint32_t>(count); i++) ReceiveMessage(receiver, i);
   coalescer_.Flush();
+  Leave();
   if (wakes_control_) waker_.Wake();
 }
 
@@ -178,7 +179,7 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
     sender.source = source;
     sender.destination = kNoMac;
   }
-  sender.vtep->stats->CountRx(1, frame.size());
+  sender.vtep->stats[thread_].CountRx(1, frame.size());
   if (destination != sender.destination) {
     sender.place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
     sender.destination = destination;
@@ -210,11 +211,11 @@ void Forwarder::DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum ch
 void Forwarder::WriteFrame(Port& port, const VnetHeader& vnet, std::span<iovec> pieces,
                            uint32_t frames, uint64_t bytes) {
   pieces[0] = {const_cast<VnetHeader*>(&vnet), port.vnet_bytes};
-  if (port.is_gone ||
-      writev(port.queues[0].fd, pieces.data(), static_cast<int>(pieces.size())) < 0) {
+  if (port.is_gone || writev(port.queues[thread_ % port.queue_count].fd, pieces.data(),
+                             static_cast<int>(pieces.size())) < 0) {
     return stats_.CountDrop(DropReason::port_write_failed, frames);
   }
-  port.stats->CountTx(frames, bytes);
+  port.stats[thread_].CountTx(frames, bytes);
 }
 
 }  // namespace weft

@@ -84,7 +84,7 @@ void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
       IsVtepPlace(port.network->fdb.PinnedAt(source))) {
     return stats_.CountDrop(DropReason::port_source_spoofed, plan.count);
   }
-  port.stats->CountRx(plan.count, plan.total_bytes());
+  port.stats[thread_].CountRx(plan.count, plan.total_bytes());
   if (IsGroup(LoadBe48(plan.frame + ethernet::kDestination)) && AnswerNeighbour(port, plan)) return;
   Forward(port, vnet, plan);
 }
@@ -94,7 +94,7 @@ bool Forwarder::AnswerNeighbour(Port& port, const SegmentPlan& plan) {
   if (plan.needs_checksum) return false;
   const Question question = ReadQuestion(std::span(plan.frame, plan.frame_bytes));
   if (question.kind == Question::Kind::kNone) return false;
-  const Network& network = *port.network;
+  Network& network = *port.network;
   const Mac mac = network.neighbours.Find(question.target);
   // Only for what is pinned to a VTEP may anybody speak.
   if (mac == LoadBe48(plan.frame + ethernet::kSource) || !IsVtepPlace(network.fdb.PinnedAt(mac))) {
@@ -183,9 +183,9 @@ void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& pla
     const std::span payload = WriteSegment(plan, i, mode, frame);
     std::memcpy(frame + plan.header_bytes, payload.data(), payload.size());
     const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
-    key->Seal(at, frame_bytes, vtep.network->vni, is_partial);
+    key->Seal(thread_, at, frame_bytes, vtep.network->vni, is_partial);
     const uint32_t bytes = frame_bytes + sealed::kOverheadBytes;
-    queue_.Add(vtep, bound.mesh.get(), std::span(at, bytes), {}, frame_bytes);
+    queue_.Add(vtep, bound.mesh[thread_].get(), std::span(at, bytes), {}, frame_bytes);
     scratch_used_ += bytes;
   }
 }

@@ -14,6 +14,7 @@ namespace weft {
 namespace {
 
 constexpr int kMaxEvents = 32;
+constexpr int kForever = -1;
 
 uint64_t MonotonicMs() {
   timespec time{};
@@ -33,13 +34,17 @@ void Unwatch(int set, int fd) { epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr); }
 
 }  // namespace
 
-Forwarder::Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker,
-                     bool joins_udp, uint32_t fdb_max_age_ms)
-    : sockets_(sockets),
+Forwarder::Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sockets,
+                     GlobalStats& stats, ControlWaker& waker, bool joins_udp,
+                     uint32_t fdb_max_age_ms)
+    : group_(group),
+      thread_(thread),
+      sockets_(sockets),
       stats_(stats),
       waker_(waker),
+      tables_(group.tables),
       coalescer_(*this, joins_udp),
-      queue_(stats),
+      queue_(stats, thread),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       events_(epoll_create1(EPOLL_CLOEXEC)),
       port_events_(epoll_create1(EPOLL_CLOEXEC)),
@@ -49,8 +54,9 @@ Forwarder::Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& w
       datagrams_(new uint8_t[size_t{kReceiveBatch} * kDatagramBytes]) {
   assert(wake_.is_open() && events_.is_open() && port_events_.is_open());
   for (const Bind& bound : sockets.binds()) {
-    receivers_[receiver_count_++] = {bound.mesh.get(), Receiver::Kind::kMesh};
-    receivers_[receiver_count_++] = {bound.vxlan.get(), Receiver::Kind::kVxlan};
+    receivers_[receiver_count_++] = {bound.mesh[thread].get(), Receiver::Kind::kMesh};
+    receivers_[receiver_count_++] = {bound.vxlan[thread].get(), Receiver::Kind::kVxlan};
+    if (thread > 0) continue;
     for (const OwnedFd& sender : bound.senders) {
       receivers_[receiver_count_++] = {sender.get(), Receiver::Kind::kSender};
     }
@@ -73,20 +79,27 @@ void Forwarder::OpenEventSets() {
   }
 }
 
-void Forwarder::Submit(const Command& command) {
-  commands_.Push(command);
-  eventfd_write(wake_.get(), 1);
+void ForwarderGroup::Submit(const Command& command) {
+  commands.Push(command);
+  forwarders[0]->Wake();
 }
 
-void Forwarder::Call(const Command& command) {
-  const uint64_t number = commands_.Push(command);
-  eventfd_write(wake_.get(), 1);
-  commands_.WaitFor(number);
+void ForwarderGroup::Call(const Command& command) {
+  const uint64_t number = commands.Push(command);
+  forwarders[0]->Wake();
+  commands.WaitFor(number);
 }
 
 void Forwarder::Run() {
-  while (is_running_) Turn();
+  while (is_running_.load(std::memory_order_acquire)) Turn();
 }
+
+void Forwarder::Stop() {
+  is_running_.store(false, std::memory_order_release);
+  Wake();
+}
+
+void Forwarder::Wake() { eventfd_write(wake_.get(), 1); }
 
 void Forwarder::Turn() {
   std::array<epoll_event, kMaxEvents> events;
@@ -104,19 +117,38 @@ void Forwarder::Turn() {
       Receive(*static_cast<const Receiver*>(source));
     }
   }
-  ApplyCommands();
+  Enter();
   if (is_blocked_) RetryBlocked();
   if (has_ports && !is_blocked_) ReadPorts();
-  if (now_ >= next_sweep_) Sweep();
+  if (thread_ == 0 && now_ >= next_sweep_) Sweep();
+  Leave();
 }
 
 int Forwarder::WaitTime() const {
   if (is_blocked_) return kBlockedRetryMs;
+  if (thread_ > 0) return kForever;
   return next_sweep_ > now_ ? static_cast<int>(next_sweep_ - now_) : 0;
 }
 
+// Before tables are looked at. They then are as new as the last command given until now: whoever
+// changes a table and then sends a datagram finds the table changed.
+void Forwarder::Enter() {
+  if (thread_ == 0) return ApplyCommands();
+  if (const uint64_t next = group_.commands.next_number(); next > 0) {
+    group_.commands.WaitFor(next - 1);
+  }
+  group_.gate.Enter(thread_);
+}
+
+void Forwarder::Leave() {
+  if (thread_ > 0) group_.gate.Leave(thread_);
+}
+
 void Forwarder::ApplyCommands() {
-  commands_.Drain([this](const Command& command) { Apply(command); });
+  if (!group_.commands.has_pending()) return;
+  group_.gate.Shut();
+  group_.commands.Drain([this](const Command& command) { Apply(command); });
+  group_.gate.Open();
 }
 
 void Forwarder::Apply(const Command& command) {
@@ -146,9 +178,6 @@ void Forwarder::Apply(const Command& command) {
       return;
     case Command::Kind::kSnapshotFdb:
       return Snapshot(*command.network, now_, *command.snapshot);
-    case Command::Kind::kStop:
-      is_running_ = false;
-      return;
     case Command::Kind::kFence:
       return;
     default:
@@ -172,7 +201,9 @@ void Forwarder::ApplyVtep(const Command& command) {
     default:
       assert(command.kind == Command::Kind::kRemoveVtep);
       // What waits for a full socket refers to VTEPs.
-      if (!queue_.is_empty()) queue_.Abandon();
+      for (const auto& each : group_.forwarders) {
+        if (!each->queue_.is_empty()) each->queue_.Abandon();
+      }
       Flush(*vtep.network, vtep.place());
       tables_.RemoveVtep(vtep);
   }
@@ -181,7 +212,7 @@ void Forwarder::ApplyVtep(const Command& command) {
 void Forwarder::AddPort(Port& port) {
   tables_.AddPort(port);
   for (uint32_t i = 0; i < port.queue_count; i++) {
-    Watch(port_events_.get(), port.queues[i].fd, &port.queues[i]);
+    Watch(PortEventsOf(i), port.queues[i].fd, &port.queues[i]);
   }
 }
 
@@ -192,11 +223,15 @@ void Forwarder::RemovePort(Port& port) {
 }
 
 void Forwarder::StopReading(Port& port) {
-  if (port.is_gone) return;
-  port.is_gone = true;
+  if (port.is_gone.exchange(true)) return;
   for (uint32_t i = 0; i < port.queue_count; i++) {
-    Unwatch(port_events_.get(), port.queues[i].fd);
+    Unwatch(PortEventsOf(i), port.queues[i].fd);
   }
+}
+
+// Of the forwarder that reads a device's queue of that number.
+int Forwarder::PortEventsOf(uint32_t queue) const {
+  return group_.forwarders[queue % group_.forwarders.size()]->port_events_.get();
 }
 
 void Forwarder::Flush(Network& network, Place place) {

@@ -5,17 +5,20 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "coalescer.hpp"
 #include "command-queue.hpp"
 #include "control-queue.hpp"
+#include "gate.hpp"
 #include "segmenter.hpp"
 #include "send-queue.hpp"
 #include "sockets.hpp"
 #include "tables.hpp"
 
-// The forwarder: one thread that owns the TAP queues' reads, the UDP sockets' receives and the
-// tables. A turn of its loop:
+// A forwarder: a thread that reads its share of the TAP queues and receives from its UDP sockets.
+// By default there is one, and it owns the tables as well; if there are more, the first changes the
+// tables while the others wait at the gate (docs/adr/0021). A turn of its loop:
 //
 //   wait        epoll: sockets, ports (a nested set), the wake-up eventfd
 //   receive     one batch of each readable socket: header, tables, coalescer, TAP writes
@@ -26,7 +29,7 @@
 // a socket's buffer is full the ports are not read, until it has room or kMaxBlockedMs have passed.
 namespace weft {
 
-// Called from the forwarder's thread when control datagrams wait.
+// Called from a forwarder's thread when control datagrams wait.
 class ControlWaker {
  public:
   virtual void Wake() = 0;
@@ -35,18 +38,35 @@ class ControlWaker {
   ~ControlWaker() = default;
 };
 
-class Forwarder final : private FrameSink {
- public:
-  // The first three outlive the forwarder.
-  Forwarder(const Sockets& sockets, GlobalStats& stats, ControlWaker& waker, bool joins_udp,
-            uint32_t fdb_max_age_ms);
+class Forwarder;
 
-  // The thread's whole life; returns after kStop.
-  void Run();
+// The forwarders of a data plane and what they share.
+struct ForwarderGroup {
+  explicit ForwarderGroup(uint32_t threads) : gate(threads) {}
 
   // For the control thread. Submit returns at once, Call when the command was carried out.
   void Submit(const Command& command);
   void Call(const Command& command);
+
+  CommandQueue commands;
+  Tables tables;
+  Gate gate;
+  std::vector<std::unique_ptr<Forwarder>> forwarders;
+};
+
+class Forwarder final : private FrameSink {
+ public:
+  // Number `thread` of the group, counted from 0. What is referred to outlives the forwarder;
+  // `stats` are this thread's.
+  Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sockets, GlobalStats& stats,
+            ControlWaker& waker, bool joins_udp, uint32_t fdb_max_age_ms);
+
+  // The thread's whole life; returns after Stop.
+  void Run();
+
+  // For other threads. The first of a group is stopped last, for the others may wait for it.
+  void Stop();
+  void Wake();
   ControlQueue& control() { return control_; }
 
  private:
@@ -96,12 +116,15 @@ class Forwarder final : private FrameSink {
   void OpenEventSets();
   void Turn();
   int WaitTime() const;
+  void Enter();
+  void Leave();
   void ApplyCommands();
   void Apply(const Command& command);
   void ApplyVtep(const Command& command);
   void AddPort(Port& port);
   void RemovePort(Port& port);
   void StopReading(Port& port);
+  int PortEventsOf(uint32_t queue) const;
   void Flush(Network& network, Place place);
   static void Unpin(Network& network, Mac mac);
   static void UpdateEndpoint(Network& network, const EndpointUpdate& update);
@@ -142,12 +165,13 @@ class Forwarder final : private FrameSink {
 
   Fdb::Learned Learn(Network& network, Mac mac, Place place);
 
+  ForwarderGroup& group_;
+  const uint32_t thread_;
   const Sockets& sockets_;
   GlobalStats& stats_;
   ControlWaker& waker_;
-  CommandQueue commands_;
   ControlQueue control_;
-  Tables tables_;
+  Tables& tables_;
   Coalescer coalescer_;
   SendQueue queue_;
   OwnedFd wake_;
@@ -155,7 +179,7 @@ class Forwarder final : private FrameSink {
   OwnedFd port_events_;
   std::array<Receiver, kMaxBinds*(kSourcePorts + 2)> receivers_;
   uint32_t receiver_count_ = 0;
-  bool is_running_ = true;
+  std::atomic<bool> is_running_ = true;
   uint64_t now_ = 0;
   const uint64_t sweep_ms_;
   uint64_t next_sweep_ = 0;

@@ -1,12 +1,17 @@
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "cipher.hpp"
 #include "endian.hpp"
+#include "gate.hpp"
 #include "replay-window.hpp"
+#include "spin-lock.hpp"
 #include "tables.hpp"
 
 // Sealed frames: Weft's own encapsulation, on the mesh port. Big-endian.
@@ -40,26 +45,31 @@ inline bool IsSealed(uint8_t first_byte) {
 
 }  // namespace sealed
 
-// A key that we seal with.
+// A key that we seal with. Its threads share one row of counters, so that none is used twice.
 struct SendKey {
-  std::unique_ptr<Cipher> cipher;
+  // One for each thread.
+  std::array<std::unique_ptr<Cipher>, kMaxThreads> ciphers;
   // The peer's name for it.
   uint32_t index = 0;
-  uint64_t next_counter = 0;
+  std::atomic<uint64_t> next_counter = 0;
 
-  bool is_exhausted() const { return next_counter > ReplayWindow::kMaxCounter; }
+  // Threads that ask at the same time may each take one counter more; kMaxCounter leaves room.
+  bool is_exhausted() const {
+    return next_counter.load(std::memory_order_relaxed) > ReplayWindow::kMaxCounter;
+  }
 
   // Seals a datagram in place: kHeaderBytes of room, the frame, and room for the tag.
-  void Seal(uint8_t* datagram, uint32_t frame_bytes, uint32_t vni, bool is_partial) {
+  void Seal(uint32_t thread, uint8_t* datagram, uint32_t frame_bytes, uint32_t vni,
+            bool is_partial) {
     using namespace sealed;
-    const uint64_t counter = next_counter++;
+    const uint64_t counter = next_counter.fetch_add(1, std::memory_order_relaxed);
     datagram[kKindAt] = static_cast<uint8_t>(kKind | (is_partial ? kFlagPartial : 0));
     StoreBe24(datagram + kVniAt, vni);
     StoreBe32(datagram + kIndexAt, index);
     StoreBe64(datagram + kCounterAt, counter);
     uint8_t* frame = datagram + kHeaderBytes;
-    cipher->Seal(Nonce(counter), std::span<const uint8_t>(datagram, kHeaderBytes),
-                 std::span(frame, frame_bytes), frame + frame_bytes);
+    ciphers[thread]->Seal(Nonce(counter), std::span<const uint8_t>(datagram, kHeaderBytes),
+                          std::span(frame, frame_bytes), frame + frame_bytes);
   }
 };
 
@@ -68,8 +78,12 @@ struct SendSession {
   SendKey* key = nullptr;
 };
 
-// A key that a peer seals with for us.
+// A key that a peer seals with for us. All that a peer seals comes to one socket and so to one
+// thread, but whoever forges its name may choose another.
 struct ReceiveSession {
+  explicit ReceiveSession(bool is_shared = false) : lock(is_shared) {}
+
+  SpinLock lock;
   std::unique_ptr<Cipher> cipher;
   uint32_t index = 0;
   // The peer's VTEP address.
@@ -82,6 +96,7 @@ struct ReceiveSession {
   // Opens a datagram of at least kOverheadBytes in place.
   Opened Open(std::span<uint8_t> datagram) {
     using namespace sealed;
+    const std::lock_guard guard(lock);
     const uint64_t counter = LoadBe64(&datagram[kCounterAt]);
     if (!window.IsFresh(counter)) return Opened::kReplayed;
     const auto frame = datagram.subspan(kHeaderBytes, datagram.size() - kOverheadBytes);

@@ -14,8 +14,9 @@ constexpr uint32_t kNone = UINT32_MAX;
 
 }  // namespace
 
-SendQueue::SendQueue(GlobalStats& stats)
+SendQueue::SendQueue(GlobalStats& stats, uint32_t thread)
     : stats_(stats),
+      thread_(thread),
       segments_(new Segment[kMaxSegments]),
       iovs_(new iovec[size_t{2} * kMaxSegments]),
       headers_(new mmsghdr[kMaxSegments]),
@@ -144,7 +145,7 @@ uint32_t SendQueue::RunLength() const {
 }
 
 void SendQueue::CountSent(const Message& message) {
-  message.vtep->stats->CountTx(message.segments, message.frame_bytes);
+  message.vtep->stats[thread_].CountTx(message.segments, message.frame_bytes);
 }
 
 // Acts on what sendmmsg said of the next message. False if it has to wait.
@@ -191,13 +192,12 @@ void SendQueue::SendPlain(const Message& message) {
       stats_.CountDrop(is_full ? DropReason::underlay_queue_full
                                : DropReason::underlay_send_failed);
     } else {
-      message.vtep->stats->CountTx(1, segment.frame_bytes);
+      message.vtep->stats[thread_].CountTx(1, segment.frame_bytes);
       is_first_sent |= i == 0;
     }
     at = segment.next;
   }
-  if (!is_first_sent || message.vtep->is_plain) return;
-  message.vtep->is_plain = true;
+  if (!is_first_sent || message.vtep->is_plain.exchange(true)) return;
   Count(&stats_.plain_vteps);
 }
 

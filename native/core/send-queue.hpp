@@ -28,7 +28,8 @@ class SendQueue {
  public:
   enum class Outcome : uint8_t { kSent, kBlocked };
 
-  explicit SendQueue(GlobalStats& stats);
+  // Counts in `stats` and in the VTEPs' counters of that thread.
+  SendQueue(GlobalStats& stats, uint32_t thread);
 
   bool is_empty() const { return segment_count_ == 0; }
   // For that many datagrams to one destination.
@@ -91,6 +92,7 @@ class SendQueue {
   void Reset();
 
   GlobalStats& stats_;
+  const uint32_t thread_;
   std::unique_ptr<Segment[]> segments_;
   std::unique_ptr<iovec[]> iovs_;
   std::unique_ptr<mmsghdr[]> headers_;

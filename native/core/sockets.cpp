@@ -47,12 +47,13 @@ SocketAddress WithPort(SocketAddress address, uint16_t port) {
 }
 
 // A bound socket, or one that is not open with errno set.
-OwnedFd OpenUdp(const SocketAddress& address) {
+OwnedFd OpenUdp(const SocketAddress& address, bool is_shared) {
   OwnedFd fd(socket(address.storage.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.is_open()) return fd;
   if (address.is_ipv6()) SetInt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   SetDontFragment(fd.get(), address.is_ipv6());
   SetBuffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, kSocketBufferBytes);
+  if (is_shared) SetInt(fd.get(), SOL_SOCKET, SO_REUSEPORT, 1);
   if (bind(fd.get(), address.get(), address.size) != 0) {
     const int error = errno;
     fd = OwnedFd();
@@ -75,12 +76,27 @@ int ReceiveBufferBytes(int fd) {
   return bytes;
 }
 
-OwnedFd OpenReceiver(const SocketAddress& address, bool& has_gro) {
-  OwnedFd fd = OpenUdp(address);
+OwnedFd OpenReceiver(const SocketAddress& address, bool is_shared, bool& has_gro) {
+  OwnedFd fd = OpenUdp(address, is_shared);
   if (!fd.is_open()) return fd;
   SetBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, kSocketBufferBytes);
   has_gro = SetInt(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
   return fd;
+}
+
+// Opens sockets that share `port`, or says false with errno set. A port of 0 becomes the one that
+// the kernel chose. The first is bound before it may share, so that a port that another process has
+// is refused, whether that one shares or not.
+bool OpenGroup(const SocketAddress& address, std::span<OwnedFd> sockets, uint16_t& port,
+               bool& has_gro) {
+  for (OwnedFd& socket : sockets) {
+    const bool is_first = &socket == sockets.data();
+    socket = OpenReceiver(WithPort(address, port), !is_first, has_gro);
+    if (!socket.is_open()) return false;
+    port = BoundPort(socket.get());
+    if (is_first && sockets.size() > 1) SetInt(socket.get(), SOL_SOCKET, SO_REUSEPORT, 1);
+  }
+  return true;
 }
 
 }  // namespace
@@ -97,20 +113,26 @@ OwnedFd::~OwnedFd() {
 int OwnedFd::Release() { return std::exchange(fd_, -1); }
 
 Sockets::Failure Sockets::Open(std::span<const SocketAddress> addresses, uint16_t mesh_port,
-                               uint16_t vxlan_port) {
-  assert(addresses.size() <= kMaxBinds);
+                               uint16_t vxlan_port, uint32_t threads) {
+  assert(addresses.size() <= kMaxBinds && threads >= 1 && threads <= kMaxThreads);
   for (uint32_t i = 0; i < addresses.size(); i++) {
     Bind& bound = binds_[i];
     bound.is_ipv6 = addresses[i].is_ipv6();
-    bound.mesh = OpenReceiver(WithPort(addresses[i], mesh_port), bound.has_gro);
-    if (!bound.mesh.is_open()) return {errno, i, mesh_port};
-    mesh_port = bound.mesh_port = BoundPort(bound.mesh.get());
-    bound.vxlan = OpenReceiver(WithPort(addresses[i], vxlan_port), bound.has_gro);
-    if (!bound.vxlan.is_open()) return {errno, i, vxlan_port};
-    vxlan_port = bound.vxlan_port = BoundPort(bound.vxlan.get());
-    bound.receive_buffer_bytes = ReceiveBufferBytes(bound.vxlan.get());
+    bound.mesh_port = mesh_port;
+    if (!OpenGroup(addresses[i], std::span(bound.mesh.data(), threads), bound.mesh_port,
+                   bound.has_gro)) {
+      return {errno, i, mesh_port};
+    }
+    mesh_port = bound.mesh_port;
+    bound.vxlan_port = vxlan_port;
+    if (!OpenGroup(addresses[i], std::span(bound.vxlan.data(), threads), bound.vxlan_port,
+                   bound.has_gro)) {
+      return {errno, i, vxlan_port};
+    }
+    vxlan_port = bound.vxlan_port;
+    bound.receive_buffer_bytes = ReceiveBufferBytes(bound.vxlan[0].get());
     for (OwnedFd& sender : bound.senders) {
-      sender = OpenUdp(WithPort(addresses[i], 0));
+      sender = OpenUdp(WithPort(addresses[i], 0), false);
       if (!sender.is_open()) return {errno, i, 0};
       SetInt(sender.get(), SOL_SOCKET, SO_RCVBUF, kUnusedBufferBytes);
     }

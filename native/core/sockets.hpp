@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "gate.hpp"
 #include "tables.hpp"
 
 namespace weft {
@@ -34,8 +35,10 @@ constexpr uint32_t kMaxBinds = 4;
 
 // The sockets of one bound address.
 struct Bind {
-  OwnedFd mesh;
-  OwnedFd vxlan;
+  // One for each thread, on the same port: the kernel chooses by the datagram's addresses and ports
+  // (SO_REUSEPORT), so that what one UDP flow brings stays in order.
+  std::array<OwnedFd, kMaxThreads> mesh;
+  std::array<OwnedFd, kMaxThreads> vxlan;
   std::array<OwnedFd, kSourcePorts> senders;
   bool is_ipv6 = false;
   bool has_gro = false;
@@ -55,7 +58,8 @@ class Sockets {
   };
 
   // Ports of 0 are chosen by the kernel for the first address; the others get the same.
-  Failure Open(std::span<const SocketAddress> addresses, uint16_t mesh_port, uint16_t vxlan_port);
+  Failure Open(std::span<const SocketAddress> addresses, uint16_t mesh_port, uint16_t vxlan_port,
+               uint32_t threads);
 
   std::span<const Bind> binds() const { return std::span(binds_.data(), count_); }
   // Those that can reach an address of this family, or null.

@@ -16,12 +16,14 @@ inline void Count(StatSlot* slot, uint64_t amount = 1) {
   value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
-// Frames and bytes of frames through a port or a VTEP: four slots in this order.
+// Frames and bytes of frames through a port or a VTEP, as one thread counts them: four slots in
+// this order, and as many that keep another thread's from the same cache line.
 struct TrafficStats {
   StatSlot rx_frames = 0;
   StatSlot rx_bytes = 0;
   StatSlot tx_frames = 0;
   StatSlot tx_bytes = 0;
+  StatSlot unused[4] = {};
 
   void CountRx(uint64_t frames, uint64_t bytes) {
     Count(&rx_frames, frames);
@@ -32,9 +34,9 @@ struct TrafficStats {
     Count(&tx_bytes, bytes);
   }
 };
-static_assert(sizeof(TrafficStats) == 4 * sizeof(StatSlot));
+static_assert(sizeof(TrafficStats) == 8 * sizeof(StatSlot));
 
-// Counters of the whole data plane, in this order.
+// Counters of the whole data plane, as one thread counts them, in this order.
 struct GlobalStats {
   StatSlot drops[kDropReasonCount] = {};
   StatSlot fdb_learned = 0;
@@ -44,7 +46,8 @@ struct GlobalStats {
   StatSlot fdb_flushed = 0;
   // VTEPs toward which UDP_SEGMENT failed, so that each datagram is sent on its own.
   StatSlot plain_vteps = 0;
-  // Control datagrams that the socket refused; the one slot that the control thread writes.
+  // Control datagrams that the socket refused; the one slot that the control thread writes, in the
+  // first thread's counters.
   StatSlot control_send_failed = 0;
   // Questions answered for endpoints on other hosts.
   StatSlot arp_answered = 0;

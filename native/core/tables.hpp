@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -39,7 +40,7 @@ AddressKey KeyOf(const sockaddr_storage& address);
 
 constexpr uint32_t kMaxQueues = 8;
 
-// One queue of a device.
+// One queue of a device. Forwarder n of N reads the queues n, n + N ... and writes to one of them.
 struct Queue {
   Port* port = nullptr;
   int fd = -1;
@@ -54,8 +55,9 @@ struct Port {
   uint32_t queue_count = 0;
   // Of the virtio-net header before each frame: 0, or 10 to 12.
   uint32_t vnet_bytes = 0;
+  // One for each thread.
   TrafficStats* stats = nullptr;
-  bool is_gone = false;
+  std::atomic<bool> is_gone = false;
 
   Place place() const { return reinterpret_cast<Place>(this); }
 };
@@ -76,9 +78,10 @@ struct Vtep {
   // The peer has announced that it completes partial checksums.
   bool takes_partial = false;
   // UDP_SEGMENT failed on the way to it.
-  bool is_plain = false;
+  std::atomic<bool> is_plain = false;
   // Of the host behind the address: shared by its VTEPs.
   SendSession* session = nullptr;
+  // One for each thread.
   TrafficStats* stats = nullptr;
 
   Place place() const { return reinterpret_cast<Place>(this) | 1; }
@@ -99,11 +102,11 @@ struct EndpointUpdate {
 
 struct Network {
   Network(uint32_t vni_, uint32_t mtu_, uint32_t fdb_capacity, uint32_t fdb_max_age,
-          uint64_t hash_key, uint32_t unknown_unicast_rate)
+          uint64_t hash_key, uint32_t unknown_unicast_rate, bool is_shared)
       : vni(vni_),
         mtu(mtu_),
-        fdb(fdb_capacity, fdb_max_age, hash_key),
-        unknown_unicast(unknown_unicast_rate) {}
+        fdb(fdb_capacity, fdb_max_age, hash_key, is_shared),
+        unknown_unicast(unknown_unicast_rate, is_shared) {}
 
   const uint32_t vni;
   const uint32_t mtu;

@@ -122,7 +122,7 @@ class World {
     plane_->AddVtep(kVni, 2, peer, Encapsulation::kSealed, &sealed_vtep_);
     plane_->SetSendKey(KeyOf(peer.storage), kCipher, key, kKeyIndex, 0);
     plane_->AddReceiveKey(KeyOf(peer.storage), kCipher, key, kKeyIndex);
-    seal_.cipher = Cipher::Create(kCipher, key);
+    seal_.ciphers[0] = Cipher::Create(kCipher, key);
     seal_.index = kKeyIndex;
   }
 
@@ -134,8 +134,8 @@ class World {
     Bytes datagram(sealed::kHeaderBytes);
     datagram.insert(datagram.end(), frame.begin(), frame.end());
     datagram.resize(datagram.size() + kCipherTagBytes);
-    seal_.Seal(datagram.data(), static_cast<uint32_t>(frame.size()), kVni, choice / 4 % 2 == 1);
-    seal_.next_counter = std::max(next, seal_.next_counter);
+    seal_.Seal(0, datagram.data(), static_cast<uint32_t>(frame.size()), kVni, choice / 4 % 2 == 1);
+    seal_.next_counter = std::max(next, seal_.next_counter.load());
     if (choice >= 40) datagram[datagram.size() * choice / 64] ^= choice;
     Send(2, datagram);
   }

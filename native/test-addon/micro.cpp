@@ -172,12 +172,12 @@ struct SealedRing {
       : frame_bytes(frame_bytes_),
         datagrams(kSealedRing, Bytes(frame_bytes_ + sealed::kOverheadBytes)) {
     const uint8_t bytes[kCipherKeyBytes] = {1};
-    send.cipher = Cipher::Create(kind, bytes);
+    send.ciphers[0] = Cipher::Create(kind, bytes);
     receive.cipher = Cipher::Create(kind, bytes);
   }
 
   void Seal() {
-    for (Bytes& datagram : datagrams) send.Seal(datagram.data(), frame_bytes, kVni, false);
+    for (Bytes& datagram : datagrams) send.Seal(0, datagram.data(), frame_bytes, kVni, false);
   }
   bool Open() {
     bool is_ok = true;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../core/coalescer.hpp"
+#include "../core/neighbour-answer.hpp"
 #include "../core/segmenter.hpp"
 #include "../core/tables.hpp"
 #include "micro.hpp"
@@ -129,6 +130,18 @@ Napi::Value Coalesce(const Napi::CallbackInfo& info) {
   return collector.frames();
 }
 
+// answerNeighbour(frame, mac): the answer that `mac` has whatever address is asked for, or
+// undefined if the frame is no question.
+Napi::Value AnswerNeighbour(const Napi::CallbackInfo& info) {
+  const auto frame = info[0].As<Bytes>();
+  const auto mac = static_cast<Mac>(info[1].As<Napi::Number>().Int64Value());
+  const Question question = ReadQuestion(std::span(frame.Data(), frame.Length()));
+  if (question.kind == Question::Kind::kNone) return info.Env().Undefined();
+  uint8_t answer[kMaxAnswerBytes];
+  const uint32_t bytes = WriteAnswer(question, frame.Data(), mac, answer);
+  return Bytes::Copy(info.Env(), answer, bytes);
+}
+
 }  // namespace
 
 Napi::Object InitTestAddon(Napi::Env env, Napi::Object exports) {
@@ -137,6 +150,7 @@ Napi::Object InitTestAddon(Napi::Env env, Napi::Object exports) {
   exports["write"] = Napi::Function::New<Write>(env);
   exports["segment"] = Napi::Function::New<Segment>(env);
   exports["coalesce"] = Napi::Function::New<Coalesce>(env);
+  exports["answerNeighbour"] = Napi::Function::New<AnswerNeighbour>(env);
   InitMicro(env, exports);
   return exports;
 }

@@ -23,6 +23,18 @@ TEST(fdb_learns_moves_and_ages) {
   CHECK(left.aged == 1 && fdb.size() == 1);
 }
 
+// Threads read the clock one after the other, and what one has confirmed another sees a little
+// earlier.
+TEST(fdb_takes_a_clock_that_lags) {
+  Fdb fdb(10, 100, 99);
+  Fdb::Counters left;
+  fdb.Learn(1, kHere, 100, left);
+  CHECK(fdb.Lookup(1, 99) == kHere);
+  CHECK(fdb.Learn(1, kHere, 98, left) == Fdb::Learned::kSame);
+  CHECK(fdb.Sweep(97, 10) == 0 && left.aged == 0);
+  CHECK(fdb.Lookup(1, 199) == kHere && fdb.Lookup(1, 200) == kNowhere);
+}
+
 TEST(fdb_evicts_the_entry_confirmed_longest_ago) {
   Fdb fdb(3, 1000, 99);
   Fdb::Counters left;

@@ -21,7 +21,7 @@ struct Pair {
   ReceiveSession receive;
 
   explicit Pair(CipherKind kind, uint8_t receive_fill = 1) {
-    send.cipher = Cipher::Create(kind, Key(1));
+    send.ciphers[0] = Cipher::Create(kind, Key(1));
     send.index = receive.index = 7;
     receive.cipher = Cipher::Create(kind, Key(receive_fill));
   }
@@ -30,7 +30,7 @@ struct Pair {
     Bytes datagram(sealed::kHeaderBytes);
     datagram.insert(datagram.end(), frame.begin(), frame.end());
     datagram.resize(datagram.size() + kCipherTagBytes);
-    send.Seal(datagram.data(), static_cast<uint32_t>(frame.size()), kVni, true);
+    send.Seal(0, datagram.data(), static_cast<uint32_t>(frame.size()), kVni, true);
     return datagram;
   }
 };

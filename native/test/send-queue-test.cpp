@@ -19,7 +19,7 @@ struct Way {
   Vtep vtep;
   OwnedFd sender;
   OwnedFd receiver;
-  SendQueue queue{stats};
+  SendQueue queue{stats, 0};
   std::vector<std::unique_ptr<Bytes>> buffers;
 
   explicit Way(int family)

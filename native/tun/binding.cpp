@@ -83,6 +83,8 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
                            InstanceMethod<&DeviceBinding::Name>("name"),
                            InstanceMethod<&DeviceBinding::GetMtu>("getMtu"),
                            InstanceMethod<&DeviceBinding::SetMtu>("setMtu"),
+                           InstanceMethod<&DeviceBinding::GetQueueFrames>("getQueueFrames"),
+                           InstanceMethod<&DeviceBinding::SetQueueFrames>("setQueueFrames"),
                            InstanceMethod<&DeviceBinding::GetMac>("getMac"),
                            InstanceMethod<&DeviceBinding::SetMac>("setMac"),
                            InstanceMethod<&DeviceBinding::GetFlags>("getFlags"),
@@ -143,6 +145,12 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
 
   Napi::Value SetMtu(const Info& info) {
     return Result(info, device_.SetMtu(static_cast<int>(Uint32(info[0]))));
+  }
+
+  Napi::Value GetQueueFrames(const Info& info) { return Result(info, device_.GetQueueFrames()); }
+
+  Napi::Value SetQueueFrames(const Info& info) {
+    return Result(info, device_.SetQueueFrames(static_cast<int>(Uint32(info[0]))));
   }
 
   Napi::Value GetMac(const Info& info) {

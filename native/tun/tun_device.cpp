@@ -171,6 +171,18 @@ int TunDevice::SetMtu(int mtu) const {
   return NamedIoctl(SIOCSIFMTU, &data);
 }
 
+int TunDevice::GetQueueFrames() const {
+  ifreq data{};
+  const int result = NamedIoctl(SIOCGIFTXQLEN, &data);
+  return result < 0 ? result : data.ifr_qlen;
+}
+
+int TunDevice::SetQueueFrames(int frames) const {
+  ifreq data{};
+  data.ifr_qlen = frames;
+  return NamedIoctl(SIOCSIFTXQLEN, &data);
+}
+
 int TunDevice::GetMac(MacBytes* mac) const {
   ifreq data{};
   const int result = NamedIoctl(SIOCGIFHWADDR, &data);

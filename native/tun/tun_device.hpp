@@ -76,6 +76,9 @@ class TunDevice {
   int GetName(std::string* name) const;
   int GetMtu() const;
   int SetMtu(int mtu) const;
+  // Frames that wait for the reader before the kernel drops more.
+  int GetQueueFrames() const;
+  int SetQueueFrames(int frames) const;
   int GetMac(MacBytes* mac) const;
   int SetMac(const MacBytes& mac) const;
   // IFF_* flags of the interface.

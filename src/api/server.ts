@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -81,11 +82,21 @@ function addRoute(app: FastifyInstance, control: Control, name: RouteName): void
   });
 }
 
+/**
+ * Input is judged by our own schemas and answers are plain JSON. Without this, fastify loads compilers
+ * for JSON schema, which take a megabyte and have nothing to compile.
+ */
+const NO_COMPILERS = {
+  buildValidator: () => assert.fail('no route has a JSON schema'),
+  buildSerializer: () => assert.fail('no route has a JSON schema'),
+};
+
 function createApp({ control, logger }: ApiServerOptions): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    schemaController: { compilersFactory: NO_COMPILERS },
     routerOptions: { maxParamLength: 4096 },
   });
   app.setErrorHandler((error, request, reply) => {

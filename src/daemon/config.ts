@@ -12,6 +12,7 @@ import {
   DATA_PLANES,
   DEFAULT_OPTIONS,
   LOG_LEVELS,
+  MAX_THREADS,
   type DaemonOptions,
   type Listen,
 } from './options.ts';
@@ -109,6 +110,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  threads: readCount(1, MAX_THREADS, 'a number of threads'),
   unknownUnicastRate: readCount(1, MAX_UNKNOWN_UNICAST_RATE, 'frames a second'),
   join: readTarget,
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),

@@ -34,6 +34,9 @@ export function displacedNetworks(
   return displaced;
 }
 
+/** Without the prefix length: two meshes may have given one network two of them. */
+const bare = (address: string): string => address.split('/')[0] ?? address;
+
 function isInside(address: string, subnet: string): boolean {
   const [inner, outer] = [parseCidr(address), parseCidr(subnet)];
   return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
@@ -53,7 +56,7 @@ export function describeConflicts(
       `Network ${name} is not carried: its VNI ${owner.vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
   );
   const addresses = networks.flatMap(({ name }) =>
-    shared(directory.endpoints(name), (endpoint) => endpoint.address).map((group) => {
+    shared(directory.endpoints(name), (endpoint) => bare(endpoint.address)).map((group) => {
       const holders = group.map(({ id, host }) => `${id} on ${hostName(host)}`).join(' and ');
       return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; detach one of them.`;
     }),

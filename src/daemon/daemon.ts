@@ -54,11 +54,12 @@ export interface Seams {
     readonly addresses: readonly string[];
     readonly port: number;
   }) => Promise<StreamTransport>;
-  /** Opens a TAP device that is up, as a data plane of this kind takes it. */
+  /** Opens a TAP device that is up, as a data plane of this kind with so many threads takes it. */
   readonly openTap: (
     kind: DataPlane['description']['kind'],
     name: string,
     mtu: number,
+    threads: number,
   ) => TapDevice;
 }
 
@@ -103,6 +104,7 @@ async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
       options.dataPlane,
       {
         ...{ addresses, meshPort: port, vxlanPort: options.vxlanPort },
+        threads: options.threads,
         unknownUnicastRate: options.unknownUnicastRate,
       },
       dataPlanes,
@@ -186,7 +188,7 @@ async function assemble(
   const auditor = new Auditor({ ip, bridges, sandboxes, host });
   const fabric = new Fabric({
     ...{ dataPlane: plane, bridges, log },
-    openTap: (name, mtu) => openTap(plane.description.kind, name, mtu),
+    openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
   });
   const feed = new EndpointFeed(host, directory, fabric);
   const reconciler = new Reconciler({

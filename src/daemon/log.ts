@@ -1,5 +1,5 @@
 import { pino, type DestinationStream } from 'pino';
-import pretty from 'pino-pretty';
+import type pinoPretty from 'pino-pretty';
 import type { Logger } from '../base/log.ts';
 import type { LogLevel } from './options.ts';
 
@@ -11,22 +11,30 @@ export interface LogOptions {
   readonly isPretty?: boolean;
 }
 
-function standardDestination(isPretty: boolean): DestinationStream {
-  // Synchronous: the last line before a crash is the one that is wanted.
-  return isPretty
-    ? pretty({
+type Pretty = typeof pinoPretty;
+
+/** A service logs JSON and has no use for what it takes to please a person. */
+async function loadPretty(): Promise<Pretty> {
+  return (await import('pino-pretty')).default;
+}
+
+/** Synchronous: the last line before a crash is the one that is wanted. */
+function standardDestination(pretty: Pretty | undefined): DestinationStream {
+  return pretty === undefined
+    ? pino.destination({ dest: 2, sync: true })
+    : pretty({
         destination: 2,
         sync: true,
         ignore: 'pid,hostname',
         translateTime: 'SYS:HH:MM:ss.l',
-      })
-    : pino.destination({ dest: 2, sync: true });
+      });
 }
 
 /** The daemon's log: one JSON object a line, with an ISO time and the level as a word. */
-export function createLogger({ level, destination, isPretty }: LogOptions): Logger {
-  const stream = destination ?? standardDestination(isPretty ?? process.stderr.isTTY);
-  return pino(
+export async function createLogger({ level, destination, isPretty }: LogOptions): Promise<Logger> {
+  const isWanted = destination === undefined && (isPretty ?? process.stderr.isTTY);
+  const stream = destination ?? standardDestination(isWanted ? await loadPretty() : undefined);
+  const logger: Logger = pino(
     {
       level,
       base: null,
@@ -36,4 +44,5 @@ export function createLogger({ level, destination, isPretty }: LogOptions): Logg
     },
     stream,
   );
+  return logger;
 }

@@ -7,13 +7,14 @@ import { runService } from './service.ts';
 import { systemSeams } from './system.ts';
 
 /** Runs a daemon in this process until a signal ends it; resolves with the exit status. */
-export function runDaemon(options: DaemonOptions): Promise<number> {
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const logger = await createLogger({ level: options.logLevel });
   return runService(
     options,
     {
       signals: process,
       notifySocket: process.env['NOTIFY_SOCKET'],
-      logger: createLogger({ level: options.logLevel }),
+      logger,
       out: (text) => void process.stdout.write(text),
       exit: (status) => process.exit(status),
     },

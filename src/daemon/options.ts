@@ -5,6 +5,9 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export const DATA_PLANES = ['auto', 'native', 'portable'] as const;
+/** As native/core/gate.hpp has it. */
+export const MAX_THREADS = 8;
+
 export type DataPlaneChoice = (typeof DATA_PLANES)[number];
 
 /** Addresses to bind and the one mesh port, UDP and TCP. */
@@ -29,6 +32,8 @@ export interface DaemonOptions {
   readonly socket: string;
   /** Default `auto`: native where it can run. */
   readonly dataPlane: DataPlaneChoice;
+  /** Threads of the native data plane, 1 to 8. Default 1. */
+  readonly threads: number;
   /** Frames a second to unknown MACs that each network floods, 1 to 10,000,000. Default 1000. */
   readonly unknownUnicastRate: number;
   /** Hosts to join at start, `HOST[:PORT]`; tried again until one answers. Default none. */
@@ -52,6 +57,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   stateDir: '/var/lib/weft',
   socket: DEFAULT_SOCKET,
   dataPlane: 'auto',
+  threads: 1,
   unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],
   ipamLeaseSeconds: 300,

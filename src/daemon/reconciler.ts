@@ -16,6 +16,9 @@ import type { Serial } from './serial.ts';
 /** How often the kernel is compared with what it should have. */
 const SWEEP_EVERY = asMillis(10_000);
 
+/** Sandboxes looked into with each of them, by turns: a process each. At the start it is all. */
+const LOOKS_PER_SWEEP = 4;
+
 export interface ReconcilerOptions {
   readonly self: PeerId;
   readonly directory: Directory;
@@ -45,6 +48,7 @@ export class Reconciler {
   #sweep: Timer | undefined;
   #isStopped = false;
   #isQueued = false;
+  #looks = Infinity;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -102,7 +106,9 @@ export class Reconciler {
         ...{ network: network.name, vni: network.vni, mtu: network.mtu, endpoints },
         device: fabric.get(network.vni)?.device ?? '',
       })),
+      this.#looks,
     );
+    this.#looks = 0;
     for (const change of changes) this.#options.log.info({ change }, 'repaired');
     for (const { endpoint, reason } of lost) {
       this.#options.log.warn({ endpoint: endpoint.id, reason }, 'endpoint could not be restored');
@@ -143,6 +149,7 @@ export class Reconciler {
   #scheduleSweep(): void {
     if (this.#isStopped) return;
     this.#sweep = this.#options.clock.after(SWEEP_EVERY, () => {
+      this.#looks = LOOKS_PER_SWEEP;
       this.request();
       this.#scheduleSweep();
     });

@@ -37,12 +37,15 @@ function dataPlanes({ clock, rng }: SystemDeps): DataPlaneFactories {
   };
 }
 
-/** The native data plane does the kernel's segmenting itself, the portable one takes plain frames. */
+/**
+ * The native data plane does the kernel's segmenting itself and has a queue for each thread, the portable
+ * one takes plain frames.
+ */
 function openTap({ log }: SystemDeps): Seams['openTap'] {
-  return (kind, name, mtu) => {
+  return (kind, name, mtu, threads) => {
     const { tap, offloads } =
       kind === 'native'
-        ? openOnLadder({ name, mtu })
+        ? openOnLadder({ name, mtu, queues: threads })
         : { tap: Tap.open({ name, mtu }), offloads: [] };
     tap.isUp = true;
     const fields = { device: tap.name, mtu, offloads: offloads.join(' ') || 'none' };

@@ -81,6 +81,8 @@ export interface DataPlaneOptions {
   readonly fdbCapacity?: number;
   /** Life of a learned entry that no frame confirms. */
   readonly fdbMaxAge?: Millis;
+  /** Threads that forward, 1 to 8; default 1. The portable data plane has its one event loop. */
+  readonly threads?: number;
   /**
    * Frames per second to unknown MACs that each network floods, up to a second's worth at once; 1 to
    * `MAX_UNKNOWN_UNICAST_RATE`, 1000 unless told otherwise. Frames to group addresses do not count.
@@ -159,9 +161,9 @@ export interface DataPlane {
   removeLocalMac(vni: Vni, mac: Mac): void;
 
   /**
-   * Applies the changes in their order, as one: however many, the forwarder is told once. `set` pins
-   * the MAC to the VTEP and answers for its addresses, beside those that were set before; it does
-   * nothing if there is no such VTEP, and a local MAC of this host stays one. `remove` forgets the pin
+   * Applies the changes in their order; the forwarder is told once for each 16,384. `set` pins the
+   * MAC to the VTEP and answers for its addresses, beside those that were set before; it does nothing
+   * if there is no such VTEP, and a local MAC of this host stays one. `remove` forgets the pin
    * and the addresses named. A network pins at most `MAX_PINNED` MACs; what is beyond it is learned.
    */
   updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void;

@@ -31,7 +31,7 @@ import {
 
 /**
  * Answers for endpoints on other hosts, so that their neighbours' questions need not be flooded
- * (docs/adr/0018). native/core/neighbour-answer.cpp does the same; a test compares the two.
+ * (docs/adr/0018). native/core/neighbour-answer.cpp does the same; a test compares the two byte by byte.
  *
  * A frame is answered if it is untagged, was sent to a group by the station that it names as its
  * sender, and asks for the MAC of another station's address that the table has. What is left to the

@@ -33,13 +33,16 @@ export interface AuditorOptions {
 /**
  * Compares what the kernel has with what it should have, and repairs it: after a restart of the daemon,
  * and whenever somebody may have had a hand in it. One look at the kernel, and processes only for what
- * is wrong; the inside of a sandbox is looked at only if the host's end of its interface is wrong.
+ * is wrong. A look inside a sandbox is a process each: it is taken where the host's end of the interface
+ * is wrong, and else at as many as the caller allows, in turn.
  */
 export class Auditor {
   readonly #ip: Ip;
   readonly #bridges: Bridges;
   readonly #sandboxes: Sandboxes;
   readonly #host: PeerId;
+  /** Ids of the endpoints whose sandbox was looked into since all were. */
+  readonly #inspected = new Set<string>();
 
   constructor({ ip, bridges, sandboxes, host }: AuditorOptions) {
     this.#ip = ip;
@@ -50,9 +53,12 @@ export class Auditor {
 
   /**
    * Brings this host to `desired`; links that bear its mark and are not in `desired` are removed.
+   * `looks` is how many sound endpoints are looked at from inside their sandbox, those first that have
+   * waited longest; what fits in it is found at once, the rest by a later call.
    * Rejects only if a bridge or TAP device can't be set up: an endpoint that can't is `lost`.
    */
-  async audit(desired: readonly DesiredNetwork[]): Promise<AuditReport> {
+  async audit(desired: readonly DesiredNetwork[], looks = 0): Promise<AuditReport> {
+    const inspected = this.#choose(desired, looks);
     const before = await this.#ip.links();
     const changes: string[] = [...(await this.#removeOrphans(desired, before))];
     for (const network of desired) {
@@ -67,7 +73,7 @@ export class Auditor {
       }
       for (const endpoint of network.endpoints) {
         try {
-          changes.push(...(await this.#ensureEndpoint(network, endpoint, links)));
+          changes.push(...(await this.#ensureEndpoint(network, endpoint, links, inspected)));
         } catch (error) {
           if (!isAppError(error)) throw error;
           lost.push({ endpoint, reason: error.message });
@@ -81,13 +87,26 @@ export class Auditor {
     { vni, mtu }: DesiredNetwork,
     endpoint: Endpoint,
     links: readonly Link[],
+    inspected: ReadonlySet<string>,
   ): Promise<readonly string[]> {
     const attachment = { endpoint, bridge: bridgeName(vni), mtu };
     const hostEnd = links.find((link) => link.name === hostEndName(endpoint.id));
     const isSound =
       hostEnd !== undefined &&
       (await this.#sandboxes.compareHostEnd(attachment, hostEnd)).length === 0;
-    return isSound ? [] : this.#sandboxes.attach(attachment);
+    if (!isSound) return this.#sandboxes.attach(attachment);
+    return inspected.has(endpoint.id) ? this.#sandboxes.inspect(attachment, hostEnd) : [];
+  }
+
+  /** The ids of `looks` endpoints, by turns: each is chosen once before any is chosen again. */
+  #choose(desired: readonly DesiredNetwork[], looks: number): ReadonlySet<string> {
+    const ids = desired.flatMap(({ endpoints }) => endpoints.map(({ id }) => id));
+    const waiting = ids.filter((id) => !this.#inspected.has(id));
+    if (waiting.length <= looks) this.#inspected.clear();
+    const others = ids.filter((id) => !waiting.includes(id));
+    const chosen = [...waiting, ...others].slice(0, looks);
+    for (const id of chosen) this.#inspected.add(id);
+    return new Set(chosen);
   }
 
   /** What a daemon that was killed between a deed and its record left behind. */

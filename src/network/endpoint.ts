@@ -67,6 +67,11 @@ export function checkEndpointMac(text: string): Mac {
   );
 }
 
+/** Whatever the prefix lengths: two meshes that were joined may have had different ones. */
+function isSameAddress(one: string, other: string | undefined): boolean {
+  return one.split('/')[0] === other?.split('/')[0];
+}
+
 /**
  * Checks that an endpoint to be made collides with no other of its network, on whatever host. Rejects with
  * E_ADDRESS_TAKEN, E_MAC_TAKEN, in which `hostName` names the host. O(endpoints).
@@ -84,7 +89,7 @@ export function checkEndpointFree(
   for (const other of existing) {
     if (other.network !== network || other.id === id) continue;
     const owner = `endpoint ${other.id} in ${other.sandbox.path} on host ${hostName(other.host)}`;
-    if (other.address === address) {
+    if (isSameAddress(other.address, address)) {
       throw new AppError(
         'E_ADDRESS_TAKEN',
         `Address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,

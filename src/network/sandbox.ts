@@ -5,6 +5,7 @@ import type { IpCommand } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
+import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
 import type { Endpoint } from './endpoint.ts';
 import { formatMark, hostEndName, parseMark } from './names.ts';
@@ -73,6 +74,24 @@ export class Sandboxes {
       ...compareLink(hostEnd, this.#hostSettings(attachment)).differences,
       ...(isIpv6Off ? [] : ['IPv6 of the host on it']),
     ];
+  }
+
+  /**
+   * Looks inside the sandbox and repairs what is wrong with the endpoint's interface there: one process
+   * more than nothing if all is well. Returns and rejects as `attach`.
+   */
+  async inspect(attachment: Attachment, hostEnd: Link): Promise<string[]> {
+    const { endpoint } = attachment;
+    const sandbox = await this.#netns.open(endpoint.sandbox);
+    try {
+      const there = await this.#ip.links(sandbox.handle);
+      const inside = there.find((link) => link.name === endpoint.ifname);
+      return inside && isPair(hostEnd, inside)
+        ? await this.#repair(sandbox, attachment, { hostEnd, inside })
+        : await this.#attachTo(sandbox, attachment);
+    } finally {
+      await sandbox.close();
+    }
   }
 
   /** Tries at once, since that is nearly always right, and looks closer only if the kernel refuses. */
@@ -166,13 +185,42 @@ export class Sandboxes {
     const commands = repairCommands(inside.name, inner);
     if (hasAddress) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddress(sandbox, endpoint, commands);
+    const hasRoute = !hasAddress || (await this.#hasRoute(sandbox, endpoint));
+    if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
     return [
       ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
-      ...[...inner.differences, ...(hasAddress ? [] : [`no address ${endpoint.address}`])].map(
-        (difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`,
-      ),
+      ...[
+        ...inner.differences,
+        ...(hasAddress ? [] : [`no address ${endpoint.address}`]),
+        ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
+      ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
+
+  /** Whether the route to the subnet is there that the kernel makes for an address. */
+  async #hasRoute({ handle }: OpenSandbox, endpoint: Endpoint): Promise<boolean> {
+    const subnet = subnetText(endpoint);
+    const routes = await this.#ip.routes(handle);
+    return routes.some(
+      ({ destination, device }) => destination === subnet && device === endpoint.ifname,
+    );
+  }
+
+  /** The kernel makes the route with the address, and not again. */
+  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint): Promise<void> {
+    const { ifname: name, address } = endpoint;
+    await this.#ip.apply([{ kind: 'deleteAddress', name, address }], sandbox.handle);
+    await this.#addAddress(sandbox, endpoint, []);
+  }
+}
+
+/** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
+function subnetText({ address }: Endpoint): string {
+  const cidr = parseCidr(address);
+  if (cidr === undefined) return address;
+  const { prefixLength } = cidr;
+  const isAlone = prefixLength === (cidr.address.family === 4 ? 32 : 128);
+  return isAlone ? formatAddress(cidr.address) : formatCidr(subnetOf(cidr));
 }
 
 /** Each end tells the other's index, as counted in the other's namespace. */

@@ -7,7 +7,7 @@ import type { Exec } from './exec.ts';
 export interface Sysctl {
   /**
    * Keeps the host's IPv6 off an interface: no link-local address, no router or listener messages of the
-   * host on the overlay. Does nothing where the kernel has no IPv6. Rejects with E_DEVICE_MISSING if
+   * host on the overlay. Does nothing where the kernel, or a device with an MTU below 1280, has no IPv6. Rejects with E_DEVICE_MISSING if
    * the interface is gone, with E_PERMISSION if /proc/sys is read-only.
    */
   disableIpv6(ifname: string): Promise<void>;
@@ -59,8 +59,11 @@ export class ProcSysctl implements Sysctl {
   }
 
   async isIpv6Disabled(ifname: string): Promise<boolean> {
-    if (!(await exists(join(this.#root, 'ipv6/conf')))) return true;
-    return (await this.#read(this.#ipv6(ifname))) === '1';
+    const value = await this.#read(this.#ipv6(ifname));
+    if (value !== undefined) return value === '1';
+    // Without the setting there is no IPv6: of the kernel, or of a device whose MTU is below 1280.
+    const hasKernel = await exists(join(this.#root, 'ipv6/conf'));
+    return !hasKernel || (await exists(join(this.#root, 'ipv4/conf', ifname)));
   }
 
   async enableIpv6(ifname: string, within: string): Promise<void> {

@@ -36,6 +36,9 @@ export interface NativeDevice {
   name(): string;
   getMtu(): number;
   setMtu(mtu: number): number;
+  /** Of each queue. */
+  getQueueFrames(): number;
+  setQueueFrames(frames: number): number;
   /** Fills the 6 bytes of `into`. */
   getMac(into: Buffer): number;
   setMac(mac: Buffer): number;
@@ -72,6 +75,7 @@ export type NativeDeviceClass = new () => NativeDevice;
 
 const METHODS = [
   ...['open', 'close', 'fds', 'name', 'getMtu', 'setMtu', 'getMac', 'setMac', 'getFlags', 'setUp'],
+  ...['getQueueFrames', 'setQueueFrames'],
   ...['isPersistent', 'setPersistent', 'listen', 'readBatch', 'writeBatch', 'writeFrame'],
 ];
 

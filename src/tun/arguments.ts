@@ -9,6 +9,8 @@ export const MIN_MTU = 68;
 export const MAX_MTU = 65521;
 /** MAX_TAP_QUEUES of the kernel. */
 export const MAX_QUEUES = 256;
+/** Of super-frames, that many are 4 GiB of the kernel's memory. */
+export const MAX_QUEUE_FRAMES = 65536;
 
 /** The kernel names its settings for all interfaces and for new ones so, and refuses an interface called that. */
 const RESERVED_NAMES: readonly string[] = ['.', '..', 'all', 'default'];
@@ -63,6 +65,15 @@ export function checkMac(text: string): Mac {
     'E_MAC_INVALID',
     `${JSON.stringify(text)} can't be an interface's MAC; ` +
       'give six bytes in hex whose first is even and which are not all zero, such as "02:00:00:00:00:01".',
+  );
+}
+
+/** @throws AppError E_USAGE */
+export function checkQueueFrames(frames: number): number {
+  if (Number.isInteger(frames) && frames >= 1 && frames <= MAX_QUEUE_FRAMES) return frames;
+  throw new AppError(
+    'E_USAGE',
+    `A queue of ${frames} frames is out of range; a device takes 1 to ${MAX_QUEUE_FRAMES}.`,
   );
 }
 

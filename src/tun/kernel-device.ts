@@ -2,7 +2,7 @@ import assert from 'node:assert';
 import { constants } from 'node:os';
 import type { FrameBatch } from '../base/frame-batch.ts';
 import { loadDeviceClass, type NativeDevice } from './addon.ts';
-import { checkDeviceName, checkMtu, checkQueues } from './arguments.ts';
+import { checkDeviceName, checkMtu, checkQueueFrames, checkQueues } from './arguments.ts';
 import type { TapDevice } from './device.ts';
 import { actError, openError, type DeviceKind } from './failure.ts';
 import { offloadFlags, type Offload, type VnetHeaderBytes } from './offloads.ts';
@@ -13,6 +13,8 @@ export interface DeviceOptions {
   readonly name?: string;
   /** 68 to 65521 bytes. Default: the kernel's, 1500. */
   readonly mtu?: number;
+  /** Frames of each queue that wait for the reader before the kernel drops more. Default: the kernel's, 1000. */
+  readonly queueFrames?: number;
   /** 1 (default) to 256 descriptors over which the kernel spreads flows. */
   readonly queues?: number;
   /** Bytes of virtio-net header before each frame; default none. */
@@ -83,6 +85,18 @@ export abstract class KernelDevice implements TapDevice {
     this.check(`set the MTU ${mtu}`, this.native.setMtu(checkMtu(mtu)));
   }
 
+  /** Frames of each queue that wait for the reader before the kernel drops more: `txqueuelen`. */
+  get queueFrames(): number {
+    return this.check('read the queue length', this.native.getQueueFrames());
+  }
+
+  set queueFrames(frames: number) {
+    this.check(
+      `set the queue length ${frames}`,
+      this.native.setQueueFrames(checkQueueFrames(frames)),
+    );
+  }
+
   /** Administratively up: `ip link set up`. Frames come and go only then. */
   get isUp(): boolean {
     return (this.check('read the flags', this.native.getFlags()) & IFF_UP) !== 0;
@@ -137,9 +151,10 @@ export abstract class KernelDevice implements TapDevice {
    * The rest of an `open`: sets the properties asked for, then `more`. Closes the device if one is
    * refused; persistence comes last, so that a half-made device does not stay.
    */
-  protected complete({ mtu, persistent }: DeviceOptions, more?: () => void): void {
+  protected complete({ mtu, queueFrames, persistent }: DeviceOptions, more?: () => void): void {
     try {
       if (mtu !== undefined) this.mtu = mtu;
+      if (queueFrames !== undefined) this.queueFrames = queueFrames;
       more?.();
       if (persistent !== undefined) this.isPersistent = persistent;
     } catch (error) {

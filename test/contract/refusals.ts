@@ -205,7 +205,7 @@ export function refusalContract(contract: Contract, lab: Lab): void {
       await until(() => taken() === start + 100, `frames from ${start} are counted (SEED=${SEED})`);
     }
     a.device.inject(frame(station(1), BROADCAST, 'end'));
-    await until(() => texts(b.device).at(-1) === 'end', 'the plane still forwards');
+    await until(() => texts(b.device).includes('end'), 'the plane still forwards');
     t.is(taken(), samples.length + 1);
   });
 }

@@ -1,10 +1,10 @@
 import test from 'ava';
 import { createLogger } from '../../src/daemon/log.ts';
 
-test('a line is one JSON object with time, level, fields and text', (t) => {
+test('a line is one JSON object with time, level, fields and text', async (t) => {
   const lines: string[] = [];
   const destination = { write: (line: string) => void lines.push(line) };
-  const logger = createLogger({ level: 'info', destination });
+  const logger = await createLogger({ level: 'info', destination });
   logger.debug({ a: 1 }, 'not this');
   logger.warn({ peer: 'b', err: new Error('why') }, 'peer is slow');
   t.is(lines.length, 1);

@@ -73,12 +73,14 @@ export class MortalHost {
   readonly #world: World;
   #life: Life;
   #control: Control | undefined;
-  #starts = 0;
+  /** Never the same on two hosts, or they would give two endpoints one id. */
+  #nextSeed: number;
 
   constructor(name: string, address: string, world: World) {
     this.name = name;
     this.address = address;
     this.#world = world;
+    this.#nextSeed = 1000 * Number(address.split('.').at(-1));
     this.#life = new Life(world.clock);
     const addresses = [{ address, prefixLength: 24, scope: 'global' }];
     this.kernel.addLink('u0', { isUp: true, addresses });
@@ -116,10 +118,7 @@ export class MortalHost {
         advertise: { address: this.address },
       },
       {
-        ...{
-          clock: life.clock,
-          rng: seededRng(this.#starts++ * 7 + Number(this.address.split('.')[3])),
-        },
+        ...{ clock: life.clock, rng: seededRng(this.#nextSeed++) },
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(

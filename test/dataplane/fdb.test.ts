@@ -7,6 +7,7 @@ import {
   DEFAULT_FDB_MAX_AGE,
   Fdb,
   MAX_FDB_CAPACITY,
+  MAX_PINNED,
   NO_PLACE,
 } from '../../src/dataplane/fdb.ts';
 import { FdbOracle } from '../model/fdb-oracle.ts';
@@ -112,6 +113,21 @@ test('a static entry replaces a learned one, and removing a static one spares le
   fdb.learn(asMac(3), 3, at(0));
   fdb.removeStatic(asMac(3));
   t.is(fdb.lookup(asMac(3), at(0)), 3);
+});
+
+test('only what is static has a static place, and there is an end to how many', (t) => {
+  const fdb = createFdb();
+  fdb.learn(asMac(1), 7, at(0));
+  fdb.setStatic(asMac(2), -3);
+  t.is(fdb.staticPlace(asMac(1)), NO_PLACE);
+  t.is(fdb.staticPlace(asMac(2)), -3);
+  t.is(fdb.staticPlace(asMac(3)), NO_PLACE);
+  for (let mac = 3; mac <= MAX_PINNED + 1; mac++) fdb.setStatic(asMac(mac), 4);
+  fdb.setStatic(asMac(10 ** 9), 4);
+  t.is(fdb.staticPlace(asMac(10 ** 9)), NO_PLACE);
+  fdb.setStatic(asMac(2), 5);
+  t.is(fdb.staticPlace(asMac(2)), 5);
+  t.true(fdb.learn(asMac(10 ** 9), 8, at(1)), 'what is beyond it is learned');
 });
 
 test('a flush forgets one place and nothing else', (t) => {

@@ -39,7 +39,7 @@ test('two hosts with IPv6 only, one on other ports, that join by bracketed addre
   await knowsBlue(b);
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
-  await reaches(web, '10.7.0.3', 5000);
+  await reaches(web, '10.7.0.3', 20_000);
   t.is((await db.ping('10.7.0.2', { count: 20, intervalSeconds: 0.01, bytes: 1400 })).received, 20);
 });
 
@@ -52,7 +52,7 @@ test('what is deleted under a running daemon is repaired within its sweep, and t
   await knowsBlue(b);
   const { endpoint } = await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
-  await reaches(web, '10.7.0.3', 5000);
+  await reaches(web, '10.7.0.3', 20_000);
 
   for (const name of ['wtap-42', 'weft-42', `wv${endpoint.slice(0, 12)}`]) {
     await a.namespace.ip(`link del ${name}`);
@@ -69,6 +69,35 @@ test('what is deleted under a running daemon is repaired within its sweep, and t
   }
 });
 
+test('what is changed inside a container is repaired within its sweep, and the log says so', async (t) => {
+  const mesh = await startMesh(t, 'inside', ['a', 'b']);
+  const [a, b] = mesh.hosts;
+  if (!a || !b) throw new Error('two hosts were asked for');
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  await a.weft(...CREATE);
+  await knowsBlue(b);
+  await a.attach('blue', web, '10.7.0.2');
+  await b.attach('blue', db, '10.7.0.3');
+  await reaches(web, '10.7.0.3', 20_000);
+
+  for (const [harm, sentence] of [
+    ['addr del 10.7.0.2/24 dev eth0', /eth0 in [^ ]+: no address 10\.7\.0\.2\/24; repaired/],
+    ['link set eth0 down', /eth0 in [^ ]+: down instead of up; repaired/],
+    ['route del 10.7.0.0/24 dev eth0', /eth0 in [^ ]+: no route to 10\.7\.0\.0\/24; repaired/],
+    ['link set eth0 mtu 1300', /eth0 in [^ ]+: MTU 1300 instead of 1450; repaired/],
+  ] as const) {
+    await web.ip(harm);
+    // The log is kept whole: a sentence is looked for in what was said since.
+    const said = a.daemon?.output.length ?? 0;
+    await eventually(
+      () => Promise.resolve(sentence.test(a.daemon?.output.slice(said) ?? '')),
+      25_000,
+    );
+    await reaches(web, '10.7.0.3', 20_000);
+    t.regex(a.daemon?.output ?? '', sentence);
+  }
+});
+
 test('a host cut off is dead to the others; healed, all are alive and frames cross again', async (t) => {
   const mesh = await startMesh(t, 'cut', ['a', 'b', 'c']);
   const [a, b, c] = mesh.hosts;
@@ -78,7 +107,7 @@ test('a host cut off is dead to the others; healed, all are alive and frames cro
   await knowsBlue(b);
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
-  await reaches(web, '10.7.0.3', 5000);
+  await reaches(web, '10.7.0.3', 20_000);
 
   const hook = (name: string): string => `type filter hook ${name} priority 0;`;
   const cut = `table inet cut { chain in { ${hook('input')} iif "u0" drop; }; chain out { ${hook('output')} oif "u0" drop; }; }`;
@@ -90,9 +119,9 @@ test('a host cut off is dead to the others; healed, all are alive and frames cro
 
   await a.namespace.run(NFT, ['delete', 'table', 'inet', 'cut']);
   await Promise.all([a, b, c].map((host) => waitForPeers(host, 3, 15_000)));
-  await reaches(web, '10.7.0.3', 5000);
+  await reaches(web, '10.7.0.3', 20_000);
   for (const host of [a, b, c]) {
-    await eventually(async () => (await host.status()).networks === 3, 5000);
+    await eventually(async () => (await host.status()).networks === 3, 20_000);
     const { warnings } = await host.status();
     t.true(
       warnings.some((warning) => /^Network right is not carried: its VNI 8/.test(warning)),

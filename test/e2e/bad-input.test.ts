@@ -16,7 +16,10 @@ test('broken VXLAN datagrams are counted by name and change nothing', async (t) 
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   const { mac } = await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
   t.is((await web.ping('10.7.0.3')).received, 3);
@@ -121,7 +124,7 @@ test('names, VNIs, addresses and interfaces that are taken are refused with a se
   await a.weft(...create('blue', '--vni', '42'));
   await a.weft(...create('red', '--vni', '43'));
   const first = await a.attach('blue', web, '10.7.0.2');
-  await eventually(async () => (await b.status()).endpoints.mesh === 1, 5000);
+  await eventually(async () => (await b.status()).endpoints.mesh === 1, 20_000);
 
   const refused: readonly (readonly [WeftHost, readonly string[], RegExp])[] = [
     [a, create('blue'), /blue/],

@@ -64,7 +64,10 @@ test('gossip of another mesh version is counted as that, and the mesh goes on', 
 test('forged rows are refused and counted, and the tables stay as they were', async (t) => {
   const { a, b, meshPort } = await meshOfTwo(t, 'row');
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   const self = await recordOf(b);
   const row = (table: string, key: string, value: Uint8Array, aheadMs = 0): Uint8Array =>
     encodeRow({

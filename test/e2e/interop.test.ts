@@ -46,7 +46,7 @@ async function plug(mesh: TestMesh, container: LabNamespace, host: LabNamespace,
 }
 
 async function exchange(t: ExecutionContext, { ours, theirs }: Foreign): Promise<void> {
-  await eventually(() => ours.answers('10.7.0.3'), 10_000);
+  await eventually(() => ours.answers('10.7.0.3'), 20_000);
   t.is((await ours.ping('10.7.0.3', { count: 100, intervalSeconds: 0.005 })).received, 100);
   t.is((await theirs.ping('10.7.0.2', { count: 100, intervalSeconds: 0.005 })).received, 100);
   const there = await ours.transferTo(theirs, { address: '10.7.0.3' });
@@ -134,7 +134,7 @@ test('tshark reads our datagrams as VXLAN with the right VNI, none malformed', a
   await plug(mesh, theirs, foreign, 'p0');
   for (const port of ['vx0', 'p0']) await foreign.ip(`link set ${port} master br0`);
   for (const device of ['vx0', 'br0']) await foreign.ip(`link set ${device} up`);
-  await eventually(() => ours.answers('10.7.0.3'), 10_000);
+  await eventually(() => ours.answers('10.7.0.3'), 20_000);
 
   const fields = ['vxlan.vni', 'vxlan.flags', 'icmp.type', 'udp.srcport', '_ws.malformed'];
   const shark = foreign.start('tshark', [

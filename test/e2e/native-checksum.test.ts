@@ -42,7 +42,10 @@ test('no kernel finds a wrong checksum, whichever container leaves them to its i
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   await a.attach('blue', web, WEB.v4);
   await b.attach('blue', db, DB.v4);
   await addIpv6(web, WEB.v6);
@@ -84,7 +87,7 @@ test('a kernel VXLAN device, and the kernel behind it, find no wrong checksum', 
   await foreign.ip('link set vx0 up');
   // A veth underlay never fills in the inner checksum that a kernel would leave to a network card.
   await foreign.run('ethtool', ['-K', 'vx0', 'tx', 'off']);
-  await eventually(() => web.answers(DB.v4), 10_000);
+  await eventually(() => web.answers(DB.v4), 20_000);
   for (const state of ['on', 'off'] as const) {
     await switchOffloads(web, state);
     await transferAll(t, web, foreign, DB);
@@ -114,6 +117,6 @@ test('a frame whose checksum is wrong arrives as it is, and the kernel refuses i
     datagram,
     datagram,
   ]);
-  await eventually(async () => (await kernelCounters(web))['UdpInCsumErrors'] === 2, 5000);
+  await eventually(async () => (await kernelCounters(web))['UdpInCsumErrors'] === 2, 20_000);
   t.deepEqual(await damageSeen(web), { UdpInCsumErrors: 2 });
 });

@@ -26,7 +26,7 @@ async function pair(t: Parameters<typeof startMesh>[0], area: string) {
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
-  await eventually(() => reaches(web, '10.7.0.3'), 10_000);
+  await eventually(() => reaches(web, '10.7.0.3'), 20_000);
   return { a, b, web, db, mesh };
 }
 
@@ -37,7 +37,7 @@ test('the underlay goes down, comes up, and has its MTU lowered: what fits goes 
   t.false(await reaches(web, '10.7.0.3'));
   t.true((await sendFailures(a)) > 0);
   await namespace.ip(`link set ${ifname} up`);
-  await eventually(() => reaches(web, '10.7.0.3'), 10_000);
+  await eventually(() => reaches(web, '10.7.0.3'), 20_000);
 
   await namespace.ip(`link set ${ifname} mtu 1300`);
   const before = await sendFailures(a);
@@ -72,7 +72,7 @@ test('a flood beyond what can be forwarded: memory bounded, others alive, no col
   const { a, b, web, db, mesh } = await pair(t, 'nff');
   const other = await mesh.container('other');
   await b.attach('blue', other, '10.7.0.4');
-  await eventually(() => reaches(other, '10.7.0.2'), 10_000);
+  await eventually(() => reaches(other, '10.7.0.2'), 20_000);
   const ends = { client: web, server: db, serverAddress: '10.7.0.3', mtu: 1450 };
   const before = await Promise.all([a, b].map(residentBytes));
   // As fast as the path takes them, and from two programs at once: twice what can be forwarded.
@@ -88,7 +88,7 @@ test('a flood beyond what can be forwarded: memory bounded, others alive, no col
   t.true(beyond.receivedPerSecond > 0.25 * fitting.receivedPerSecond);
   const after = await Promise.all([a, b].map(residentBytes));
   after.forEach((bytes, index) => t.true(bytes - (before[index] ?? 0) < 64 * 2 ** 20));
-  await eventually(() => reaches(web, '10.7.0.3'), 5000);
+  await eventually(() => reaches(web, '10.7.0.3'), 20_000);
 });
 
 /** Sends small datagrams to ADDRESS PORT without pause for so many milliseconds. */
@@ -119,7 +119,7 @@ test('an underlay that drains slowly is back-pressure first, and then counted lo
     return (await dropped()) > 0;
   }, 20_000);
   await namespace.run('tc', ['qdisc', 'del', 'dev', ifname, 'root']);
-  await eventually(() => reaches(web, '10.7.0.3'), 10_000);
+  await eventually(() => reaches(web, '10.7.0.3'), 20_000);
   const settled = await dropped();
   t.true((await web.transferTo(db, { address: '10.7.0.3', bytes: 1_000_000 })).isIntact);
   t.is(await dropped(), settled);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { eventually, startMesh, waitForPeers } from './mesh.ts';
+import { eventually, startMesh, timed, waitForPeers } from './mesh.ts';
 
 test('a killed daemon is declared dead within 10 s, and started again carries traffic within 3 s', async (t) => {
   const mesh = await startMesh(t, 'kill', ['a', 'b', 'c']);
@@ -7,7 +7,10 @@ test('a killed daemon is declared dead within 10 s, and started again carries tr
   if (!a || !b || !c) throw new Error('three hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
   t.is((await web.ping('10.7.0.3')).received, 3);
@@ -21,12 +24,12 @@ test('a killed daemon is declared dead within 10 s, and started again carries tr
   );
   t.log(`dead after ${Math.round(tookMs)} ms`);
 
-  const startedAt = performance.now();
-  await b.up();
-  await eventually(() => web.answers('10.7.0.3', { waitSeconds: 0.2 }), 3000);
-  const backMs = performance.now() - startedAt;
-  t.log(`traffic back after ${Math.round(backMs)} ms`);
-  t.true(backMs <= 3000, `${backMs} ms`);
+  const back = await timed(async () => {
+    await b.up();
+    await eventually(() => web.answers('10.7.0.3', { waitSeconds: 0.2 }), 30_000);
+  }, 3000);
+  t.log(`traffic back after ${back.text}`);
+  t.true(back.ms <= back.allowedMs, back.text);
   await waitForPeers(a, 3);
   t.is((await b.status()).endpoints.local, 1);
 });
@@ -37,12 +40,15 @@ test('SIGTERM leaves the mesh and keeps the interfaces; the next start takes the
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   await a.attach('blue', web, '10.7.0.2');
   const attached = await b.attach('blue', db, '10.7.0.3');
 
   t.is(await b.daemon?.stop(), 0);
-  await eventually(async () => (await a.peers()).some((peer) => peer.state === 'left'), 2000);
+  await eventually(async () => (await a.peers()).some((peer) => peer.state === 'left'), 20_000);
   t.regex(await db.ip('-br addr show eth0'), /10\.7\.0\.3\/24/);
 
   await b.up();
@@ -62,7 +68,10 @@ test('what was deleted while the daemon was down is repaired at its start', asyn
     await mesh.container('gone'),
   ];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '77');
-  await eventually(async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0, 5000);
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
   await b.attach('blue', gone, '10.7.0.4');
@@ -72,6 +81,6 @@ test('what was deleted while the daemon was down is repaired at its start', asyn
 
   await b.up();
   t.is((await b.status()).endpoints.local, 1);
-  await eventually(() => web.answers('10.7.0.3'), 5000);
-  await eventually(async () => (await a.status()).endpoints.mesh === 2, 5000);
+  await eventually(() => web.answers('10.7.0.3'), 20_000);
+  await eventually(async () => (await a.status()).endpoints.mesh === 2, 20_000);
 });

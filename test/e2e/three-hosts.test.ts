@@ -82,6 +82,7 @@ test('a MAC that moves to another host is followed with its first frame', async 
   const mac = '02:00:5e:10:00:99';
   const watched = await a.attach('blue', watcher, '10.7.0.2');
   await b.attach('blue', home, '10.7.0.9', '--mac', mac);
+  await eventually(() => watcher.answers('10.7.0.9'), 5000);
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);
   t.is(await whereIs(a, mac, mesh.hosts), 'b');
 
@@ -95,5 +96,6 @@ test('a MAC that moves to another host is followed with its first frame', async 
   await eventually(async () => (await whereIs(a, mac, mesh.hosts)) !== 'b', 3000);
   t.is(await framesSent(away), 2);
   t.is(await whereIs(a, mac, mesh.hosts), 'c');
+  await eventually(() => watcher.answers('10.7.0.9'), 5000);
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);
 });

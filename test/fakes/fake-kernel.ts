@@ -5,9 +5,15 @@ import { undoCommands, type IpCommand } from '../../src/os/ip-command.ts';
 import type { Link, Neighbour, Route } from '../../src/os/ip-json.ts';
 import type { Netns, OpenSandbox, Sandbox, SandboxReference } from '../../src/os/netns.ts';
 import type { Sysctl } from '../../src/os/sysctl.ts';
+import { formatCidr, parseCidr, subnetOf } from '../../src/wire/cidr.ts';
 
 type MutableLink = { -readonly [K in keyof Link]: Link[K] };
 type Commanded<K extends IpCommand['kind']> = Extract<IpCommand, { readonly kind: K }>;
+
+function subnetText({ address, prefixLength }: Link['addresses'][number]): string {
+  const cidr = parseCidr(`${address}/${prefixLength}`);
+  return cidr === undefined ? '' : formatCidr(subnetOf(cidr));
+}
 
 /** The daemon's own namespace. */
 const HOST = '';
@@ -24,6 +30,7 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   readonly #namespaces = new Map<string, Map<string, MutableLink>>([[HOST, new Map()]]);
   readonly #ipv6Off = new WeakSet<MutableLink>();
   readonly #routes: Route[] = [];
+  readonly #lostRoutes = new Set<string>();
   #lastIndex = 1;
   #openCount = 0;
 
@@ -56,6 +63,11 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     this.#routes.push(route);
   }
 
+  /** Takes away a route that came with an address; it comes back with the address. */
+  loseRoute(destination: string, within: string): void {
+    this.#lostRoutes.add(`${within} ${destination}`);
+  }
+
   find(name: string, within = HOST): Link | undefined {
     return this.#links(within).get(name);
   }
@@ -81,8 +93,16 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     return Promise.resolve(structuredClone([...this.#links(within).values()]));
   }
 
-  routes(): Promise<readonly Route[]> {
-    return Promise.resolve(this.#routes);
+  /** Of the host what a test has added; elsewhere those that come with the addresses of links. */
+  routes(within = HOST): Promise<readonly Route[]> {
+    this.calls++;
+    if (within === HOST) return Promise.resolve(this.#routes);
+    const made = [...this.#links(within).values()].flatMap(({ name, isUp, addresses }) =>
+      isUp ? addresses.map((address) => ({ destination: subnetText(address), device: name })) : [],
+    );
+    const isThere = ({ destination }: Route): boolean =>
+      !this.#lostRoutes.has(`${within} ${destination}`);
+    return Promise.resolve(made.filter(isThere));
   }
 
   neighbours(): Promise<readonly Neighbour[]> {
@@ -243,6 +263,7 @@ export class FakeKernel implements Ip, Sysctl, Netns {
         const [address = '', length] = command.address.split('/');
         const added = { address, prefixLength: Number(length), scope: 'global' };
         link.addresses = [...link.addresses, added];
+        this.#lostRoutes.delete(`${within} ${subnetText(added)}`);
         return;
       }
       case 'deleteAddress': {

@@ -59,6 +59,40 @@ test('a changed MTU is set right on every part', async (t) => {
   t.deepEqual(kernel.snapshot(), good);
 });
 
+test('what was changed inside a sandbox is found by the looks that are allowed, and set right', async (t) => {
+  const { kernel, auditor, desired, endpoint } = await settled();
+  const good = kernel.snapshot();
+  const inside = '/run/netns/x';
+  for (const [harm, what] of [
+    [() => kernel.changeLink('eth0', { mtu: 1500 }, inside), 'MTU 1500 instead of 1450'],
+    [() => kernel.changeLink('eth0', { isUp: false }, inside), 'down instead of up'],
+    [
+      () => kernel.changeLink('eth0', { mac: '02:00:00:00:00:99' }, inside),
+      'MAC 02:00:00:00:00:99 instead of 02:00:5e:10:00:01',
+    ],
+    [() => kernel.changeLink('eth0', { addresses: [] }, inside), `no address ${endpoint.address}`],
+    [() => kernel.loseRoute('10.7.0.0/24', inside), 'no route to 10.7.0.0/24'],
+  ] as const) {
+    harm();
+    t.deepEqual((await auditor.audit(desired)).changes, [], 'nobody looked');
+    t.deepEqual((await auditor.audit(desired, 2)).changes, [
+      `eth0 in /run/netns/x: ${what}; repaired.`,
+    ]);
+    t.deepEqual(kernel.snapshot(), good);
+    t.deepEqual((await auditor.audit(desired, 2)).changes, []);
+  }
+  t.is(kernel.openSandboxes, 0);
+});
+
+test('looks inside go round: each sandbox has its turn before any has a second one', async (t) => {
+  const { kernel, auditor, desired } = await settled();
+  for (const path of ['/run/netns/x', '/run/netns/y']) {
+    kernel.changeLink('eth0', { mtu: 1500 }, path);
+  }
+  const repaired = async (): Promise<number> => (await auditor.audit(desired, 1)).changes.length;
+  t.deepEqual([await repaired(), await repaired(), await repaired()], [1, 1, 0]);
+});
+
 test('an endpoint whose sandbox is gone, or whose name is taken, is lost; the others are not', async (t) => {
   const { kernel, auditor, desired, endpoint, second } = await settled();
   kernel.removeLink('weft-42');

@@ -35,6 +35,14 @@ test('a kernel without IPv6 has nothing to take off', async (t) => {
   await t.notThrowsAsync(sysctl.disableIpv6('weft-1'));
 });
 
+test('an interface whose MTU is too small for IPv6 has nothing to take off', async (t) => {
+  const other = 'ipv6/conf/all/disable_ipv6';
+  const root = await fakeProc(t, { [other]: '0\n', 'ipv4/conf/wv2/forwarding': '0\n' });
+  const sysctl = new ProcSysctl(noExec, root);
+  t.true(await sysctl.isIpv6Disabled('wv2'));
+  await t.notThrowsAsync(sysctl.disableIpv6('wv2'));
+});
+
 test('an interface that is gone is named', async (t) => {
   const root = await fakeProc(t, { [KEY]: '0\n' });
   await t.throwsAsync(new ProcSysctl(noExec, root).disableIpv6('wv2'), {

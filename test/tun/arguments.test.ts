@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { isAppError } from '../../src/base/errors.ts';
 import { MAC_BYTES, readMac } from '../../src/wire/mac.ts';
 import { check } from '../fakes/property.ts';
-import { checkDeviceName, checkMac, checkMtu, checkQueues } from '../../src/tun/arguments.ts';
+import {
+  checkDeviceName,
+  checkMac,
+  checkMtu,
+  checkQueueFrames,
+  checkQueues,
+} from '../../src/tun/arguments.ts';
 
 const codeOf = (act: () => unknown): string | undefined => {
   try {
@@ -121,4 +127,15 @@ test('what is no MAC is E_MAC_INVALID', (t) => {
       '"01:00:5e:00:00:01" can\'t be an interface\'s MAC; give six bytes in hex whose first is even ' +
       'and which are not all zero, such as "02:00:00:00:00:01".',
   });
+});
+
+test('queue lengths of 1 to 65536 frames pass', (t) => {
+  for (const frames of [1, 4096, 65_536]) t.is(checkQueueFrames(frames), frames);
+  for (const frames of [0, -1, 1.5, Number.NaN, 65_537]) {
+    t.is(
+      codeOf(() => checkQueueFrames(frames)),
+      'E_USAGE',
+      String(frames),
+    );
+  }
 });

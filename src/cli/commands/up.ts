@@ -31,6 +31,7 @@ function addUpFlags(command: Command): Command {
     .option('--vxlan-port <n>', 'UDP port of plain VXLAN (default: 4789)')
     .option('--state-dir <dir>', 'where it remembers (default: /var/lib/weft)')
     .option('--data-plane <kind>', 'auto, native or portable (default: auto)')
+    .option('--threads <n>', 'threads of the native data plane, 1 to 8 (default: 1)')
     .option('--unknown-unicast-rate <n>', 'frames a second to unknown MACs (default: 1000)')
     .option('--join <host[:port]>', 'a host of the mesh to join; may be repeated', collect)
     .option(
@@ -54,6 +55,8 @@ export function addUpCommand(program: Command, context: Context): void {
     .addHelpText('after', '\nExamples:\n  weft up\n  weft up --join host-a --listen 192.0.2.2:7783')
     .action(async (_flags, command: Command) => {
       const { config, ...flags } = command.optsWithGlobals<UpFlags & Record<string, unknown>>();
+      const { keepSmall } = await import('../../daemon/footprint.ts');
+      keepSmall();
       const { loadOptions } = await import('../../daemon/config.ts');
       const options = await asUsage(loadOptions({ config, flags, env: context.io.env }));
       const { runDaemon } = await import('../../daemon/main.ts');

@@ -14,6 +14,8 @@ export interface NativeOptions {
   readonly unknownUnicastRate: number;
   /** Whether the kernel takes UDP super-frames from a TAP's owner. */
   readonly joinsUdp: boolean;
+  /** 1 to `maxThreads`. */
+  readonly threads: number;
 }
 
 /** What the kernel refused to bind: `address` is an index into `NativeOptions.addresses`. */
@@ -40,10 +42,11 @@ export const FDB_COLUMNS = 5;
 /**
  * One data plane of `dataplane.node` (native/binding/native-plane.hpp). Ids are the caller's; what a call
  * names must exist, what it adds must not. Counters are slots of a `BigUint64Array` that the addon writes
- * at any time and keeps alive; `slots` of a port or VTEP are four: rx frames, rx bytes, tx frames, tx bytes.
+ * at any time and keeps alive: a row for each thread, one row behind the other. A row of a port or VTEP has
+ * `trafficSlots`: rx frames, rx bytes, tx frames, tx bytes, and some that are not used.
  */
 export interface NativePlane {
-  /** Binds the sockets and starts the forwarder's thread. After a failure nothing stays open. */
+  /** Binds the sockets and starts the forwarders' threads; `globalSlots` has a row for each. After a failure nothing stays open. */
   open(
     options: NativeOptions,
     globalSlots: BigUint64Array,
@@ -95,7 +98,7 @@ export interface NativePlane {
   /** Rows of `FDB_COLUMNS` numbers. */
   fdb(vni: number): Float64Array;
   sendControl(bytes: Uint8Array, address: string, port: number): void;
-  /** Stops the thread and closes the sockets. Twice does nothing. */
+  /** Stops the threads and closes the sockets. Twice does nothing. */
   close(): void;
 }
 
@@ -105,6 +108,9 @@ export interface NativeAddon {
   readonly dropReasons: readonly DropReason[];
   /** Slots of a data plane as a whole: drops, then FDB learned, moved, aged, evicted, flushed, then others. */
   readonly globalSlots: number;
+  /** Slots of a port or VTEP for each thread. */
+  readonly trafficSlots: number;
+  readonly maxThreads: number;
   /** Name and version of what seals frames. */
   readonly cipherLibrary: string;
   readonly maxQueues: number;

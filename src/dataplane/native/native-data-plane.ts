@@ -32,7 +32,7 @@ import { FDB_COLUMNS, loadNativeAddon, type NativePlane } from './addon.ts';
 import { takesUdpSuperFrames } from './availability.ts';
 import { endpointRows } from './endpoint-rows.ts';
 import { openNative, type OpenedNative } from './open-native.ts';
-import { readTrafficSlots, type TrafficSlots, TrafficSlotPool } from './slots.ts';
+import { type SlotLayout, sumSlot, type TrafficSlots, TrafficSlotPool } from './slots.ts';
 
 interface PortState {
   readonly id: PortId;
@@ -75,7 +75,7 @@ export interface NativeVtepOptions extends VtepOptions {
 /** Receive keys of one peer that may stand side by side: the one before, the current and the next. */
 export const MAX_RECEIVE_KEYS = 3;
 
-/** A data plane whose frames never enter JavaScript: a C++ thread owns devices and sockets. */
+/** A data plane whose frames never enter JavaScript: C++ threads own devices and sockets. */
 export interface NativeDataPlane extends DataPlane {
   /** As `DataPlane.addVtep`. The encapsulation of a VTEP that is there is not changed. */
   addVtep(vni: Vni, vtep: Vtep, options?: NativeVtepOptions): void;
@@ -107,11 +107,13 @@ class ThreadedDataPlane implements NativeDataPlane {
   readonly control: DatagramChannel;
 
   readonly #addon = loadNativeAddon();
-  readonly #global = new BigUint64Array(new ArrayBuffer(this.#addon.globalSlots * 8));
+  readonly #threads: number;
+  readonly #global: TrafficSlots;
+  readonly #globalLayout: SlotLayout;
   readonly #joinsUdp = takesUdpSuperFrames();
   readonly #opened: OpenedNative;
   readonly #native: NativePlane;
-  readonly #pool = new TrafficSlotPool();
+  readonly #pool: TrafficSlotPool;
   readonly #networks = new Map<Vni, NetworkState>();
   readonly #ports = new Map<PortId, PortState>();
   readonly #vteps = new Map<number, VtepState>();
@@ -125,6 +127,16 @@ class ThreadedDataPlane implements NativeDataPlane {
   #isClosed = false;
 
   constructor(options: DataPlaneOptions) {
+    const { globalSlots, trafficSlots, maxThreads } = this.#addon;
+    const threads = options.threads ?? 1;
+    assert(Number.isInteger(threads) && threads >= 1 && threads <= maxThreads);
+    this.#threads = threads;
+    this.#globalLayout = { threads, rowSlots: globalSlots };
+    this.#global = {
+      slots: new BigUint64Array(new ArrayBuffer(threads * globalSlots * 8)),
+      first: 0,
+    };
+    this.#pool = new TrafficSlotPool({ threads, rowSlots: trafficSlots });
     const native = {
       addresses: options.addresses,
       meshPort: options.meshPort,
@@ -133,8 +145,9 @@ class ThreadedDataPlane implements NativeDataPlane {
       fdbMaxAge: options.fdbMaxAge ?? DEFAULT_FDB_MAX_AGE,
       unknownUnicastRate: options.unknownUnicastRate ?? DEFAULT_UNKNOWN_UNICAST_RATE,
       joinsUdp: this.#joinsUdp,
+      threads,
     };
-    this.#opened = openNative(native, this.#global, (bytes, address, port) =>
+    this.#opened = openNative(native, this.#global.slots, (bytes, address, port) =>
       this.#receive(bytes, { address, port }),
     );
     this.#native = this.#opened.native;
@@ -158,7 +171,10 @@ class ThreadedDataPlane implements NativeDataPlane {
       kind: 'native',
       features: {
         cipher: this.#addon.cipherLibrary,
-        threads: '1, forwarding both directions',
+        threads:
+          this.#threads === 1
+            ? '1, forwarding both directions'
+            : `${this.#threads}, each forwarding both directions of its flows`,
         segmentation:
           plain === 0
             ? 'UDP_SEGMENT toward every VTEP'
@@ -338,13 +354,13 @@ class ThreadedDataPlane implements NativeDataPlane {
     return {
       drops: this.#drops(),
       ports: [...this.#ports.values()].map(({ id, vni, device, traffic }) => ({
-        ...readTrafficSlots(traffic),
+        ...this.#pool.read(traffic),
         port: id,
         vni,
         device: device.name,
       })),
       vteps: [...this.#networks.values()].flatMap(({ vni, vteps }) =>
-        [...vteps.values()].map(({ vtep, traffic }) => ({ ...readTrafficSlots(traffic), vni, vtep })),
+        [...vteps.values()].map(({ vtep, traffic }) => ({ ...this.#pool.read(traffic), vni, vtep })),
       ),
       fdb: this.#fdbCounters(),
       answered: {
@@ -360,7 +376,7 @@ class ThreadedDataPlane implements NativeDataPlane {
       number
     >;
     this.#addon.dropReasons.forEach((reason, slot) => {
-      drops[reason] = Number(this.#global[slot]);
+      drops[reason] = sumSlot(this.#global, this.#globalLayout, slot);
     });
     drops.underlay_send_failed += this.#globalSlot(GLOBAL.controlSendFailed) + this.#unsendable;
     return drops;
@@ -377,7 +393,7 @@ class ThreadedDataPlane implements NativeDataPlane {
   }
 
   #globalSlot(index: number): number {
-    return Number(this.#global[this.#addon.dropReasons.length + index]);
+    return sumSlot(this.#global, this.#globalLayout, this.#addon.dropReasons.length + index);
   }
 
   #sendControl(bytes: Uint8Array, to: SocketAddress): void {

@@ -1,10 +1,16 @@
 import test from 'ava';
 import { CommanderError } from 'commander';
-import { benchProgram, type BenchOptions, type MicroOptions } from '../../../bench/lib/options.ts';
+import {
+  benchProgram,
+  type BenchOptions,
+  type GossipOptions,
+  type MicroOptions,
+} from '../../../bench/lib/options.ts';
 
 interface Heard {
   bench?: BenchOptions;
   micro?: MicroOptions;
+  gossip?: GossipOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -12,6 +18,7 @@ async function parse(...words: string[]): Promise<Heard> {
   const program = benchProgram(['bare', 'weft'], ['rtt', 'tcp1'], {
     bench: (options) => Promise.resolve(void (heard.bench = options)),
     micro: (options) => Promise.resolve(void (heard.micro = options)),
+    gossip: (options) => Promise.resolve(void (heard.gossip = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -22,6 +29,14 @@ test('without options all contenders run three rounds on the veth as it is', asy
   const { bench } = await parse();
   t.like(bench, { underlay: 'offload', rounds: 3, seconds: 3, pacedMbps: 500, peers: false });
   t.is(bench?.contenders, undefined);
+});
+
+test('the gossip bench has options of its own', async (t) => {
+  const { bench, gossip } = await parse('gossip');
+  t.deepEqual(gossip, { hosts: 50, rounds: 10, idleSeconds: 30 });
+  t.is(bench, undefined);
+  const other = await parse('gossip', '--hosts', '5', '--only', 'weft', '--json', 'a.json');
+  t.like(other.gossip, { hosts: 5, only: ['weft'], json: 'a.json' });
 });
 
 test('options are read and converted', async (t) => {

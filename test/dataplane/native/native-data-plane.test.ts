@@ -3,10 +3,17 @@ import { createNativeDataPlane } from '../../../src/dataplane/native/native-data
 import { dataPlaneContract } from '../../contract/data-plane.ts';
 import { createSocketDevice } from './socket-device.ts';
 
-for (const vnetHeaderBytes of [0, 10, 12]) {
+const VARIANTS = [
+  { vnetHeaderBytes: 0, threads: 1 },
+  { vnetHeaderBytes: 10, threads: 1 },
+  { vnetHeaderBytes: 12, threads: 1 },
+  { vnetHeaderBytes: 10, threads: 2 },
+];
+
+for (const { vnetHeaderBytes, threads } of VARIANTS) {
   dataPlaneContract(test, {
-    name: `native, devices with ${vnetHeaderBytes} bytes of header`,
-    open: (options) => Promise.resolve().then(() => createNativeDataPlane(options)),
-    createDevice: () => createSocketDevice(vnetHeaderBytes),
+    name: `native, devices with ${vnetHeaderBytes} bytes of header, threads ${threads}`,
+    open: (options) => Promise.resolve().then(() => createNativeDataPlane({ threads, ...options })),
+    createDevice: () => createSocketDevice(vnetHeaderBytes, threads > 1),
   });
 }

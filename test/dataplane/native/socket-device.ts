@@ -17,9 +17,9 @@ export interface SocketDevice extends ContractDevice {
 
 /**
  * A TAP queue's stand-in: a socket pair whose messages are a virtio-net header and a frame. The data
- * plane has one end; the test is the kernel on the other.
+ * plane has one end; the test is the kernel on the other. `mixesFlows` says that several threads write.
  */
-export function createSocketDevice(vnetHeaderBytes: number): SocketDevice {
+export function createSocketDevice(vnetHeaderBytes: number, mixesFlows = false): SocketDevice {
   const [queue, far] = testAddon.socketPair(BUFFER_BYTES);
   const frames: Buffer[] = [];
   const scratch = Buffer.alloc(MAX_FRAME_BYTES);
@@ -57,6 +57,7 @@ export function createSocketDevice(vnetHeaderBytes: number): SocketDevice {
   const header = Buffer.alloc(vnetHeaderBytes);
   return {
     device,
+    mixesFlows,
     inject(...sent) {
       for (const frame of sent) writeWhole(far, Buffer.concat([header, frame]));
     },

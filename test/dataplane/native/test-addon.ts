@@ -11,6 +11,8 @@ export interface TestAddon {
   segment(superFrame: Buffer, mtu: number, partial: boolean): Buffer[] | undefined;
   /** Joins one batch of frames; each result begins with its virtio-net header of 10 bytes. */
   coalesce(frames: readonly Buffer[], partial: readonly boolean[]): Buffer[];
+  /** The answer that `mac` has whatever address the frame asks for; undefined if it asks for none. */
+  answerNeighbour(frame: Buffer, mac: number): Buffer | undefined;
 }
 
 export const testAddon = loadAddon('dataplane_test') as TestAddon;

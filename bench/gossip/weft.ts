@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import type { GossipContender } from './contender.ts';
+
+const PROGRAM = fileURLToPath(new URL('./member-program.js', import.meta.url));
+
+/** Weft's gossip as a daemon runs it (preset `lan`), without a data plane. */
+export const weft: GossipContender = {
+  name: 'weft',
+  describe: 'Weft’s gossip driver on real sockets, preset lan, no data plane',
+  async start(namespace, name, address) {
+    const process = namespace.start(
+      globalThis.process.execPath,
+      [PROGRAM, name, address],
+      {},
+      'lines',
+    );
+    await process.waitForLine(/^ready$/, 60_000);
+    return {
+      ...{ name, address, process },
+      join: (target) => {
+        process.say(target);
+        return Promise.resolve();
+      },
+    };
+  },
+  joined: (name) => new RegExp(`^alive ${name}$`),
+  failed: (name) => new RegExp(`^dead ${name}$`),
+};
