@@ -39,13 +39,17 @@ export function addressError(failure: Failure, words: Words): AppError {
       );
     case 'owner-away': {
       const owner = hostName(failure.owner);
+      const voters =
+        failure.voters === undefined
+          ? ''
+          : `, and only ${failure.voters.reached} of the ${failure.voters.of} hosts that vote can be reached`;
       const when =
         failure.forMs === undefined || failure.forMs === 0
           ? 'try again when it is back'
           : `try again in ${seconds(failure.forMs)}, when its lease has ended, or when it is back`;
       return new AppError(
         'E_ADDRESS_AWAY',
-        `Address ${address ?? ''} of ${subnet} is owned by host ${owner}, which does not answer; ${when}, or give another address, or "weft forget ${owner}" if it will not come back.`,
+        `Address ${address ?? ''} of ${subnet} is owned by host ${owner}, which does not answer${voters}; ${when}, or give another address, or "weft forget ${owner}" if it will not come back.`,
       );
     }
     case 'alive':

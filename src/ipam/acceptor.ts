@@ -33,7 +33,7 @@ export interface AcceptorState {
 export type Intent =
   | { readonly kind: 'plain' }
   | { readonly kind: 'revoke'; readonly host: PeerId; readonly why: RevocationKind }
-  | { readonly kind: 'remove-voter' };
+  | { readonly kind: 'remove-voter'; readonly host: PeerId };
 
 export interface Objection {
   /** `leased`: the host's lease runs; `alive`: it answers; `settling`: the voters changed just now. */
@@ -188,7 +188,7 @@ export class Acceptor {
       case 'plain':
         return undefined;
       case 'remove-voter':
-        return this.#settling(now);
+        return isAlive(intent.host) ? { why: 'alive', forMs: 0 } : this.#settling(now);
       case 'revoke': {
         const { host, why } = intent;
         if (isAlive(host)) return { why: 'alive', forMs: 0 };

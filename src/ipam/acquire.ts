@@ -4,7 +4,7 @@ import { decide, plain, type Decision } from './decide.ts';
 import type { Holding } from './holding.ts';
 import type { Ipam } from './host.ts';
 import type { Failure, Outcome, Reply, Wanted } from './message.ts';
-import { majorityOf, ownedBy, ownerOf, ownersOf, windowSize, type PoolValue } from './pool.ts';
+import { ownedBy, ownerOf, ownersOf, windowSize, type PoolValue } from './pool.ts';
 import {
   contains,
   intersect,
@@ -239,6 +239,16 @@ function* claimFromAway(host: Ipam, holding: Holding, owner: PeerId, offset: big
     change: revoke(owner, host.self, why),
     ...{ intent: { kind: 'revoke', host: owner, why }, gives: [], tell: [] },
   });
+  if (decision.kind === 'no-majority') {
+    const { reached, of } = decision;
+    const failure = {
+      kind: 'owner-away',
+      owner,
+      forMs: undefined,
+      voters: { reached, of },
+    } as const;
+    return { kind: 'final', failure };
+  }
   if (decision.kind !== 'objection') return afterDecision(decision);
   const { forMs } = decision.objection;
   return { kind: 'final', failure: { kind: 'owner-away', owner, forMs } };
@@ -292,9 +302,7 @@ function* giveRange(
 function spareRange(host: Ipam, holding: Holding, wanted: 'share' | 'any'): Range | undefined {
   const now = host.now();
   const closed = holding.closed(now);
-  const isSmallCouncil = majorityOf(holding.chosen) === holding.chosen.voters.length;
-  const spare =
-    closed.length > 0 || (wanted === 'share' && !isSmallCouncil) ? closed : holding.free(now);
+  const spare = closed.length > 0 ? closed : holding.free(now);
   if (wanted === 'share' && sizeOf(spare) < 2n * windowSize(holding.chosen)) return undefined;
   const run = longest(spare);
   return run && upperHalf(run);

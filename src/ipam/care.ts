@@ -31,27 +31,27 @@ const IDLE_WINDOWS = 4n;
 /**
  * What a host does for a pool without being asked: settles what it has offered, keeps a window open
  * ahead of need, gets a share while the others are there to give one. The alive voter with the lowest
- * id also looks after the voters and after hosts that are gone.
+ * id also looks after the voters and after hosts that are gone. False if something is left to do.
  */
-export function* tend(host: Ipam, holding: Holding): Task<void> {
+export function* tend(host: Ipam, holding: Holding): Task<boolean> {
   holding.isTending = true;
   try {
     yield* settleOffers(host, holding);
-    if (!holding.isLeased(host.now())) return;
+    if (!holding.isLeased(host.now())) return false;
     if (!holding.isInSession) yield* startSession(host, holding);
     yield* fitWindows(host, holding);
-    const { spec, chosen } = holding;
-    if (intersect(ownedBy(chosen, host.self), [spec.auto]).length === 0) {
-      yield* askDonors(host, holding, 'share');
-    }
-    if (isCaretaker(host, holding)) {
-      yield* tendVoters(host, holding);
-      yield* tendTheGone(host, holding);
-    }
+    if (!hasShare(host, holding)) yield* askDonors(host, holding, 'share');
+    const isDone = hasShare(host, holding);
+    if (!isCaretaker(host, holding)) return isDone;
+    yield* tendTheGone(host, holding);
+    return (yield* tendVoters(host, holding)) && isDone;
   } finally {
     holding.isTending = false;
   }
 }
+
+const hasShare = ({ self }: Ipam, { chosen, spec }: Holding): boolean =>
+  intersect(ownedBy(chosen, self), [spec.auto]).length > 0;
 
 function* settleOffers(host: Ipam, holding: Holding): Task<void> {
   if (holding.book.outgoing.length > 0 && !holding.isDeciding) {
@@ -97,24 +97,25 @@ function isCaretaker({ self, options }: Ipam, { chosen }: Holding): boolean {
 }
 
 /** Voters that are gone for longer than a lease go; hosts that are there fill up to five. */
-function* tendVoters(host: Ipam, holding: Holding): Task<void> {
+function* tendVoters(host: Ipam, holding: Holding): Task<boolean> {
   const { members } = host.options;
   for (const { id } of holding.chosen.voters) {
     if (members.isAlive(id) || members.awayMs(id) < holding.chosen.leaseMs) continue;
     yield* decide(host, holding, {
       change: removeVoter(id),
-      ...{ intent: { kind: 'remove-voter' }, gives: [], tell: [] },
+      ...{ intent: { kind: 'remove-voter', host: id }, gives: [], tell: [] },
     });
   }
   for (let free = MAX_VOTERS - holding.chosen.voters.length; free > 0; free--) {
     const candidates = members.alive().filter((id) => !isVoter(holding.chosen, id));
-    if (candidates.length === 0) return;
+    if (candidates.length === 0) return true;
     const owners = candidates.filter((id) => ownedBy(holding.chosen, id).length > 0);
     const id = pick(host.rng, owners.length > 0 ? owners : candidates);
     const proposal = { ...plain(addVoter(id)), tell: [id] };
     const decision = yield* decide(host, holding, proposal);
-    if (decision.kind !== 'decided') return;
+    if (decision.kind !== 'decided') return false;
   }
+  return true;
 }
 
 function* tendTheGone(host: Ipam, holding: Holding): Task<void> {

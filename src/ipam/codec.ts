@@ -41,8 +41,8 @@ const value = z
     sessions: z.array(z.tuple([host, z.int().min(1)])).max(MAX_HOSTS),
     isForced: z.boolean(),
   })
-  .transform((data, context): PoolValue => {
-    const shares = data.shares.map(([start, index]) => ({ start, owner: data.hosts[index] }));
+  .transform(({ hosts, ...data }, context): PoolValue => {
+    const shares = data.shares.map(([start, index]) => ({ start, owner: hosts[index] }));
     const built = {
       ...data,
       voters: data.voters.map(([id, since]) => ({ id, since })),
@@ -74,7 +74,7 @@ const accepted = z.object({ ballot, value });
 const intent = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('plain') }),
   z.object({ kind: z.literal('revoke'), host, why: z.enum(REVOCATIONS) }),
-  z.object({ kind: z.literal('remove-voter') }),
+  z.object({ kind: z.literal('remove-voter'), host }),
 ]);
 const objection = z.object({ why: z.enum(['leased', 'alive', 'settling']), forMs: ms });
 

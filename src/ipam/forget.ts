@@ -32,7 +32,7 @@ export function* forget(
       if (sessionOf(holding.chosen, gone) !== session) return { kind: 'came-back' };
       yield* decide(host, holding, {
         change: removeVoter(gone),
-        ...{ intent: { kind: 'remove-voter' }, gives: [], tell: [] },
+        ...{ intent: { kind: 'remove-voter', host: gone }, gives: [], tell: [] },
       });
       return { kind: 'done' };
     case 'objection':

@@ -61,6 +61,8 @@ export class Holding {
   isDeciding = false;
   /** A task that looks after the pool is under way. */
   isTending = false;
+  /** Rounds one after the other that could not do all they should. */
+  setbacks = 0;
   /** A donation is under way. */
   isGiving = false;
   readonly #options: HoldingOptions;

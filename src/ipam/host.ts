@@ -31,6 +31,9 @@ const NUDGE = -1;
 /** A third of a lease passes between two rounds, at most this. */
 const TEND_MAX_MS = 30_000;
 const NUDGE_MS = 100;
+/** After a round that could not finish; doubled with each, until the regular round comes sooner. */
+const RETRY_MS = 1_000;
+const MAX_DOUBLINGS = 6;
 
 /** What gossip knows of the hosts. */
 export interface Members {
@@ -269,9 +272,21 @@ export class Ipam {
     this.#tasks.start(renewing, () => {
       this.#isRenewing = false;
       for (const holding of this.#holdings.values()) {
-        if (!holding.isTending) this.#background(tend(this, holding));
+        if (holding.isTending) continue;
+        this.#tasks.start(
+          guarded(tend(this, holding), () => false),
+          (isDone) => this.#tended(holding, isDone),
+        );
       }
     });
+  }
+
+  /** What could not be finished is tried again soon, and ever later while it can't. */
+  #tended(holding: Holding, isDone: boolean): void {
+    holding.setbacks = isDone ? 0 : holding.setbacks + 1;
+    if (isDone) return;
+    const ms = RETRY_MS * 2 ** Math.min(holding.setbacks - 1, MAX_DOUBLINGS);
+    if (ms < TEND_MAX_MS) this.#push({ kind: 'timer', wake: NUDGE, ms });
   }
 
   /** What the disk stops is tried again with the next round. */

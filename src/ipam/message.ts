@@ -73,8 +73,16 @@ export type Failure =
     }
   /** An endpoint has the address. */
   | { readonly kind: 'in-use'; readonly owner: PeerId }
-  /** The address belongs to a host that does not answer; it may be asked for again after that time. */
-  | { readonly kind: 'owner-away'; readonly owner: PeerId; readonly forMs: number | undefined }
+  /**
+   * The address belongs to a host that does not answer; it may be asked for again after that time, if
+   * enough voters answer by then.
+   */
+  | {
+      readonly kind: 'owner-away';
+      readonly owner: PeerId;
+      readonly forMs: number | undefined;
+      readonly voters?: { readonly reached: number; readonly of: number };
+    }
   /** The host to be forgotten is alive. */
   | { readonly kind: 'alive' }
   /** The host to be forgotten was back in between, or that was not known here. */

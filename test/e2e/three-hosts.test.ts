@@ -90,11 +90,11 @@ test('a MAC that moves to another host is followed with its first frame', async 
   // IPv6 would say something by itself.
   await away.run('sysctl', ['-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
   await c.attach('blue', away, '10.7.0.9', '--mac', mac);
-  // The kernel's own: the announcement of the address.
-  t.is(await framesSent(away), 1);
+  // What the kernel announced by itself.
+  const announced = await framesSent(away);
   await sendOneFrame(away, { address: '10.7.0.2', mac: watched.mac });
   await eventually(async () => (await whereIs(a, mac, mesh.hosts)) !== 'b', 3000);
-  t.is(await framesSent(away), 2);
+  t.is(await framesSent(away), announced + 1);
   t.is(await whereIs(a, mac, mesh.hosts), 'c');
   await eventually(() => watcher.answers('10.7.0.9'), 5000);
   t.is((await watcher.ping('10.7.0.9', { count: 3 })).received, 3);

@@ -3,13 +3,13 @@ import { attachmentOf, endpointIn, failAtEachStep, HOST, host } from './fixture.
 
 const INSIDE = '/run/netns/x';
 
-test('attaching makes both ends as asked, with two processes', async (t) => {
+test('attaching makes both ends as asked, with three calls of ip', async (t) => {
   const { kernel, sandboxes, endpoint, attachment } = await host();
   kernel.calls = 0;
   t.deepEqual(await sandboxes.attach(attachment), [
     `Endpoint ${endpoint.id} had no interface; made eth0 in ${INSIDE}.`,
   ]);
-  t.is(kernel.calls, 2);
+  t.is(kernel.calls, 3);
   const name = `wv${endpoint.id.slice(0, 12)}`;
   t.like(kernel.find(name), {
     ...{ master: 'weft-42', mtu: 1450, isUp: true },
@@ -44,7 +44,7 @@ for (const address of ['10.7.0.1/24', 'fd00:7::1/64']) {
         t.is(kernel.openSandboxes, 0);
       },
     );
-    t.is(steps, address.includes(':') ? 7 : 6);
+    t.is(steps, address.includes(':') ? 8 : 7);
     t.truthy(kernel.find('eth0', INSIDE));
   });
 }

@@ -68,6 +68,7 @@ export class IpamWorld {
   /** Live endpoints of the mesh: who has which address. */
   readonly #live = new Map<bigint, { readonly host: SimHost; readonly endpoint: number }>();
   readonly #values = new Map<number, PoolValue>();
+  readonly #epochs = new Map<PeerId, number>();
   readonly #compared = new WeakSet<PoolValue>();
   #newest: PoolValue | undefined;
   #endpoints = 0;
@@ -262,9 +263,9 @@ export class IpamWorld {
   }
 
   #judgeValue(value: PoolValue): void {
-    const before = this.#values.get(value.version - 1);
     for (const [id, { kind, epoch }] of value.revoked) {
-      if (before === undefined || before.revoked.get(id)?.epoch === epoch) continue;
+      if (this.#epochs.get(id) === epoch) continue;
+      this.#epochs.set(id, epoch);
       this.revocations++;
       const host = this.host(id);
       this.#note(host, `is revoked (${kind}) in version ${value.version}`);

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { wholeFrom } from '../../bench/lib/options.ts';
 import { presets } from '../../src/gossip/config.ts';
+import { runSchedules } from './ipam-main.ts';
 import { memoryPerHost } from './memory.ts';
 import { Run, type Figure, type PresetName, type RunOptions, type Scenario } from './run.ts';
 import { SCENARIOS } from './scenarios/registry.ts';
@@ -98,5 +99,14 @@ function execute(flags: Flags): number {
   return 1;
 }
 
+program
+  .enablePositionalOptions()
+  .action(() => {
+    process.exitCode = execute(program.opts<Flags>());
+  })
+  .command('ipam')
+  .description('runs random schedules of the address space and looks for an address given twice')
+  .option('--schedules <n>', 'how many', wholeFrom(1, 1e9), 10_000)
+  .option('--seed <n>', 'of the first; each next has one more', wholeFrom(0, HIGHEST_SEED), 1)
+  .action(runSchedules);
 program.parse();
-process.exitCode = execute(program.opts<Flags>());
