@@ -6,6 +6,7 @@ import {
   BROADCAST,
   type Contract,
   drops,
+  expectCounts,
   expectDrops,
   expectTexts,
   fdbLines,
@@ -143,7 +144,8 @@ export function endpointContract(contract: Contract, lab: Lab): void {
     await until(() => texts(c.device).includes('back'), 'what is for c arrives there');
     await until(() => texts(b.device).includes('still'), 'what is for b arrives there');
     t.false(texts(b.device).includes('back'));
-    t.deepEqual([sentTo(a.plane, '127.0.0.2'), sentTo(a.plane, '127.0.0.3')], [2, 1]);
+    const sent = (): number[] => ['127.0.0.2', '127.0.0.3'].map((each) => sentTo(a.plane, each));
+    await expectCounts(t, sent, [2, 1]);
   });
 
   contract('10,000 endpoints are pinned with one call and forgotten with one', async (t) => {
@@ -186,7 +188,8 @@ export function endpointContract(contract: Contract, lab: Lab): void {
     a.plane.addVtep(VNI, c.plane.vxlanAddress);
     a.device.inject(frame(station(1), BROADCAST, 'all again'));
     await expectTexts(t, c.device, ['welcome', 'all again']);
-    t.deepEqual([sentTo(a.plane, '127.0.0.2'), sentTo(a.plane, '127.0.0.3')], [3, 2]);
+    const sent = (): number[] => ['127.0.0.2', '127.0.0.3'].map((each) => sentTo(a.plane, each));
+    await expectCounts(t, sent, [3, 2]);
     t.deepEqual(drops(a.plane), {});
   });
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
@@ -121,6 +122,21 @@ export async function expectTexts(
   const inOrder = (all: readonly string[]): readonly string[] =>
     device.mixesFlows === true ? [...all].sort() : all;
   t.deepEqual(inOrder(texts(device)), inOrder(expected));
+}
+
+/**
+ * Waits until `read` gives `expected`. For counts of what others have received already: a receiver may
+ * see a frame before the thread that sent it has counted it.
+ */
+export async function expectCounts<T>(
+  t: ExecutionContext,
+  read: () => T,
+  expected: T,
+): Promise<void> {
+  const deadline = until(() => isDeepStrictEqual(read(), expected), 'the counts are right');
+  // The assertion tells the difference.
+  await deadline.catch(() => undefined);
+  t.deepEqual(read(), expected);
 }
 
 /** A plane with one network and one port. */
