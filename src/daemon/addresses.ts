@@ -122,7 +122,7 @@ export class Addresses {
   }
 
   membersChanged(): void {
-    if (!this.#isStopped) this.#perform(this.#ipam.nudge(this.#now()));
+    if (!this.#isStopped) this.#try(() => this.#ipam.nudge(this.#now()));
   }
 
   /**
@@ -133,6 +133,8 @@ export class Addresses {
   async acquire(network: NetworkDefinition, wanted?: string): Promise<string> {
     const offset = wanted === undefined ? undefined : offsetOf(network, wanted);
     const now = this.#now();
+    // The disk may have kept this host from taking the pool up when the network came.
+    if (!this.#networks.has(network.id)) this.networksChanged();
     const local = offset === undefined ? this.#ipam.take(network.id, now) : undefined;
     const outcome: Outcome =
       local === undefined
@@ -189,8 +191,11 @@ export class Addresses {
       .endpointsOf(mesh.self.id)
       .filter((endpoint) => endpoint.network === network.name)
       .flatMap(({ address }) => offsetOf(network, address) ?? []);
-    this.#networks.set(network.id, network);
-    this.#perform(this.#ipam.addPool(spec, held, this.#now()));
+    this.#try(() => {
+      const effects = this.#ipam.addPool(spec, held, this.#now());
+      this.#networks.set(network.id, network);
+      return effects;
+    });
   }
 
   #answer(sender: PeerId, body: Buffer): Uint8Array | undefined {

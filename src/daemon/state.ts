@@ -109,9 +109,13 @@ export class State {
     this.#write({ key: ['row', table, key] });
   }
 
-  /** What was last saved for a pool of addresses. */
+  /** What was last saved for a pool of addresses; E_STATE if the disk can't tell. */
   pool(id: string): Uint8Array | undefined {
-    return this.#store.get(['pool', id]);
+    try {
+      return this.#store.get(['pool', id]);
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; no address changes hands');
+    }
   }
 
   /** On disk when it returns; E_STATE if the disk refuses, and then nothing may be promised. */

@@ -356,7 +356,8 @@ export class Synchroniser {
       const { address } = answer.appearAs;
       this.#membership.update({ address: { address, port: self.address.port } });
     }
-    this.#core.phase = 'attached';
+    // An exchange that began before the goodbye must not undo it.
+    if (this.#core.phase !== 'leaving') this.#core.phase = 'attached';
     // A host that knew nobody has nobody to tell what the mesh knows already.
     if (session.isFirst) session.isNewcomer = roster.active === 0 && this.#pending.size === 0;
     let news = 0;
