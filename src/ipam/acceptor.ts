@@ -1,4 +1,5 @@
 import type { Millis, PeerId } from '../base/types.ts';
+import { revocable } from './change.ts';
 import { epochOf, isVoter, type PoolValue, type RevocationKind } from './pool.ts';
 
 /** Of two ballots the higher round wins, of equal rounds the higher proposer. */
@@ -113,7 +114,7 @@ export class Acceptor {
     this.#store({ ...this.#state, promised: ballot });
     const { accepted } = this.#state;
     const objection = this.#objectionTo(intent, now);
-    if (intent.kind === 'revoke' && objection === undefined) {
+    if (intent.kind === 'revoke' && objection === undefined && this.#canLose(intent)) {
       this.#hold(intent.host, REVOKING_MS, now);
     }
     return {
@@ -137,6 +138,8 @@ export class Acceptor {
     const { chosen } = this.#state;
     if (!supersedes(value, chosen)) return false;
     this.#store({ chosen: value, promised: NO_BALLOT, accepted: undefined });
+    // What was about to be decided is, or never will be: nobody accepts for an older version any more.
+    this.#pending.clear();
     const { self } = this.#options;
     if (sinceOf(value, self) !== sinceOf(chosen, self)) this.#voterSince = now;
     if (value.votersVersion !== chosen.votersVersion) this.#votersKnown = now;
@@ -198,6 +201,11 @@ export class Acceptor {
         return this.#leased(host, now);
       }
     }
+  }
+
+  /** A host that is forgotten twice has nothing left to lose, and may be back. */
+  #canLose({ host, why }: Extract<Intent, { kind: 'revoke' }>): boolean {
+    return revocable(this.chosen, host, why).length > 0;
   }
 
   /** What a value does that this voter has promised not to let happen. */
