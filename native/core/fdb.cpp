@@ -3,23 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
-#include <cstdlib>
 
 namespace weft {
-namespace {
-
-// Zeroed memory that costs nothing until it is touched.
-template <typename T>
-T* AllocateZeroed(size_t count) {
-  auto* memory = static_cast<T*>(std::calloc(count, sizeof(T)));
-  assert(memory != nullptr);
-  return memory;
-}
-
-}  // namespace
-
-void Fdb::FreeDeleter::operator()(void* memory) const { std::free(memory); }
-
 Fdb::Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared)
     : capacity_(capacity),
       max_age_(max_age),

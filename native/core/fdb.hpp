@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 
 #include "spin-lock.hpp"
+#include "zeroed-array.hpp"
 
 namespace weft {
 
@@ -95,10 +95,6 @@ class Fdb {
     bool is_pinned;
   };
 
-  struct FreeDeleter {
-    void operator()(void* memory) const;
-  };
-
   uint32_t RemoveAged(uint64_t now, uint32_t limit);
   static uint64_t AgeOf(const Entry& entry, uint64_t now) {
     return now > entry.confirmed ? now - entry.confirmed : 0;
@@ -118,8 +114,8 @@ class Fdb {
   const uint32_t bucket_mask_;
   const uint32_t hash_shift_;
   SpinLock lock_;
-  std::unique_ptr<Entry[], FreeDeleter> entries_;
-  std::unique_ptr<uint32_t[], FreeDeleter> buckets_;
+  ZeroedArray<Entry> entries_;
+  ZeroedArray<uint32_t> buckets_;
   uint32_t oldest_ = kNone;
   uint32_t newest_ = kNone;
   uint32_t free_ = kNone;

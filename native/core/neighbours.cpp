@@ -1,23 +1,8 @@
 #include "neighbours.hpp"
 
 #include <bit>
-#include <cassert>
-#include <cstdlib>
 
 namespace weft {
-namespace {
-
-template <typename T>
-T* AllocateZeroed(size_t count) {
-  auto* memory = static_cast<T*>(std::calloc(count, sizeof(T)));
-  assert(memory != nullptr);
-  return memory;
-}
-
-}  // namespace
-
-void Neighbours::FreeDeleter::operator()(void* memory) const { std::free(memory); }
-
 Neighbours::Neighbours()
     : entries_(AllocateZeroed<Entry>(size_t{kMost} + 1)),
       buckets_(AllocateZeroed<uint32_t>(kMost)) {}

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "address-key.hpp"
 #include "fdb.hpp"
+#include "zeroed-array.hpp"
 
 namespace weft {
 
@@ -33,17 +33,13 @@ class Neighbours {
     uint32_t chain;
   };
 
-  struct FreeDeleter {
-    void operator()(void* memory) const;
-  };
-
   static uint32_t BucketOf(const AddressKey& address);
   // The link that leads to the address' entry, or the end of its chain.
   uint32_t* LinkTo(const AddressKey& address) const;
 
   // Entry 0 is never used: index 0 means none.
-  std::unique_ptr<Entry[], FreeDeleter> entries_;
-  std::unique_ptr<uint32_t[], FreeDeleter> buckets_;
+  ZeroedArray<Entry> entries_;
+  ZeroedArray<uint32_t> buckets_;
   uint32_t free_ = kNone;
   uint32_t used_ = 1;
 };

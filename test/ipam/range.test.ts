@@ -32,24 +32,25 @@ const isProper = (ranges: readonly Range[]): boolean =>
   );
 
 test('sets of ranges are sets', (t) => {
-  check(
-    fc.property(set, set, (one, other) => {
-      const [a, b] = [members(one), new Set(members(other))];
-      const both = intersect(one, other);
-      const rest = subtract(one, other);
-      const all = unite([...one, ...other]);
-      return (
-        isProper(both) &&
-        isProper(rest) &&
-        isProper(all) &&
-        members(both).join() === a.filter((each) => b.has(each)).join() &&
-        members(rest).join() === a.filter((each) => !b.has(each)).join() &&
-        members(all).join() === members([...one, ...other]).join() &&
-        sizeOf(rest) + sizeOf(both) === sizeOf(one)
-      );
-    }),
+  t.notThrows(() =>
+    check(
+      fc.property(set, set, (one, other) => {
+        const [a, b] = [members(one), new Set(members(other))];
+        const both = intersect(one, other);
+        const rest = subtract(one, other);
+        const all = unite([...one, ...other]);
+        return (
+          isProper(both) &&
+          isProper(rest) &&
+          isProper(all) &&
+          members(both).join() === a.filter((each) => b.has(each)).join() &&
+          members(rest).join() === a.filter((each) => !b.has(each)).join() &&
+          members(all).join() === members([...one, ...other]).join() &&
+          sizeOf(rest) + sizeOf(both) === sizeOf(one)
+        );
+      }),
+    ),
   );
-  t.pass();
 });
 
 test('half of a range is given away, cut at a round number', (t) => {
