@@ -75,10 +75,12 @@ export async function findPacedMbps(
   try {
     const running = await contender.up(await Topology.build(lab, underlay));
     await warmUp(running.ends);
-    return await highestRate(async (mbps) => {
+    const carriesOnce = async (mbps: number): Promise<boolean> => {
       progress.step(`what ${contender.name} carries without loss: ${mbps} Mb/s`);
       return isCarried(mbps, await sendPaced(running.ends, mbps, TRY_SECONDS));
-    });
+    };
+    // A second try, for the machine may have been busy with something else.
+    return await highestRate(async (mbps) => (await carriesOnce(mbps)) || carriesOnce(mbps));
   } finally {
     await lab.destroy();
   }
