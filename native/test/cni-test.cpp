@@ -38,7 +38,7 @@ Parsing Parse(std::string_view text, Answer* answer) {
   return ParseAnswer(kept.data(), kept.size(), answer);
 }
 
-// A socket that listens in the abstract of a temporary file.
+// A socket that listens in a file of its own.
 class Listener {
  public:
   Listener() {
@@ -88,7 +88,7 @@ Outcome Ask(const char* path, Text* request, Text* received, Answer* answer, int
 
 }  // namespace
 
-TEST(CniFindsATopLevelString) {
+TEST(cni_finds_a_top_level_string) {
   CHECK(Find(R"({"socket":"/run/w.sock"})", "socket") == "/run/w.sock");
   CHECK(Find(R"( { "a" : [1,{"socket":"no"}], "socket" : "\/x\u0041\u00e9" } )", "socket") ==
         "/xA\xc3\xa9");
@@ -99,7 +99,7 @@ TEST(CniFindsATopLevelString) {
   CHECK(Find(R"({"x":[],"y":{},"z":[[{}]],"socket":"s"})", "socket") == "s");
 }
 
-TEST(CniFindsNothingInWhatIsNoObject) {
+TEST(cni_finds_nothing_in_what_is_no_object) {
   for (const char* text :
        {"", "[]", "{", "{}", "nonsense", "\"socket\"", R"({"socket")", R"({"socket":)",
         R"({"socket":"a)", R"({"socket":"a\)", R"({"socket":"a")", R"({"socket":"a",)",
@@ -112,14 +112,14 @@ TEST(CniFindsNothingInWhatIsNoObject) {
   CHECK(Find("{\"a\":" + std::string(100000, '[') + "}", "socket") == "-");
 }
 
-TEST(CniFindsOnlyWhatFits) {
+TEST(cni_finds_only_what_fits) {
   CHECK(Find(R"({"socket":"abc"})", "socket", 4) == "abc");
   CHECK(Find(R"({"socket":"abcd"})", "socket", 4) == "-");
   CHECK(Find(R"({"socket":"abcd","b":"c"})", "b", 4) == "c");
   CHECK(Find("{\"" + std::string(200, 'k') + "\":1,\"socket\":\"s\"}", "socket") == "s");
 }
 
-TEST(CniEscapesWhatJsonMust) {
+TEST(cni_escapes_what_json_must) {
   Text text = Empty();
   AppendJsonString(&text, "a\"b\\c\n\x01", 7);
   CHECK(Taken(text) == R"("a\u0022b\u005cc\u000a\u0001")");
@@ -127,7 +127,7 @@ TEST(CniEscapesWhatJsonMust) {
   CHECK(Taken(text) == "\"\"");
 }
 
-TEST(CniTextStopsAtItsLimit) {
+TEST(cni_text_stops_at_its_limit) {
   Text text = Empty(4);
   AppendString(&text, "abc");
   CHECK(!text.failed);
@@ -137,7 +137,7 @@ TEST(CniTextStopsAtItsLimit) {
   CHECK(Taken(text) == "abc");
 }
 
-TEST(CniRequestCarriesTheCall) {
+TEST(cni_request_carries_the_call) {
   Text config = Empty();
   AppendString(&config, "{\"name\":\"n\"}");
   const Variable variables[] = {{"CNI_COMMAND", "ADD"}, {"CNI_ARGS", "A=\"1\""}};
@@ -157,7 +157,7 @@ TEST(CniRequestCarriesTheCall) {
   free(config.bytes);
 }
 
-TEST(CniReadsAnAnswer) {
+TEST(cni_reads_an_answer) {
   const std::string whole = "HTTP/1.1 200 OK\r\nX: y\r\ncontent-LENGTH: 3\r\n\r\nabc";
   Answer answer{};
   for (size_t length = 0; length < whole.size(); length++) {
@@ -169,7 +169,7 @@ TEST(CniReadsAnAnswer) {
   CHECK(answer.status == 204 && answer.length == 0);
 }
 
-TEST(CniRefusesWhatIsNoAnswer) {
+TEST(cni_refuses_what_is_no_answer) {
   Answer answer{};
   for (const char* text :
        {"HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "SSH-2.0\r\n", "\r\n",
@@ -182,7 +182,7 @@ TEST(CniRefusesWhatIsNoAnswer) {
   CHECK(Parse(std::string(20000, 'x'), &answer) == PARSE_NONSENSE);
 }
 
-TEST(CniExchangesOverASocket) {
+TEST(cni_exchanges_over_a_socket) {
   Listener listener;
   Text request = Empty();
   AppendString(&request, "hello");
@@ -201,7 +201,7 @@ TEST(CniExchangesOverASocket) {
   Taken(request);
 }
 
-TEST(CniWaitsNoLongerThanTold) {
+TEST(cni_waits_no_longer_than_told) {
   Listener listener;
   Text request = Empty();
   AppendString(&request, "hello");

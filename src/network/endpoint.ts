@@ -27,6 +27,8 @@ export interface Endpoint {
   readonly sandbox: Sandbox;
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
+  /** Whose it is, in the words of whoever made it. */
+  readonly origin?: string;
 }
 
 /** The name of an endpoint's interface if the caller gives none. */
