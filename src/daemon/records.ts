@@ -39,6 +39,7 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  epoch: z.int().min(0).exactOptional(),
 });
 
 /** Keyed by `NETWORK ADDRESS`. */

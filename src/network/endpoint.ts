@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly address: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
+  /** Its host's epoch in the pool when the address was given out; absent: 0. */
+  readonly epoch?: number;
 }
 
 /** The name of an endpoint's interface if the caller gives none. */
