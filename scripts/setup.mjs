@@ -35,7 +35,11 @@ const PACKAGES = {
     'the C++ tests run outside Node, whose OpenSSL they would use',
     'unit test',
   ],
-  'clang-14': ['/usr/bin/clang++-14', 'to build the fuzz targets', 'test'],
+  'clang-14': [
+    '/usr/bin/clang++-14',
+    'to compile the fast path for the kernel, and the fuzz targets',
+    'all',
+  ],
   'libclang-rt-14-dev': [
     '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux',
     'the sanitizers and libFuzzer',

@@ -4,6 +4,7 @@ import type { Contender } from './contender.ts';
 import { kernelVxlan } from './kernel-vxlan.ts';
 import { weftNative } from './weft-native.ts';
 import { weftNativeSealed } from './weft-native-sealed.ts';
+import { weftNativeUserspace } from './weft-native-userspace.ts';
 import { weftPortable } from './weft-portable.ts';
 
 /** Always at hand. */
@@ -13,5 +14,6 @@ export const CONTENDERS: readonly Contender[] = [
   kernelVxlan,
   weftPortable,
   weftNative,
+  weftNativeUserspace,
   weftNativeSealed,
 ];

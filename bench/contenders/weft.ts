@@ -5,6 +5,7 @@ import { WeftHost } from '../lib/weft-host.ts';
 import { ContenderUnavailable, type Running } from './contender.ts';
 
 type Kind = 'native' | 'portable';
+type FastPath = 'auto' | 'off';
 
 const NETWORK = 'bench';
 const ADDRESSES = ['10.77.0.1', '10.77.0.2'] as const;
@@ -28,7 +29,11 @@ async function start(host: WeftHost, kind: Kind): Promise<void> {
 }
 
 /** Brings up two daemons with the given data plane, and containers on one network of the bench's MTU. */
-export async function weftUp(topology: Topology, kind: Kind): Promise<Running> {
+export async function weftUp(
+  topology: Topology,
+  kind: Kind,
+  fastPath: FastPath = 'auto',
+): Promise<Running> {
   const directory = temporaryDirectory('bench');
   const [a, b] = topology.hosts.map(
     (host, index) =>
@@ -36,6 +41,7 @@ export async function weftUp(topology: Topology, kind: Kind): Promise<Running> {
         name: 'ab'[index] ?? '',
         directory: directory.path,
         dataPlane: ASKED_FOR[kind],
+        fastPath,
       }),
   ) as [WeftHost, WeftHost];
   for (const host of [a, b]) await start(host, kind);

@@ -16,6 +16,8 @@ export interface WeftHostOptions {
   /** Holds the socket and the state of this daemon; exists. */
   readonly directory: string;
   readonly dataPlane: 'auto' | 'native' | 'portable';
+  /** Default `auto`. */
+  readonly fastPath?: 'auto' | 'off';
 }
 
 /** A command that ended with another status than 0. */
@@ -49,11 +51,11 @@ export class WeftHost {
 
   /** Starts the daemon and returns the line in which it says that it is ready; `lastLines` tells why it did not. */
   async up(): Promise<string> {
-    const { name, directory, dataPlane } = this.#options;
+    const { name, directory, dataPlane, fastPath = 'auto' } = this.#options;
     const daemon = this.host.namespace.start(process.execPath, [
       ...[WEFT, 'up', '--name', name, '--listen', this.meshAddress],
       ...['--socket', this.#socket, '--state-dir', join(directory, `${name}.state`)],
-      ...['--data-plane', dataPlane],
+      ...['--data-plane', dataPlane, '--fast-path', fastPath],
     ]);
     this.#daemon = daemon;
     const ready = await daemon.waitForLine(/\bready\b/, READY_MS).catch((cause: unknown) => {

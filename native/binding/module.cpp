@@ -3,6 +3,7 @@
 #include "../core/cipher.hpp"
 #include "../core/drop-reason.hpp"
 #include "../core/stats.hpp"
+#include "fast-path-binding.hpp"
 #include "native-plane.hpp"
 
 namespace {
@@ -21,6 +22,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["maxAddresses"] = weft::kMaxBinds;
   exports["sourcePorts"] = weft::kSourcePorts;
   exports["NativePlane"] = weft::NativePlane::Define(env);
+  exports["FastPath"] = weft::FastPathBinding::Define(env);
   return exports;
 }
 

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "address.hpp"
+#include "fast-path-binding.hpp"
 
 namespace weft {
 namespace {
@@ -60,6 +61,7 @@ Napi::Function NativePlane::Define(Napi::Env env) {
   return DefineClass(env, "NativePlane",
                      {InstanceMethod<&NativePlane::Open>("open"),
                       InstanceMethod<&NativePlane::Binds>("binds"),
+                      InstanceMethod<&NativePlane::MirrorFdb>("mirrorFdb"),
                       InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
                       InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
                       InstanceMethod<&NativePlane::AddPort>("addPort"),
@@ -126,6 +128,13 @@ Napi::Value NativePlane::Binds(const Napi::CallbackInfo& info) {
     all.Set(all.Length(), object);
   }
   return all;
+}
+
+void NativePlane::MirrorFdb(const Napi::CallbackInfo& info) {
+  const auto object = info[0].As<Napi::Object>();
+  fast_path_ = Napi::Persistent(object);
+  const FdbMirror& mirror = FastPathBinding::Unwrap(object)->path()->mirror();
+  plane_->Observe([&mirror](uint32_t vni) { return mirror.Of(vni); });
 }
 
 void NativePlane::AddNetwork(const Napi::CallbackInfo& info) {

@@ -23,6 +23,7 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
  private:
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Binds(const Napi::CallbackInfo& info);
+  void MirrorFdb(const Napi::CallbackInfo& info);
   void AddNetwork(const Napi::CallbackInfo& info);
   void RemoveNetwork(const Napi::CallbackInfo& info);
   void AddPort(const Napi::CallbackInfo& info);
@@ -49,6 +50,8 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void Stop();
   StatSlot* StatsAt(const Napi::Value& slots, uint32_t index);
 
+  // Of the FastPathBinding that FDBs are mirrored into: it outlives the data plane.
+  Napi::ObjectReference fast_path_;
   std::unique_ptr<DataPlane> plane_;
   napi_threadsafe_function wake_ = nullptr;
   std::atomic<bool> is_waking_{false};

@@ -67,6 +67,10 @@ Command DataPlane::Make(Command::Kind kind) const {
 void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
   auto network = std::make_unique<Network>(vni, mtu, fdb_capacity_, fdb_max_age_ms_, hash_key_,
                                            unknown_unicast_rate_, thread_count_ > 1);
+  if (make_observer_) {
+    network->observer = make_observer_(vni);
+    network->fdb.Observe(network->observer.get());
+  }
   Command command = Make(Command::Kind::kAddNetwork);
   command.network = network.get();
   [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "forwarder.hpp"
@@ -43,6 +45,11 @@ class DataPlane {
   ~DataPlane();
 
   std::span<const Bind> binds() const { return sockets_.binds(); }
+
+  // The FDB of each network that is added from now on gets the observer that `make` makes. What
+  // that one works with outlives the data plane.
+  using MakeObserver = std::function<std::unique_ptr<FdbObserver>(uint32_t vni)>;
+  void Observe(MakeObserver make) { make_observer_ = std::move(make); }
 
   void AddNetwork(uint32_t vni, uint32_t mtu);
   // With its ports and VTEPs.
@@ -105,6 +112,7 @@ class DataPlane {
   const uint32_t fdb_capacity_;
   const uint32_t fdb_max_age_ms_;
   const uint64_t hash_key_;
+  MakeObserver make_observer_;
   const uint32_t unknown_unicast_rate_;
   const uint32_t thread_count_;
   GlobalStats& stats_;

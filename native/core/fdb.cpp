@@ -32,14 +32,25 @@ Fdb::Learned Fdb::Learn(Mac mac, Place place, uint64_t now, Counters& counters) 
     Add(mac, place, now, counters);
     return Learned::kNew;
   }
+  const bool is_same = entry.place == place;
+  if (observer_ != nullptr && (!is_same || IsReportDue(entry.confirmed, now))) {
+    if (!is_same) observer_->OnGone(mac, entry.place);
+    observer_->OnPlaced(mac, place, false);
+  }
   entry.confirmed = std::max(entry.confirmed, now);
   if (at != newest_) {
     Unlink(at);
     LinkNewest(at);
   }
-  if (entry.place == place) return Learned::kSame;
   entry.place = place;
-  return Learned::kMoved;
+  return is_same ? Learned::kSame : Learned::kMoved;
+}
+
+// Whether an eighth of an entry's life has begun since it was confirmed: frames that come without a
+// pause are reported as often as rare ones.
+bool Fdb::IsReportDue(uint64_t confirmed, uint64_t now) const {
+  const uint64_t period = max_age_ / 8 + 1;
+  return now / period != confirmed / period;
 }
 
 Place Fdb::Lookup(Mac mac, uint64_t now) {
@@ -56,6 +67,7 @@ bool Fdb::Pin(Mac mac, Place place) {
   if (pinned_ == kMaxPinned) return false;
   entries_[Take(mac, place)].is_pinned = true;
   pinned_++;
+  if (observer_ != nullptr) observer_->OnPlaced(mac, place, true);
   return true;
 }
 
@@ -104,6 +116,7 @@ void Fdb::Add(Mac mac, Place place, uint64_t now, Counters& counters) {
   entries_[at].confirmed = now;
   LinkNewest(at);
   learned_++;
+  if (observer_ != nullptr) observer_->OnPlaced(mac, place, false);
 }
 
 uint32_t Fdb::BucketOf(Mac mac) const {
@@ -133,6 +146,7 @@ uint32_t Fdb::Take(Mac mac, Place place) {
 }
 
 void Fdb::Remove(uint32_t at) {
+  if (observer_ != nullptr) observer_->OnGone(entries_[at].mac, entries_[at].place);
   if (entries_[at].is_pinned) {
     pinned_--;
   } else {

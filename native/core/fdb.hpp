@@ -21,6 +21,17 @@ constexpr bool IsValidSource(Mac mac) { return mac != 0 && !IsGroup(mac); }
 using Place = uintptr_t;
 constexpr Place kNowhere = 0;
 
+// Told of what an Fdb finds and no longer finds, in the thread that changes it.
+class FdbObserver {
+ public:
+  virtual ~FdbObserver() = default;
+  // `mac` is found at `place` from now on; said again while frames confirm it, at least four times
+  // in the life of a learned entry.
+  virtual void OnPlaced(Mac mac, Place place, bool is_pinned) = 0;
+  // `mac` is at `place` no more.
+  virtual void OnGone(Mac mac, Place place) = 0;
+};
+
 // The forwarding database of one network, in two arrays allocated once.
 //
 //   buckets_[hash(mac)] -> entry -> entry          (chain: entries of one hash)
@@ -44,6 +55,10 @@ class Fdb {
   // Of a shared table Learn, Lookup, PinnedAt and Sweep may be called by several threads at the
   // same time; all else only while nobody else is at it. Their clocks may be a little apart.
   Fdb(uint32_t capacity, uint32_t max_age, uint64_t hash_key, bool is_shared = false);
+
+  // Tells `observer`, which outlives this, of all that follows; null for none. Before the first
+  // entry.
+  void Observe(FdbObserver* observer) { observer_ = observer; }
 
   // A frame from `mac` came in at `place`: adds, confirms or moves its entry. What had to leave the
   // table for that is added to `counters`.
@@ -104,6 +119,7 @@ class Fdb {
   uint32_t Find(Mac mac) const;
   uint32_t Take(Mac mac, Place place);
   void Remove(uint32_t at);
+  bool IsReportDue(uint64_t confirmed, uint64_t now) const;
   void Add(Mac mac, Place place, uint64_t now, Counters& counters);
   void LinkNewest(uint32_t at);
   void Unlink(uint32_t at);
@@ -111,6 +127,7 @@ class Fdb {
   const uint32_t capacity_;
   const uint32_t max_age_;
   const uint64_t hash_key_;
+  FdbObserver* observer_ = nullptr;
   const uint32_t bucket_mask_;
   const uint32_t hash_shift_;
   SpinLock lock_;

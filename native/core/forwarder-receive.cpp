@@ -36,6 +36,19 @@ bool LooksPartial(std::span<const uint8_t> frame) {
   return layers.has_ports() && IsTransportChecksumPartial(frame.data(), layers);
 }
 
+// Whether a frame above the MTU is a TCP super-frame. A virtual underlay (veth) hands those of a
+// kernel VXLAN device or a fast path over whole: the kernel takes a UDP socket for a tunnel that
+// copes.
+bool IsSuperFrame(const Layers& layers, InnerChecksum checksum) {
+  return checksum == InnerChecksum::kPartial && layers.kind == FrameKind::kTcp;
+}
+
+// TCP payload of the longest frame with these headers. What the sender had in mind was in the
+// kernel's metadata, and TCP does not mind another cut.
+uint32_t SegmentPayload(const Layers& layers, uint32_t mtu) {
+  return mtu - (uint32_t{layers.payload} - layers.l3);
+}
+
 }  // namespace
 
 const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
@@ -166,8 +179,17 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
                         const InnerReasons& reasons) {
   Network& network = *sender.network;
   if (frame.size() < kEthernetBytes) return stats_.CountDrop(reasons.frame_short);
-  if (frame.size() > MaxFrameBytes(frame.data(), network.mtu))
-    return stats_.CountDrop(reasons.frame_long);
+  uint32_t frames = 1;
+  uint64_t bytes = frame.size();
+  if (frame.size() > MaxFrameBytes(frame.data(), network.mtu)) {
+    const Layers layers = ParseFrame(frame);
+    if (&reasons != &kVxlanReasons || !IsSuperFrame(layers, checksum)) {
+      return stats_.CountDrop(reasons.frame_long);
+    }
+    const uint32_t segment = SegmentPayload(layers, network.mtu);
+    frames = (layers.end - layers.payload + segment - 1) / segment;
+    bytes += uint64_t{frames - 1} * layers.payload;
+  }
   const Mac source = LoadBe48(&frame[ethernet::kSource]);
   const Mac destination = LoadBe48(&frame[ethernet::kDestination]);
   if (source != sender.source) {
@@ -179,7 +201,7 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
     sender.source = source;
     sender.destination = kNoMac;
   }
-  sender.vtep->stats[thread_].CountRx(1, frame.size());
+  sender.vtep->stats[thread_].CountRx(frames, bytes);
   if (destination != sender.destination) {
     sender.place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
     sender.destination = destination;
@@ -194,6 +216,10 @@ void Forwarder::Flood(Network& network, std::span<uint8_t> frame, InnerChecksum 
   Port* port = network.ports;
   if (port == nullptr) return stats_.CountDrop(reasons.no_port);
   if (port->next == nullptr) return DeliverTo(*port, frame, checksum);
+  if (frame.size() > MaxFrameBytes(frame.data(), network.mtu)) {
+    for (; port != nullptr; port = port->next) DeliverSuperFrame(*port, frame);
+    return;
+  }
   // The coalescer rewrites headers, so a frame for several ports is written whole to each.
   if (checksum == InnerChecksum::kPartial) CompleteTransportChecksum(frame);
   for (; port != nullptr; port = port->next) {
@@ -202,10 +228,31 @@ void Forwarder::Flood(Network& network, std::span<uint8_t> frame, InnerChecksum 
 }
 
 void Forwarder::DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum checksum) {
+  if (frame.size() > MaxFrameBytes(frame.data(), port.network->mtu)) {
+    return DeliverSuperFrame(port, frame);
+  }
   if (port.vnet_bytes > 0) return coalescer_.Push(port, frame, checksum);
   if (checksum == InnerChecksum::kPartial) CompleteTransportChecksum(frame);
   iovec pieces[2] = {{}, {frame.data(), frame.size()}};
   WriteFrame(port, VnetHeader{}, pieces, 1, frame.size());
+}
+
+void Forwarder::DeliverSuperFrame(Port& port, std::span<uint8_t> frame) {
+  const Layers layers = ParseFrame(frame);
+  VnetHeader vnet;
+  vnet.flags = kVnetNeedsChecksum;
+  vnet.gso_type = layers.is_ipv6 ? kGsoTcp6 : kGsoTcp4;
+  vnet.header_bytes = layers.payload;
+  vnet.gso_size = static_cast<uint16_t>(SegmentPayload(layers, port.network->mtu));
+  vnet.checksum_start = layers.l4;
+  vnet.checksum_offset = layers.checksum_offset();
+  SegmentPlan plan;
+  if (PlanSegments(vnet, frame, port.network->mtu, plan) != PlanResult::kOk) {
+    return stats_.CountDrop(DropReason::vxlan_frame_long);
+  }
+  // What came before it goes before it.
+  coalescer_.Flush();
+  WriteLocal(port, vnet, plan);
 }
 
 void Forwarder::WriteFrame(Port& port, const VnetHeader& vnet, std::span<iovec> pieces,

@@ -144,6 +144,7 @@ class Forwarder final : private FrameSink {
   void Flood(Network& network, std::span<uint8_t> frame, InnerChecksum checksum,
              const InnerReasons& reasons);
   void DeliverTo(Port& port, std::span<uint8_t> frame, InnerChecksum checksum);
+  void DeliverSuperFrame(Port& port, std::span<uint8_t> frame);
   void WriteFrame(Port& port, const VnetHeader& vnet, std::span<iovec> pieces, uint32_t frames,
                   uint64_t bytes) override;
 

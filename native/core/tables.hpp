@@ -115,6 +115,7 @@ struct Network {
   Vtep* flooded = nullptr;
   uint32_t vtep_count = 0;
   Network* next_in_bucket = nullptr;
+  std::unique_ptr<FdbObserver> observer;
   Fdb fdb;
   Neighbours neighbours;
   FloodLimit unknown_unicast;

@@ -67,6 +67,51 @@ TEST(fdb_flush_forgets_one_place_only) {
   CHECK(fdb.size() == 25 && fdb.Lookup(1, 0) == kThere && fdb.Lookup(2, 0) == kNowhere);
 }
 
+// What an observer would believe, and how often it was told.
+class Believer final : public FdbObserver {
+ public:
+  void OnPlaced(Mac mac, Place place, bool is_pinned) override {
+    believed[mac] = {place, is_pinned};
+    told++;
+  }
+  void OnGone(Mac mac, Place place) override {
+    CHECK(believed.at(mac).first == place);
+    believed.erase(mac);
+  }
+
+  std::map<Mac, std::pair<Place, bool>> believed;
+  int told = 0;
+};
+
+TEST(fdb_tells_its_observer_all_that_it_finds) {
+  Believer believer;
+  Fdb fdb(3, 800, 99);
+  fdb.Observe(&believer);
+  Fdb::Counters left;
+  fdb.Learn(1, kHere, 0, left);
+  fdb.Learn(1, kThere, 1, left);
+  CHECK(believer.believed.at(1) == std::pair(kThere, false));
+  for (Mac mac = 2; mac <= 4; mac++) fdb.Learn(mac, kHere, 2, left);
+  CHECK(believer.believed.size() == 3 && !believer.believed.contains(1));
+  fdb.Pin(2, kThere);
+  CHECK(believer.believed.at(2) == std::pair(kThere, true));
+  fdb.Flush(kThere);
+  CHECK(!believer.believed.contains(2));
+  fdb.Pin(9, kThere);
+  fdb.Unpin(9);
+  fdb.Sweep(10000, 10);
+  CHECK(believer.believed.empty() && fdb.size() == 0);
+}
+
+TEST(fdb_repeats_itself_while_frames_confirm) {
+  Believer believer;
+  Fdb fdb(3, 800, 99);
+  fdb.Observe(&believer);
+  Fdb::Counters left;
+  for (uint64_t now = 0; now < 800; now++) fdb.Learn(1, kHere, now, left);
+  CHECK(believer.told >= 8 && believer.told <= 9);
+}
+
 // A map with the same rules, driven by the same random operations.
 TEST(fdb_agrees_with_a_map) {
   Fdb fdb(1000, 50, 0x1234567890abcdef);

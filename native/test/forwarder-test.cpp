@@ -155,6 +155,44 @@ TEST(a_checksum_that_a_foreign_vtep_left_unfinished_is_finished_here) {
   }
 }
 
+// On a virtual underlay a kernel VXLAN device's or a fast path's super-frame reaches the socket
+// whole.
+TEST(a_super_frame_that_no_kernel_cut_up_is_cut_up_here) {
+  for (const bool is_ipv6 : {false, true}) {
+    for (const uint32_t vnet_bytes : {0U, kVnetBytes}) {
+      Host b("127.0.0.2", vnet_bytes);
+      const int raw = socket(AF_INET, SOCK_DGRAM, 0);
+      b.plane->AddVtep(kVni, 1, Loopback("127.0.0.1", 4789), Encapsulation::kVxlan, &b.vtep_stats);
+      FrameSpec spec;
+      spec.is_ipv6 = is_ipv6;
+      spec.is_partial = true;
+      spec.payload_bytes = 5000;
+      Bytes datagram(vxlan::kHeaderBytes);
+      vxlan::WriteHeader(datagram.data(), kVni, false);
+      const Bytes frame = MakeFrame(spec);
+      datagram.insert(datagram.end(), frame.begin(), frame.end());
+      const SocketAddress to = b.address("127.0.0.2");
+      CHECK(sendto(raw, datagram.data(), datagram.size(), 0, to.get(), to.size) > 0);
+      const auto segment = static_cast<uint16_t>(1400 - (is_ipv6 ? 60 : 40));
+      if (vnet_bytes > 0) {
+        const Bytes received = b.Receive();
+        const VnetHeader wanted = OffloadHeader(spec, segment);
+        CHECK(FrameOf(received) == frame);
+        CHECK(std::memcmp(received.data(), &wanted, kVnetBytes) == 0);
+      } else {
+        for (const size_t bytes :
+             {size_t{segment}, size_t{segment}, size_t{segment}, size_t{5000} - 3U * segment}) {
+          const Bytes received = b.Receive();
+          CHECK(HasRightChecksums(received) && PayloadOf(received).size() == bytes);
+        }
+      }
+      b.Settle();
+      CHECK(b.vtep_stats.rx_frames == 4 && b.port_stats.tx_frames == 4);
+      close(raw);
+    }
+  }
+}
+
 TEST(learned_macs_show_in_a_snapshot) {
   Host a("127.0.0.1");
   Host b("127.0.0.2");

@@ -10,6 +10,7 @@ import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
+  FAST_PATHS,
   DEFAULT_OPTIONS,
   LOG_LEVELS,
   MAX_THREADS,
@@ -110,6 +111,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   stateDir: readDirectory,
   socket: readSocket,
   dataPlane: oneOf(DATA_PLANES),
+  fastPath: oneOf(FAST_PATHS),
   threads: readCount(1, MAX_THREADS, 'a number of threads'),
   unknownUnicastRate: readCount(1, MAX_UNKNOWN_UNICAST_RATE, 'frames a second'),
   join: readTarget,

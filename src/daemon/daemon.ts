@@ -105,7 +105,7 @@ async function open(options: DaemonOptions, deps: DaemonDeps): Promise<Opened> {
       {
         ...{ addresses, meshPort: port, vxlanPort: options.vxlanPort },
         threads: options.threads,
-        unknownUnicastRate: options.unknownUnicastRate,
+        ...{ unknownUnicastRate: options.unknownUnicastRate, fastPath: options.fastPath },
       },
       dataPlanes,
     );

@@ -1,6 +1,6 @@
 import type { Logger } from '../base/log.ts';
 import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
-import type { DataPlane, EndpointUpdate } from '../dataplane/dataplane.ts';
+import type { DataPlane, EndpointDevice, EndpointUpdate } from '../dataplane/dataplane.ts';
 import type { Bridges, BridgeSpec } from '../network/bridge.ts';
 import { bridgeName, tapName } from '../network/names.ts';
 import type { TapDevice } from '../tun/device.ts';
@@ -115,6 +115,11 @@ export class Fabric {
       this.#options.dataPlane.addLocalMac(vni, mac, entry.carried.port);
     }
     return lost;
+  }
+
+  /** The endpoints of a carried network with their devices on this host. */
+  setEndpointDevices(vni: Vni, endpoints: readonly EndpointDevice[]): void {
+    if (this.#entries.has(vni)) this.#options.dataPlane.setEndpointDevices?.(vni, endpoints);
   }
 
   /** Opens again the devices that are not among `present`: somebody deleted them. */

@@ -10,6 +10,9 @@ export const MAX_THREADS = 8;
 
 export type DataPlaneChoice = (typeof DATA_PLANES)[number];
 
+export const FAST_PATHS = ['auto', 'off'] as const;
+export type FastPathChoice = (typeof FAST_PATHS)[number];
+
 /** Addresses to bind and the one mesh port, UDP and TCP. */
 export interface Listen {
   readonly addresses: readonly string[];
@@ -32,6 +35,8 @@ export interface DaemonOptions {
   readonly socket: string;
   /** Default `auto`: native where it can run. */
   readonly dataPlane: DataPlaneChoice;
+  /** Whether plain VXLAN may be forwarded in the kernel where it can. Default `auto`. */
+  readonly fastPath: FastPathChoice;
   /** Threads of the native data plane, 1 to 8. Default 1. */
   readonly threads: number;
   /** Frames a second to unknown MACs that each network floods, 1 to 10,000,000. Default 1000. */
@@ -57,6 +62,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   stateDir: '/var/lib/weft',
   socket: DEFAULT_SOCKET,
   dataPlane: 'auto',
+  fastPath: 'auto',
   threads: 1,
   unknownUnicastRate: DEFAULT_UNKNOWN_UNICAST_RATE,
   join: [],

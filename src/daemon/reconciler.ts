@@ -4,6 +4,7 @@ import { isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { Endpoint } from '../network/endpoint.ts';
+import { hostEndName } from '../network/names.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
@@ -84,12 +85,16 @@ export class Reconciler {
     return carried;
   }
 
-  /** Tells the data plane which MACs are this host's own. */
+  /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
   refreshMacs({ name, vni }: NetworkDefinition): void {
     const { directory, fabric, feed, self } = this.#options;
     const own = directory.endpointsAt({ network: name, host: self });
     const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
     feed.restore(name, lost);
+    fabric.setEndpointDevices(
+      vni,
+      own.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
+    );
   }
 
   /** The work itself; the caller holds the `Serial`. */
@@ -110,6 +115,8 @@ export class Reconciler {
     );
     this.#looks = 0;
     for (const change of changes) this.#options.log.info({ change }, 'repaired');
+    // A device that was made again is another one.
+    if (changes.length > 0) for (const { network } of desired) this.refreshMacs(network);
     for (const { endpoint, reason } of lost) {
       this.#options.log.warn({ endpoint: endpoint.id, reason }, 'endpoint could not be restored');
     }

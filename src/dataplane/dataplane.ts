@@ -81,6 +81,8 @@ export interface DataPlaneOptions {
   readonly fdbCapacity?: number;
   /** Life of a learned entry that no frame confirms. */
   readonly fdbMaxAge?: Millis;
+  /** Whether a data plane that has a fast path through the kernel may use it. Default `auto`. */
+  readonly fastPath?: 'auto' | 'off';
   /** Threads that forward, 1 to 8; default 1. The portable data plane has its one event loop. */
   readonly threads?: number;
   /**
@@ -88,6 +90,12 @@ export interface DataPlaneOptions {
    * `MAX_UNKNOWN_UNICAST_RATE`, 1000 unless told otherwise. Frames to group addresses do not count.
    */
   readonly unknownUnicastRate?: number;
+}
+
+/** The host's end of an endpoint's veth pair. */
+export interface EndpointDevice {
+  readonly mac: Mac;
+  readonly device: string;
 }
 
 /** What a network's VTEP is for, beside what the FDB says of it. */
@@ -159,6 +167,12 @@ export interface DataPlane {
   /** A MAC that belongs to an endpoint of this host: frames from VTEPs that claim it are dropped. */
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void;
   removeLocalMac(vni: Vni, mac: Mac): void;
+
+  /**
+   * Makes these the endpoints whose frames may take a fast path past the port, as long as each MAC is
+   * where the FDB has it. A data plane without a fast path has no such method.
+   */
+  setEndpointDevices?(vni: Vni, endpoints: readonly EndpointDevice[]): void;
 
   /**
    * Applies the changes in their order; the forwarder is told once for each 16,384. `set` pins the

@@ -114,18 +114,22 @@ export async function makeHosts(
   return { lab, hosts, container: (name) => lab.namespace(name) };
 }
 
-/** Hosts with daemons that have joined the first. */
+/** For tests of what user space does with every frame: known ones would else pass it by, in the kernel. */
+export const USER_SPACE = ['--fast-path', 'off'] as const;
+
+/** Hosts with daemons that have joined the first; `flags` go to each `weft up`. */
 export async function startMesh(
   t: ExecutionContext,
   area: string,
   names: readonly string[],
   dataPlane: DataPlaneName = 'native',
+  flags: readonly string[] = [],
 ): Promise<TestMesh> {
   const mesh = await makeHosts(t, area, names, dataPlane);
   const [first, ...others] = mesh.hosts;
-  await first?.up();
+  await first?.up(...flags);
   for (const host of others) {
-    await host.up();
+    await host.up(...flags);
     await host.weft('join', first?.host.address ?? '');
   }
   await Promise.all(mesh.hosts.map((host) => waitForPeers(host, names.length)));

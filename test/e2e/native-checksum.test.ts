@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { sendDatagrams } from './raw.ts';
 import { damageSeen, kernelCounters } from './kernel-counters.ts';
-import { eventually, makeHosts, startMesh } from './mesh.ts';
+import { eventually, makeHosts, startMesh, USER_SPACE } from './mesh.ts';
 
 const WEB = { v4: '10.7.0.2', v6: 'fd00:7::2' };
 const DB = { v4: '10.7.0.3', v6: 'fd00:7::3' };
@@ -37,7 +37,7 @@ async function transferAll(
 }
 
 test('no kernel finds a wrong checksum, whichever container leaves them to its interface', async (t) => {
-  const mesh = await startMesh(t, 'sum', ['a', 'b'], 'native');
+  const mesh = await startMesh(t, 'sum', ['a', 'b'], 'native', USER_SPACE);
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
@@ -72,7 +72,7 @@ test('a kernel VXLAN device, and the kernel behind it, find no wrong checksum', 
   const [weft, other] = mesh.hosts;
   if (!weft || !other) throw new Error('two hosts were asked for');
   const foreign = other.namespace;
-  await weft.up();
+  await weft.up(...USER_SPACE);
   await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
   await weft.weft('vtep', 'add', 'blue', other.host.address);
   const web = await mesh.container('web');
@@ -102,7 +102,7 @@ test('a frame whose checksum is wrong arrives as it is, and the kernel refuses i
   const mesh = await makeHosts(t, 'sumw', ['a', 'x'], 'native');
   const [weft, other] = mesh.hosts;
   if (!weft || !other) throw new Error('two hosts were asked for');
-  await weft.up();
+  await weft.up(...USER_SPACE);
   await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
   await weft.weft('vtep', 'add', 'blue', other.host.address);
   const web = await mesh.container('web');

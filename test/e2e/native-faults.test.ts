@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { flood } from '../../bench/lib/udpgen.ts';
-import { eventually, startMesh, type WeftHost } from './mesh.ts';
+import { eventually, startMesh, USER_SPACE, type WeftHost } from './mesh.ts';
 
 interface Link {
   readonly ifname: string;
@@ -19,8 +19,12 @@ async function sendFailures(host: WeftHost): Promise<number> {
 }
 
 /** Two hosts with a container each, 10.7.0.2 and 10.7.0.3. */
-async function pair(t: Parameters<typeof startMesh>[0], area: string) {
-  const mesh = await startMesh(t, area, ['a', 'b'], 'native');
+async function pair(
+  t: Parameters<typeof startMesh>[0],
+  area: string,
+  flags: readonly string[] = [],
+) {
+  const mesh = await startMesh(t, area, ['a', 'b'], 'native', flags);
   const [a, b] = mesh.hosts as [WeftHost, WeftHost];
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
@@ -69,7 +73,7 @@ async function residentBytes(host: WeftHost): Promise<number> {
 }
 
 test('a flood beyond what can be forwarded: memory bounded, others alive, no collapse', async (t) => {
-  const { a, b, web, db, mesh } = await pair(t, 'nff');
+  const { a, b, web, db, mesh } = await pair(t, 'nff', USER_SPACE);
   const other = await mesh.container('other');
   await b.attach('blue', other, '10.7.0.4');
   await eventually(() => reaches(other, '10.7.0.2'), 20_000);
@@ -104,7 +108,7 @@ const FLOODER = `
   next();`;
 
 test('an underlay that drains slowly is back-pressure first, and then counted loss', async (t) => {
-  const { a, web, db } = await pair(t, 'nfq');
+  const { a, web, db } = await pair(t, 'nfq', USER_SPACE);
   const { namespace, ifname } = a.host;
   // A queue longer than the socket's buffer: the socket fills, and says EAGAIN.
   await namespace.run('tc', [

@@ -31,6 +31,7 @@ function addUpFlags(command: Command): Command {
     .option('--vxlan-port <n>', 'UDP port of plain VXLAN (default: 4789)')
     .option('--state-dir <dir>', 'where it remembers (default: /var/lib/weft)')
     .option('--data-plane <kind>', 'auto, native or portable (default: auto)')
+    .option('--fast-path <choice>', 'auto or off: plain VXLAN in the kernel (default: auto)')
     .option('--threads <n>', 'threads of the native data plane, 1 to 8 (default: 1)')
     .option('--unknown-unicast-rate <n>', 'frames a second to unknown MACs (default: 1000)')
     .option('--join <host[:port]>', 'a host of the mesh to join; may be repeated', collect)

@@ -1,4 +1,5 @@
 import { loadAddon } from '../../base/package-root.ts';
+import type { TrafficCounters } from '../dataplane.ts';
 import type { DropReason } from '../drop-reason.ts';
 
 /** Every field is required: the addon reads each one, and has no defaults and no checks of its own. */
@@ -54,6 +55,8 @@ export interface NativePlane {
   ): NativeFailure | undefined;
   /** In the order of the addresses. */
   binds(): readonly NativeBind[];
+  /** From the next network on. `path` was loaded, and is closed after this data plane. */
+  mirrorFdb(path: NativeFastPath): void;
   addNetwork(vni: number, mtu: number): void;
   /** With its ports and VTEPs. */
   removeNetwork(vni: number): void;
@@ -102,7 +105,59 @@ export interface NativePlane {
   close(): void;
 }
 
+/** What the kernel refused: `step` is a map or a program, `log` the verifier's last line or empty. */
+export interface NativeFastPathFailure {
+  readonly step: string;
+  readonly errno: number;
+  readonly log: string;
+}
+
+export interface NativeRoute {
+  readonly ifindex: number;
+  readonly device: string;
+  /** The IPv4 address that packets leave from. */
+  readonly source: string;
+  readonly isEthernet: boolean;
+  /** Of the interface, in bytes of IP packets. */
+  readonly mtu: number;
+  /** Super-frames behind VXLAN headers are the device's business: `tx-udp_tnl-segmentation` of ethtool(8). */
+  readonly segmentsTunnels: boolean;
+}
+
+/**
+ * The programs and maps of the fast path (native/fastpath/fast-path.hpp). Results that are numbers are 0 or
+ * a negative errno. All ends with `close`, or with the process.
+ */
+export interface NativeFastPath {
+  load(object: string, vxlanPort: number, fdbMaxAge: number): NativeFastPathFailure | undefined;
+  /** Calls back after each change of links, IPv4 addresses, routes or rules. */
+  watchRoutes(onChange: () => void): number;
+  /** 0 if there is no such interface. */
+  deviceIndex(name: string): number;
+  /** IPv4 literals; an empty source leaves the choice to the kernel. */
+  findRoute(destination: string, source: string): NativeRoute | undefined;
+  setEndpoint(vni: number, mac: number, ifindex: number, mtu: number): number;
+  removeEndpoint(vni: number, mac: number, ifindex: number): void;
+  attachUnderlay(ifindex: number): number;
+  detachUnderlay(ifindex: number): void;
+  setVtep(
+    ...vtep: [
+      id: number,
+      local: string,
+      remote: string,
+      port: number,
+      ifindex: number,
+      mtu: number,
+      takesSuperFrames: boolean,
+    ]
+  ): number;
+  removeVtep(id: number): void;
+  traffic(id: number): TrafficCounters;
+  close(): void;
+}
+
 export interface NativeAddon {
+  readonly FastPath: new () => NativeFastPath;
   readonly NativePlane: new () => NativePlane;
   /** Names of the first global slots, in order. */
   readonly dropReasons: readonly DropReason[];

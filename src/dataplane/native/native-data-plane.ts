@@ -18,10 +18,12 @@ import type {
   DataPlaneCounters,
   DataPlaneDescription,
   DataPlaneOptions,
+  EndpointDevice,
   EndpointUpdate,
   FdbCounters,
   FdbEntry,
   PeerCapabilities,
+  PortCounters,
   VtepOptions,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
@@ -31,6 +33,8 @@ import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FDB_COLUMNS, loadNativeAddon, type NativePlane } from './addon.ts';
 import { takesUdpSuperFrames } from './availability.ts';
 import { endpointRows } from './endpoint-rows.ts';
+import { addTraffic, FastPath } from './fast-path.ts';
+import { openFastPath, type OpenedFastPath } from './open-fast-path.ts';
 import { openNative, type OpenedNative } from './open-native.ts';
 import { type SlotLayout, sumSlot, type TrafficSlots, TrafficSlotPool } from './slots.ts';
 
@@ -50,6 +54,7 @@ interface VtepState {
 
 interface NetworkState {
   readonly vni: Vni;
+  readonly mtu: number;
   readonly ports: Map<PortId, PortState>;
   /** By address. */
   readonly vteps: Map<string, VtepState>;
@@ -113,6 +118,7 @@ class ThreadedDataPlane implements NativeDataPlane {
   readonly #joinsUdp = takesUdpSuperFrames();
   readonly #opened: OpenedNative;
   readonly #native: NativePlane;
+  readonly #fastPath: OpenedFastPath;
   readonly #pool: TrafficSlotPool;
   readonly #networks = new Map<Vni, NetworkState>();
   readonly #ports = new Map<PortId, PortState>();
@@ -152,7 +158,11 @@ class ThreadedDataPlane implements NativeDataPlane {
     );
     this.#native = this.#opened.native;
     const { meshPort, vxlanPort } = this.#native.binds()[0]!;
-    const address = this.#opened.addresses[0]!;
+    const { addresses } = this.#opened;
+    const address = addresses[0]!;
+    this.#fastPath = openFastPath(this.#native, {
+      ...{ choice: options.fastPath ?? 'auto', vxlanPort, fdbMaxAge: native.fdbMaxAge, addresses },
+    });
     this.meshAddress = { address, port: meshPort };
     this.vxlanAddress = { address, port: vxlanPort };
     this.control = {
@@ -160,6 +170,10 @@ class ThreadedDataPlane implements NativeDataPlane {
       send: (bytes, to) => this.#sendControl(bytes, to),
       onReceive: (receive) => void (this.#receive = receive),
     };
+  }
+
+  get #fast(): FastPath | undefined {
+    return this.#fastPath instanceof FastPath ? this.#fastPath : undefined;
   }
 
   get description(): DataPlaneDescription {
@@ -184,13 +198,14 @@ class ThreadedDataPlane implements NativeDataPlane {
         vxlanSourcePorts: `${this.#addon.sourcePorts} per address, chosen by flow`,
         receiveBuffer: `${buffer} KiB per socket`,
         addresses: addresses.join(', '),
+        fastPath: this.#fast?.describe() ?? `off: ${(this.#fastPath as { off: string }).off}`,
       },
     };
   }
 
   addNetwork(vni: Vni, { mtu }: { readonly mtu: number }): void {
     if (this.#isClosed || this.#networks.has(vni)) return;
-    this.#networks.set(vni, { vni, ports: new Map(), vteps: new Map() });
+    this.#networks.set(vni, { vni, mtu, ports: new Map(), vteps: new Map() });
     this.#native.addNetwork(vni, mtu);
   }
 
@@ -200,6 +215,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     for (const port of network.ports.keys()) this.removePort(port);
     for (const address of network.vteps.keys()) this.removeVtep(vni, address);
     this.#networks.delete(vni);
+    this.#fast?.removeNetwork(vni);
     this.#native.removeNetwork(vni);
   }
 
@@ -237,13 +253,14 @@ class ThreadedDataPlane implements NativeDataPlane {
     const network = this.#network(vni);
     const known = network.vteps.get(canonical.address);
     if (known === undefined) this.#addVtep(network, canonical, options);
-    else this.#changeVtep(known, canonical, options.floods ?? true);
+    else this.#changeVtep(vni, known, canonical, options.floods ?? true);
   }
 
-  #changeVtep(known: VtepState, vtep: Vtep, floods: boolean): void {
+  #changeVtep(vni: Vni, known: VtepState, vtep: Vtep, floods: boolean): void {
     if (known.vtep.port !== vtep.port) {
       known.vtep = vtep;
       this.#native.moveVtep(known.id, vtep.address, vtep.port);
+      this.#fast?.setVtep(vni, known.id, vtep);
     }
     if (known.floods !== floods) {
       known.floods = floods;
@@ -260,6 +277,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     this.#vteps.set(state.id, state);
     this.#native.addVtep(vni, state.id, vtep.address, vtep.port, isSealed, slots, first, floods);
     if (this.#partialPeers.has(vtep.address)) this.#native.configureVtep(state.id, true);
+    if (!isSealed) this.#fast?.setVtep(vni, state.id, vtep);
   }
 
   removeVtep(vni: Vni, address: string): void {
@@ -268,6 +286,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (network === undefined || state === undefined) return;
     network.vteps.delete(state.vtep.address);
     this.#vteps.delete(state.id);
+    this.#fast?.removeVtep(state.id);
     this.#native.removeVtep(state.id);
     this.#pool.giveBack(state.traffic);
   }
@@ -277,6 +296,8 @@ class ThreadedDataPlane implements NativeDataPlane {
     const canonical = canonicalAddress(address);
     if (takesPartialChecksums) this.#partialPeers.add(canonical);
     else this.#partialPeers.delete(canonical);
+    // Who completes partial checksums is a native data plane: it takes super-frames apart as well.
+    this.#fast?.setPeer(canonical, takesPartialChecksums);
     for (const { vteps } of this.#networks.values()) {
       const state = vteps.get(canonical);
       if (state !== undefined) this.#native.configureVtep(state.id, takesPartialChecksums);
@@ -317,6 +338,11 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (this.#networks.has(vni)) this.#native.unpin(vni, mac);
   }
 
+  setEndpointDevices(vni: Vni, endpoints: readonly EndpointDevice[]): void {
+    const network = this.#networks.get(vni);
+    if (network !== undefined) this.#fast?.setEndpoints(vni, network.mtu, endpoints);
+  }
+
   updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {
     if (this.#isClosed) return;
     const { vteps } = this.#network(vni);
@@ -353,20 +379,32 @@ class ThreadedDataPlane implements NativeDataPlane {
   counters(): DataPlaneCounters {
     return {
       drops: this.#drops(),
-      ports: [...this.#ports.values()].map(({ id, vni, device, traffic }) => ({
-        ...this.#pool.read(traffic),
-        port: id,
-        vni,
-        device: device.name,
-      })),
+      ports: [...this.#ports.values()].map((port) => this.#portCounters(port)),
       vteps: [...this.#networks.values()].flatMap(({ vni, vteps }) =>
-        [...vteps.values()].map(({ vtep, traffic }) => ({ ...this.#pool.read(traffic), vni, vtep })),
+        [...vteps.values()].map(({ id, vtep, traffic }) => {
+          const slow = this.#pool.read(traffic);
+          const fast = this.#fast?.traffic(id);
+          return { ...(fast ? addTraffic(slow, fast) : slow), vni, vtep };
+        }),
       ),
       fdb: this.#fdbCounters(),
       answered: {
         arp: this.#globalSlot(GLOBAL.arpAnswered),
         nd: this.#globalSlot(GLOBAL.ndAnswered),
       },
+    };
+  }
+
+  /** What the fast path carries would have come from, or gone to, the network's port. */
+  #portCounters({ id, vni, device, traffic }: PortState): PortCounters {
+    const slow = this.#pool.read(traffic);
+    const fast = this.#fast?.networkTraffic(vni);
+    return {
+      rxFrames: slow.rxFrames + (fast?.txFrames ?? 0),
+      rxBytes: slow.rxBytes + (fast?.txBytes ?? 0),
+      txFrames: slow.txFrames + (fast?.rxFrames ?? 0),
+      txBytes: slow.txBytes + (fast?.rxBytes ?? 0),
+      ...{ port: id, vni, device: device.name },
     };
   }
 
@@ -408,6 +446,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     this.#receive = () => undefined;
     this.#isClosed = true;
     this.#native.close();
+    this.#fast?.close();
     return Promise.resolve();
   }
 

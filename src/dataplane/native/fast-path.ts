@@ -1,0 +1,199 @@
+import { isIP } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import type { EndpointDevice, TrafficCounters } from '../dataplane.ts';
+import type { Mac, Vni, Vtep } from '../../base/types.ts';
+import type { NativeFastPath, NativeRoute } from './addon.ts';
+
+interface FastVtep {
+  readonly id: number;
+  readonly vni: Vni;
+  vtep: Vtep;
+  /** Of the underlay toward it; undefined while its frames all take the slow path. */
+  route: NativeRoute | undefined;
+}
+
+const NO_TRAFFIC: TrafficCounters = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0 };
+
+export function addTraffic(a: TrafficCounters, b: TrafficCounters): TrafficCounters {
+  return {
+    rxFrames: a.rxFrames + b.rxFrames,
+    rxBytes: a.rxBytes + b.rxBytes,
+    txFrames: a.txFrames + b.txFrames,
+    txBytes: a.txBytes + b.txBytes,
+  };
+}
+
+/**
+ * The control side of the fast path (docs/adr/0022): which endpoints and VTEPs it may serve, and by
+ * which underlay interface. Where MACs live it learns from the forwarder itself (`mirrorFdb`). What it
+ * can't serve it leaves out: those frames go through user space, and nothing is lost but speed.
+ */
+export class FastPath {
+  readonly #kernel: NativeFastPath;
+  /** The address that the VXLAN socket is bound to; empty: what the route says. */
+  readonly #source: string;
+  readonly #vteps = new Map<number, FastVtep>();
+  /** Index of each endpoint's device, by MAC. */
+  readonly #endpoints = new Map<Vni, ReadonlyMap<Mac, number>>();
+  /** Of VTEPs that are gone, by network. */
+  readonly #past = new Map<Vni, TrafficCounters>();
+  /** Names of the underlay interfaces, by index. */
+  #underlays = new Map<number, string>();
+  /** Addresses of peers whose user space takes TCP super-frames: Weft's native data planes. */
+  readonly #peers = new Set<string>();
+  /** What the kernel said to an endpoint's device, by network. */
+  readonly #refusals = new Map<Vni, number>();
+
+  constructor(kernel: NativeFastPath, source: string) {
+    this.#kernel = kernel;
+    this.#source = source;
+    kernel.watchRoutes(() => this.#findRoutes());
+  }
+
+  setVtep(vni: Vni, id: number, vtep: Vtep): void {
+    const known = this.#vteps.get(id);
+    const state = known ?? { id, vni, vtep, route: undefined };
+    state.vtep = vtep;
+    this.#vteps.set(id, state);
+    this.#apply(state, this.#routeTo(vtep));
+    this.#attachUnderlays();
+  }
+
+  /** Whether the host at `address` copes with a super-frame that its own fast path does not take. */
+  setPeer(address: string, takesSuperFrames: boolean): void {
+    if (takesSuperFrames) this.#peers.add(address);
+    else this.#peers.delete(address);
+    for (const state of this.#vteps.values()) {
+      if (state.vtep.address === address) this.#apply(state, state.route);
+    }
+  }
+
+  removeVtep(id: number): void {
+    const state = this.#vteps.get(id);
+    if (state === undefined) return;
+    const past = this.#past.get(state.vni) ?? NO_TRAFFIC;
+    this.#past.set(state.vni, addTraffic(past, this.#kernel.traffic(id)));
+    this.#vteps.delete(id);
+    this.#kernel.removeVtep(id);
+    this.#attachUnderlays();
+  }
+
+  removeNetwork(vni: Vni): void {
+    this.setEndpoints(vni, 0, []);
+    this.#endpoints.delete(vni);
+    this.#refusals.delete(vni);
+    this.#past.delete(vni);
+  }
+
+  /** Makes `wanted` the endpoints of a network. A device that is not there (any more) is left out. */
+  setEndpoints(vni: Vni, mtu: number, wanted: readonly EndpointDevice[]): void {
+    const known = this.#endpoints.get(vni) ?? new Map<Mac, number>();
+    const next = new Map<Mac, number>();
+    for (const { mac, device } of wanted) {
+      const ifindex = this.#kernel.deviceIndex(device);
+      if (ifindex !== 0) next.set(mac, ifindex);
+    }
+    for (const [mac, ifindex] of known) {
+      if (next.get(mac) !== ifindex) this.#kernel.removeEndpoint(vni, mac, ifindex);
+    }
+    this.#refusals.delete(vni);
+    for (const [mac, ifindex] of next) {
+      if (known.get(mac) === ifindex) continue;
+      const errno = this.#kernel.setEndpoint(vni, mac, ifindex, mtu);
+      if (errno === 0) continue;
+      this.#refusals.set(vni, errno);
+      next.delete(mac);
+    }
+    this.#endpoints.set(vni, next);
+  }
+
+  /** What it carried to and from a VTEP since that was set. */
+  traffic(id: number): TrafficCounters {
+    return this.#vteps.has(id) ? this.#kernel.traffic(id) : NO_TRAFFIC;
+  }
+
+  /** What it carried on a network: `rx` from VTEPs, `tx` to them. */
+  networkTraffic(vni: Vni): TrafficCounters {
+    return [...this.#vteps.values()]
+      .filter((state) => state.vni === vni)
+      .map(({ id }) => this.#kernel.traffic(id))
+      .reduce(addTraffic, this.#past.get(vni) ?? NO_TRAFFIC);
+  }
+
+  /** For `weft status`. */
+  describe(): string {
+    const endpoints = [...this.#endpoints.values()].reduce((sum, { size }) => sum + size, 0);
+    const slow = [...this.#vteps.values()].filter(({ route }) => route === undefined);
+    const networks = new Set([...this.#vteps.values()].map(({ vni }) => vni));
+    const carried = [...networks, ...this.#past.keys()];
+    const frames = [...new Set(carried)]
+      .map((vni) => this.networkTraffic(vni))
+      .reduce((sum, { rxFrames, txFrames }) => sum + rxFrames + txFrames, 0);
+    const where = [...this.#underlays.values()].join(', ') || 'no underlay interface yet';
+    return [
+      `on ${where}, ${count(endpoints, 'endpoint')}, ${count(this.#vteps.size - slow.length, 'VTEP')}; ${count(frames, 'frame')} carried`,
+      ...(slow.length === 0 ? [] : [`${count(slow.length, 'VTEP')} by user space: ${why(slow)}`]),
+      ...[...this.#refusals].map(
+        ([vni, errno]) =>
+          `the kernel refused the device of network ${vni} (${getSystemErrorName(errno)})`,
+      ),
+    ].join('; ');
+  }
+
+  close(): void {
+    this.#kernel.close();
+  }
+
+  /** Links, addresses, routes or rules of this host have changed. */
+  #findRoutes(): void {
+    const found = new Map<string, NativeRoute | undefined>();
+    for (const state of this.#vteps.values()) {
+      const { address } = state.vtep;
+      if (!found.has(address)) found.set(address, this.#routeTo(state.vtep));
+      this.#apply(state, found.get(address));
+    }
+    this.#attachUnderlays();
+  }
+
+  #routeTo({ address }: Vtep): NativeRoute | undefined {
+    if (isIP(address) !== 4) return undefined;
+    const route = this.#kernel.findRoute(address, this.#source);
+    return route?.isEthernet === true ? route : undefined;
+  }
+
+  #apply(state: FastVtep, route: NativeRoute | undefined): void {
+    const { id, vtep } = state;
+    state.route = route;
+    if (route === undefined) {
+      this.#kernel.removeVtep(id);
+      return;
+    }
+    const { source, ifindex, mtu, segmentsTunnels } = route;
+    const takesSuperFrames = segmentsTunnels && this.#peers.has(vtep.address);
+    this.#kernel.setVtep(id, source, vtep.address, vtep.port, ifindex, mtu, takesSuperFrames);
+  }
+
+  #attachUnderlays(): void {
+    const wanted = new Map<number, string>();
+    for (const { route } of this.#vteps.values()) {
+      if (route !== undefined) wanted.set(route.ifindex, route.device);
+    }
+    for (const ifindex of this.#underlays.keys()) {
+      if (!wanted.has(ifindex)) this.#kernel.detachUnderlay(ifindex);
+    }
+    for (const ifindex of wanted.keys()) {
+      if (this.#underlays.has(ifindex)) continue;
+      if (this.#kernel.attachUnderlay(ifindex) !== 0) wanted.delete(ifindex);
+    }
+    this.#underlays = wanted;
+  }
+}
+
+function count(amount: number, noun: string): string {
+  return `${amount} ${noun}${amount === 1 ? '' : 's'}`;
+}
+
+function why(slow: readonly FastVtep[]): string {
+  const isIpv6 = slow.every(({ vtep }) => isIP(vtep.address) === 6);
+  return isIpv6 ? 'IPv6 underlay' : 'IPv6 underlay, no route, or one without Ethernet';
+}
