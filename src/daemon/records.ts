@@ -44,6 +44,7 @@ const endpointRecord = z.object({
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
   origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
+  epoch: z.int().min(0).exactOptional(),
 });
 
 /** Keyed by `NETWORK ADDRESS`. */

@@ -29,6 +29,8 @@ export interface Endpoint {
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
   readonly origin?: string;
+  /** Its host's epoch in the pool when the address was given out; absent: 0. */
+  readonly epoch?: number;
 }
 
 /** The name of an endpoint's interface if the caller gives none. */
