@@ -24,8 +24,6 @@ interface Refusal {
   readonly msg: string;
 }
 
-const parse = <T>(text: string): T => JSON.parse(text) as T;
-
 /** Two nodes with a runtime each, whose configs name the node's own daemon. */
 async function nodes(t: ExecutionContext) {
   const mesh = await startMesh(t, 'cni', ['a', 'b']);
@@ -47,7 +45,7 @@ const address = (result: Result): string => result.ips[0]?.address.split('/')[0]
 async function add(t: ExecutionContext, runtime: CniRuntime, network: string, pod: LabNamespace) {
   const answer = await runtime.call('add', network, pod.path, { containerId: pod.name });
   t.is(answer.status, 0, answer.stderr);
-  return parse<Result>(answer.stdout);
+  return JSON.parse(answer.stdout) as Result;
 }
 
 test('libcni adds, checks and deletes on two nodes that make one network', async (t) => {
@@ -126,12 +124,12 @@ test('the program answers for itself, and the daemon for the rest', async (t) =>
   const refusal = async (command: string, of: object | string, more: object = {}) => {
     const { status, stdout } = await onA.program(env(command, more), of);
     t.is(status, 1, stdout);
-    return parse<Refusal>(stdout);
+    return JSON.parse(stdout) as Refusal;
   };
   const done = async (command: string, of: object = config, more: object = {}) => {
     const { status, stdout } = await onA.program(env(command, more), of);
     t.is(status, 0, stdout);
-    return stdout === '' ? undefined : parse<object>(stdout);
+    return stdout === '' ? undefined : (JSON.parse(stdout) as object);
   };
 
   t.like(await done('VERSION'), { cniVersion: '1.1.0' });
