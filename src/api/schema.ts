@@ -25,6 +25,7 @@ const networkRequest = z.strictObject({
   ipRange: text.exactOptional(),
   gateway: text.exactOptional(),
   reserved: z.array(text).max(64).exactOptional(),
+  shared: z.boolean().exactOptional(),
 });
 
 const attachRequest = z.strictObject({
@@ -34,7 +35,15 @@ const attachRequest = z.strictObject({
   ifname: text.exactOptional(),
   ip: text.exactOptional(),
   mac: text.exactOptional(),
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')
+    .exactOptional(),
+  origin: z.string().min(1).max(300).exactOptional(),
+  names: z.array(text).max(64).exactOptional(),
 });
+
+const renameRequest = z.strictObject({ endpoint: text, names: z.array(text).max(64) });
 
 const detachRequest = z.strictObject({
   endpoint: text.exactOptional(),
@@ -56,6 +65,7 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   removeNetwork: named,
   attach: attachRequest,
   detach: detachRequest,
+  rename: renameRequest,
   forget: forgetRequest,
   ipamStatus: nothing,
   addVtep: foreignVtep,
