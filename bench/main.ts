@@ -17,7 +17,7 @@ import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
 import { installPackages } from './peers/install.ts';
 import { SECTIONS, type Probe } from './probes/probe.ts';
-import { PROBES } from './probes/registry.ts';
+import { PROBES, USUAL_PROBES } from './probes/registry.ts';
 import { udpPaced } from './probes/udp.ts';
 
 const EVERYONE = [...CONTENDERS, ...VARIANTS, ...PEERS];
@@ -31,7 +31,8 @@ function chooseContenders(options: BenchOptions): readonly Contender[] {
 }
 
 function chooseProbes({ metrics }: BenchOptions): readonly Probe[] {
-  return PROBES.filter(({ name }) => metrics?.includes(name) ?? true);
+  if (metrics === undefined) return USUAL_PROBES;
+  return PROBES.filter(({ name }) => metrics.includes(name));
 }
 
 function sectionsOf(probes: readonly Probe[]): Section[] {
