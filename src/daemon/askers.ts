@@ -49,13 +49,14 @@ export class Askers {
   }
 
   /**
-   * An endpoint sees its network, and after that the other networks of its sandbox. The host sees all. At
-   * an address of the host, an asker is known by its own address: one inside the subnet of one network
+   * An endpoint sees its network, and after that the other networks of its sandbox. The host sees all: it
+   * asks a bridge from the bridge's own address, from which the kernel takes nothing that comes by a wire.
+   * At an address of the host, an asker is known by its own address: one inside the subnet of one network
    * sees that network; of several, none, since it can't be told which; one outside all of them is a host.
    */
   permit(at: ListenAt, asker: string): Permission | undefined {
+    if (at.network !== undefined && asker === at.address) return { view: 'all', mayForward: true };
     if (at.network !== undefined) return this.#ofNetwork(at.network, asker);
-    if (at.device !== undefined) return { view: 'all', mayForward: true };
     const address = parseAddress(asker);
     const { subnets } = (this.#known ??= this.#look());
     const [found, ...others] = subnets.filter(({ subnet }) => isIn([subnet], address));

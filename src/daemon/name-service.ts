@@ -18,7 +18,6 @@ import type { DaemonOptions } from './options.ts';
 
 /** How soon an address that comes to a bridge, or leaves it, is noticed. */
 const LOOK_EVERY = asMillis(1000);
-const LOOPBACK = 'lo';
 
 /** What names need of the host: sockets, the addresses of interfaces, the host's own resolv.conf. */
 export interface DnsSeam {
@@ -45,8 +44,8 @@ export interface NameServiceOptions {
 
 /**
  * Answers questions for names on every address that a bridge of this host has, and where it is told to
- * beside that. A bridge's address is heard on the bridge alone, so that networks may have the same one,
- * and on the loopback device, by which the host asks itself.
+ * beside that. A bridge's address is heard on the bridge alone, so that networks may have the same one;
+ * the kernel counts what the host says to its own address as come by the bridge that has it.
  */
 export class NameService {
   readonly #options: NameServiceOptions;
@@ -100,8 +99,7 @@ export class NameService {
   }
 
   status(): DnsStatus {
-    const text = (at: ListenAt): string =>
-      `${formatSocketAddress(at)} (${at.network ?? at.device?.name ?? 'host'})`;
+    const text = (at: ListenAt): string => `${formatSocketAddress(at)} (${at.network ?? 'host'})`;
     return {
       domain: this.#options.settings.dnsDomain,
       listening: this.#server.listening().map(text).sort(),
@@ -138,19 +136,13 @@ export class NameService {
   #wanted(): readonly ListenAt[] {
     const { fabric, seam, settings } = this.#options;
     const networks = new Map(fabric.carried().map(({ bridge, network }) => [bridge, network]));
-    const [loopback, onBridges] = partition(
-      seam.interfaceAddresses(new Set([LOOPBACK, ...networks.keys()])),
-      ({ device }) => device === LOOPBACK,
-    );
-    const index = loopback[0]?.index;
-    const fromBridges = onBridges.map(({ device, index: number, address }) => ({
-      ...{ address, port: DNS_PORT, device: { name: device, index: number } },
-      network: networks.get(device) ?? '',
-    }));
-    const fromHost = onBridges.flatMap(({ address }) =>
-      index === undefined ? [] : [{ address, port: DNS_PORT, device: { name: LOOPBACK, index } }],
-    );
-    return [...fromBridges, ...fromHost, ...settings.dnsListen];
+    const onBridges = seam
+      .interfaceAddresses(new Set(networks.keys()))
+      .map(({ device, index, address }) => ({
+        ...{ address, port: DNS_PORT, device: { name: device, index } },
+        network: networks.get(device) ?? '',
+      }));
+    return [...onBridges, ...settings.dnsListen];
   }
 
   #upstreams(): readonly SocketAddress[] {
@@ -163,8 +155,4 @@ export class NameService {
   #isOurs({ address, port }: SocketAddress): boolean {
     return this.#server.listening().some((at) => at.address === address && at.port === port);
   }
-}
-
-function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): readonly [T[], T[]] {
-  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }

@@ -6,7 +6,7 @@ export type Transport = 'udp' | 'tcp';
 export interface ListenAt extends SocketAddress {
   /** Only what comes by this interface; `index` is another one once it was made again. */
   readonly device?: { readonly name: string; readonly index: number };
-  /** Whose endpoints ask there; undefined: the host, or whoever reaches the address. */
+  /** Whose endpoints ask there; undefined: whoever reaches the address. */
   readonly network?: string;
 }
 

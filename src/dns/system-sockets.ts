@@ -180,7 +180,10 @@ function askTcp(
     connection.on('data', (bytes: Buffer) => {
       reader.add(bytes);
       for (let next = reader.next(); next !== undefined; next = reader.next()) {
-        if (isAnswer(next)) return end(next);
+        if (isAnswer(next)) {
+          end(next);
+          return;
+        }
       }
     });
   });

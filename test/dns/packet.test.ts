@@ -74,7 +74,7 @@ test('an answer is cut to what the asker takes, and says so', (t) => {
     const asked = query(ask('web.weft.local', 'A', edns));
     const answers = addresses(asked.name, 200);
     const bytes = encodeReply(asked, { rcode: 0, answers }, transport);
-    const reply = packet.decode(bytes) as DecodedPacket;
+    const reply = packet.decode(bytes);
     t.true(bytes.length <= room, `${bytes.length} bytes for ${room}`);
     t.true(transport === 'tcp' || bytes.length > room - 40, 'as many as fit');
     t.is(reply.flag_tc, transport === 'udp');
@@ -156,7 +156,7 @@ test('any bytes are a query, a refusal or nothing, and every reply is within bou
     if (parsed.kind === 'ignore') return message.length < 12 || (message[2] ?? 0) >= 0x80;
     if (parsed.kind === 'refuse') return encodeRefusal(message, parsed.rcode).length === 12;
     const answers = addresses('web.weft.local', 60);
-    const reply = encodeReply(parsed.query, { rcode: 0, answers }, transport as 'udp');
+    const reply = encodeReply(parsed.query, { rcode: 0, answers }, transport);
     const { question } = parsed.query;
     return (
       reply.length <= (transport === 'udp' ? 1232 : 65_535) &&

@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
+import { packageRoot } from '../../src/base/package-root.ts';
 import { seededRng } from '../../src/base/rng.ts';
 import { asPeerId } from '../../src/base/types.ts';
+import { DNS_COUNTERS } from '../../src/dns/counters.ts';
 import { RCODE, type Query, type Reply } from '../../src/dns/packet.ts';
 import { Resolver } from '../../src/dns/resolver.ts';
 import { Zone, type View } from '../../src/dns/zone.ts';
@@ -109,4 +113,9 @@ test('other domains are for others, other classes, transfers and EDNS versions a
   t.is(replyTo('weft.local', 'IXFR').rcode, RCODE.refused);
   const edns = { udpBytes: 1232, version: 1 };
   t.is(replyTo('web.weft.local', 'A', { edns }).rcode, RCODE.badVersion);
+});
+
+test('docs/operations.md explains every counter', (t) => {
+  const text = readFileSync(join(packageRoot, 'docs/operations.md'), 'utf8');
+  for (const name of DNS_COUNTERS) t.true(text.includes(`\`${name}\``), name);
 });
