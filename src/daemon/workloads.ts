@@ -41,7 +41,7 @@ export interface WorkloadsOptions {
 }
 
 /** An endpoint whose address may be still to be chosen. */
-type Planned = Omit<Endpoint, 'address'> & { readonly address: string | undefined };
+type Planned = Omit<Endpoint, 'address' | 'epoch'> & { readonly address: string | undefined };
 
 /** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
 export class Workloads {
@@ -68,8 +68,8 @@ export class Workloads {
     if (present !== undefined) return this.#again(present, network, request);
     await reconciler.forgetVanished();
     const planned = this.#plan(network, request, sandbox, ifname);
-    const address = await addresses.acquire(network, planned.address);
-    const endpoint: Endpoint = { ...planned, address };
+    const acquired = await addresses.acquire(network, planned.address);
+    const endpoint: Endpoint = { ...planned, ...acquired };
     try {
       await journal.during('attach', endpoint, async () => {
         await this.#plug(network, endpoint);
@@ -77,7 +77,8 @@ export class Workloads {
         reconciler.refreshMacs(network);
       });
     } catch (error) {
-      if (directory.endpoint(endpoint.id) === undefined) addresses.release(network, address);
+      if (directory.endpoint(endpoint.id) === undefined)
+        addresses.release(network, endpoint.address);
       throw error;
     }
     return endpoint;
