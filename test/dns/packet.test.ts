@@ -1,4 +1,4 @@
-import packet, { type Answer, type DecodedPacket } from 'dns-packet';
+import packet, { type Answer } from 'dns-packet';
 import test from 'ava';
 import fc from 'fast-check';
 import {
