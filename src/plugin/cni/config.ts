@@ -48,7 +48,7 @@ const portMapping = z.preprocess(
     typeof value === 'object' && value !== null
       ? Object.fromEntries(
           Object.entries(value).map(([key, each]) => [
-            key === 'HostIP' ? 'hostIP' : key.charAt(0).toLowerCase() + key.slice(1),
+            key.charAt(0).toLowerCase() + key.slice(1),
             each as unknown,
           ]),
         )
