@@ -54,6 +54,7 @@ class AllocationHost {
       ...{ mesh: this.#mesh, state: this.#state, directory: this.#directory },
       ...{ clock: systemClock, rng: systemRng, log: nullLogger },
       hostName: () => 'bench',
+      endpointsLost: () => undefined,
       endpointLeaseMs: 86_400_000,
     });
     endpoints.onChange((change) => this.#addresses.endpointChanged(change));
@@ -67,8 +68,8 @@ class AllocationHost {
     return this.#store.spent;
   }
 
-  allocate(): Promise<string> {
-    return this.#addresses.acquire(this.#network);
+  async allocate(): Promise<string> {
+    return (await this.#addresses.acquire(this.#network)).address;
   }
 
   /** What an attach does after the kernel's part: the note, the row, and both on the disk. */

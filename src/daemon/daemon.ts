@@ -204,6 +204,7 @@ async function assemble(
   const addresses = new Addresses({
     ...{ mesh, state, directory, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
+    endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
   const journal = new Journal(state);
