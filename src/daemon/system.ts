@@ -7,6 +7,8 @@ import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts'
 import { systemExec } from '../os/exec.ts';
 import { IpTool } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
+import { loadPerform } from '../os/netlink/addon.ts';
+import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
 import { openOnLadder } from '../tun/offload-ladder.ts';
 import { Tap } from '../tun/tap.ts';
@@ -56,8 +58,11 @@ function openTap({ log }: SystemDeps): Seams['openTap'] {
 
 /** The real kernel, disk and sockets of this host. */
 export function systemSeams(deps: SystemDeps): Seams {
+  const perform = loadPerform();
   return {
-    ...{ ip: new IpTool(systemExec), netns: systemNetns, sysctl: new ProcSysctl(systemExec) },
+    ip: new NetlinkIp(perform, new IpTool(systemExec)),
+    netns: systemNetns,
+    sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),

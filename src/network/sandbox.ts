@@ -33,7 +33,7 @@ export interface SandboxesOptions {
  *
  * Nothing else in a sandbox is touched: its loopback, routes (but the one that comes with the address)
  * and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
- * both for a TAP device that takes neither. Attaching starts four processes (20 ms; 80 on a busy host).
+ * both for a TAP device that takes neither. Attaching asks the kernel four times.
  */
 export class Sandboxes {
   readonly #ip: Ip;
