@@ -102,8 +102,8 @@ export class Sandboxes {
   }
 
   /**
-   * Looks inside the sandbox and repairs what is wrong with the endpoint's interface there: one process
-   * more than nothing if all is well. Returns and rejects as `attach`.
+   * Looks inside the sandbox and repairs what is wrong with the endpoint's interface there. Returns and
+   * rejects as `attach`.
    */
   async inspect(attachment: Attachment, hostEnd: Link): Promise<string[]> {
     const { endpoint } = attachment;
