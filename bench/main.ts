@@ -12,6 +12,7 @@ import { Progress } from './lib/progress.ts';
 import { panelsOf, renderReport, type Section } from './lib/report.ts';
 import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
+import { runCni } from './cni/run.ts';
 import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
@@ -137,7 +138,7 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro, gossip: runGossip },
+  { bench: runBench, micro: runMicro, gossip: runGossip, cni: runCni },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

@@ -28,6 +28,10 @@ export interface GossipOptions {
   readonly json?: string;
 }
 
+export interface CniOptions {
+  readonly rounds: number;
+}
+
 export interface MicroOptions {
   readonly json?: string;
 }
@@ -60,6 +64,7 @@ export interface Actions {
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly micro: (options: MicroOptions) => Promise<void>;
   readonly gossip: (options: GossipOptions) => Promise<void>;
+  readonly cni: (options: CniOptions) => Promise<void>;
 }
 
 /** The program; parsing it runs one of `actions`. */
@@ -109,5 +114,10 @@ export function benchProgram(
     .option('--only <a,b>', 'of weft, serf (default: both)', namesOf(['weft', 'serf']))
     .option('--json <file>', 'write every sample and the machine')
     .action(actions.gossip);
+  program
+    .command('cni')
+    .description('Measures ADD and DEL of a container beside the reference plugins.')
+    .option('--rounds <n>', 'containers that each plugin gets', wholeFrom(1, 1000), 30)
+    .action(actions.cni);
   return program;
 }

@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import {
   benchProgram,
   type BenchOptions,
+  type CniOptions,
   type GossipOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
@@ -11,6 +12,7 @@ interface Heard {
   bench?: BenchOptions;
   micro?: MicroOptions;
   gossip?: GossipOptions;
+  cni?: CniOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -19,6 +21,7 @@ async function parse(...words: string[]): Promise<Heard> {
     bench: (options) => Promise.resolve(void (heard.bench = options)),
     micro: (options) => Promise.resolve(void (heard.micro = options)),
     gossip: (options) => Promise.resolve(void (heard.gossip = options)),
+    cni: (options) => Promise.resolve(void (heard.cni = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -80,4 +83,9 @@ test('micro has a --json of its own', async (t) => {
   const { bench, micro } = await parse('micro', '--json', 'm.json');
   t.is(bench, undefined);
   t.deepEqual(micro, { json: 'm.json' });
+});
+
+test('the CNI bench has rounds', async (t) => {
+  t.deepEqual((await parse('cni')).cni, { rounds: 30 });
+  t.deepEqual((await parse('cni', '--rounds', '5')).cni, { rounds: 5 });
 });
