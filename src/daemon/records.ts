@@ -42,6 +42,7 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),
 });
@@ -51,6 +52,16 @@ const vtepRecord = z.object({
   network: z.string().max(64),
   address: z.string().max(64),
   port: z.int().min(1).max(65535),
+});
+
+/** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
+const nameRecord = z.object({
+  name: dnsName,
+  address: z.string().max(64),
+  /** Absent: for endpoints of every network. */
+  network: z.string().max(64).exactOptional(),
+  /** It goes when this host is forgotten, and is silent while it is away. */
+  host: peerId,
 });
 
 const memberMeta = z.object({
@@ -63,6 +74,7 @@ const memberMeta = z.object({
 export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
@@ -73,5 +85,7 @@ export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined 
   endpointRecord.safeParse(value).data;
 export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
+export const parseNameRecord = (value: unknown): NameRecord | undefined =>
+  nameRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;
