@@ -65,6 +65,8 @@ const PACKAGES = {
     'the reference plugins of CNI, to chain with and to measure beside',
     'bench test',
   ],
+  'bind9-dnsutils': ['/usr/bin/dig', 'to ask for names as others do', 'test'],
+  dnsperf: ['/usr/bin/dnsperf', 'to measure how fast names are answered', 'bench'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

@@ -22,23 +22,32 @@ import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
 import { DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
+import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
+import { NameRows } from './name-rows.ts';
+import { NameService, type DnsSeam } from './name-service.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
-import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
+import {
+  parseEndpointRecord,
+  parseNameRecord,
+  parseNetworkRecord,
+  parseVtepRecord,
+} from './records.ts';
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
 import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
+import { feedZone } from './zone-feed.ts';
 
 const MS_PER_HOUR = 3_600_000;
 
@@ -50,6 +59,7 @@ export interface Seams {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
   readonly dataPlanes: DataPlaneFactories;
   readonly openStreams: (wanted: {
@@ -179,6 +189,7 @@ async function assemble(
     networks: mesh.table('networks', { validate: parseNetworkRecord }),
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
+    names: mesh.table('names', { validate: parseNameRecord }),
   };
   mesh.load(state.rows());
 
@@ -209,6 +220,15 @@ async function assemble(
     endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
+  const names = new NameRows({
+    ...{ self: host, rows: tables.names, directory, networks, peers },
+  });
+  const zone = new Zone((id) => peers.isAlive(id));
+  feedZone(zone, tables, options.dnsDomain);
+  const nameService = new NameService({
+    ...{ self: host, settings: options, seam: deps.seams.dns, zone, directory, fabric },
+    ...{ clock, rng, log },
+  });
   const journal = new Journal(state);
   const workloads = new Workloads({
     addresses,
@@ -218,7 +238,8 @@ async function assemble(
   });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
-    ...{ addresses, forgetting: new Forgetting({ addresses, directory, peers }) },
+    ...{ addresses, names, nameService },
+    forgetting: new Forgetting({ addresses, directory, peers, names }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
@@ -238,18 +259,21 @@ async function assemble(
     tables.vteps.onChange((change) => feed.changeForeign(change)),
     tables.networks.onChange(() => {
       addresses.networksChanged();
+      nameService.changed();
       reconciler.request();
     }),
     tables.endpoints.onChange((change) => {
       feed.changeEndpoint(change);
       addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
+      if (isOurs) nameService.changed();
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
   await journal.recover(directory, log);
   addresses.start();
   await reconciler.start();
+  await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
     resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
@@ -267,6 +291,7 @@ async function assemble(
       for (const stop of stopListening) stop();
       seeds.stop();
       reconciler.stop();
+      await nameService.stop();
       addresses.stop();
       await serial.run(() => mesh.leave());
       state.noteIncarnation(mesh.self.incarnation);

@@ -54,6 +54,16 @@ const vtepRecord = z.object({
   port: z.int().min(1).max(65535),
 });
 
+/** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
+const nameRecord = z.object({
+  name: dnsName,
+  address: z.string().max(64),
+  /** Absent: for endpoints of every network. */
+  network: z.string().max(64).exactOptional(),
+  /** It goes when this host is forgotten, and is silent while it is away. */
+  host: peerId,
+});
+
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
@@ -64,6 +74,7 @@ const memberMeta = z.object({
 export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
@@ -74,5 +85,7 @@ export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined 
   endpointRecord.safeParse(value).data;
 export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
+export const parseNameRecord = (value: unknown): NameRecord | undefined =>
+  nameRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;

@@ -30,7 +30,14 @@ async function parse(...words: string[]): Promise<Heard> {
 
 test('without options all contenders run three rounds on the veth as it is', async (t) => {
   const { bench } = await parse();
-  t.like(bench, { underlay: 'offload', rounds: 3, seconds: 3, pacedMbps: 500, peers: false });
+  t.like(bench, {
+    underlay: 'offload',
+    rounds: 3,
+    seconds: 3,
+    pacedMbps: 'auto',
+    base: 'kernel-vxlan',
+    peers: false,
+  });
   t.is(bench?.contenders, undefined);
 });
 
@@ -43,12 +50,15 @@ test('the gossip bench has options of its own', async (t) => {
 });
 
 test('options are read and converted', async (t) => {
-  const words = '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt';
+  const words =
+    '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt --base weft --paced-mbps 9';
   const { bench } = await parse(...words.split(' '), '--json', 'a.json', '--plot', 'a.svg');
   t.like(bench, {
     ...{ underlay: 'no-offload', rounds: 5, seconds: 5, json: 'a.json', plot: 'a.svg' },
     contenders: ['weft', 'bare'],
     metrics: ['rtt'],
+    base: 'weft',
+    pacedMbps: 9,
   });
 });
 
@@ -60,6 +70,8 @@ for (const words of [
   '--underlay fast',
   '--contenders bare,nobody',
   '--metrics ping',
+  '--base nobody',
+  '--paced-mbps fast',
   'macro',
 ]) {
   test(`refused: ${words}`, async (t) => {
