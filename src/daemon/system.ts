@@ -78,10 +78,10 @@ function dnsSeam(): Seams['dns'] {
 export function systemSeams(deps: SystemDeps): Seams {
   const perform = loadPerform();
   return {
+    dns: dnsSeam(),
     ip: new NetlinkIp(perform, new IpTool(systemExec)),
     netns: systemNetns,
     sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
-    dns: dnsSeam(),
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),
