@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- dns`: names. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { CONTENDERS } from './contenders/registry.ts';
@@ -10,6 +10,7 @@ import { Progress } from './lib/progress.ts';
 import { panelsOf, renderReport, type Section } from './lib/report.ts';
 import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
+import { runDns } from './dns/run.ts';
 import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
@@ -125,7 +126,7 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro, gossip: runGossip },
+  { bench: runBench, micro: runMicro, gossip: runGossip, dns: runDns },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

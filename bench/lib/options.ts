@@ -24,6 +24,15 @@ export interface GossipOptions {
   readonly json?: string;
 }
 
+export interface DnsOptions {
+  /** Questions a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Further names that the host knows. */
+  readonly names: number;
+  readonly json?: string;
+}
+
 export interface MicroOptions {
   readonly json?: string;
 }
@@ -51,6 +60,7 @@ export interface Actions {
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly micro: (options: MicroOptions) => Promise<void>;
   readonly gossip: (options: GossipOptions) => Promise<void>;
+  readonly dns: (options: DnsOptions) => Promise<void>;
 }
 
 /** The program; parsing it runs one of `actions`. */
@@ -90,5 +100,13 @@ export function benchProgram(
     .option('--only <a,b>', 'of weft, serf (default: both)', namesOf(['weft', 'serf']))
     .option('--json <file>', 'write every sample and the machine')
     .action(actions.gossip);
+  program
+    .command('dns')
+    .description('Measures how fast a host answers for names, by dnsperf from a container.')
+    .option('--rate <n>', 'questions a second', wholeFrom(1, 1_000_000), 8000)
+    .option('--seconds <s>', 'how long each load runs', wholeFrom(1, 3600), 10)
+    .option('--names <n>', 'further names that the host knows', wholeFrom(0, 60_000), 1000)
+    .option('--json <file>', 'write every latency and the machine')
+    .action(actions.dns);
   return program;
 }

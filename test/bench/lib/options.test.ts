@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import {
   benchProgram,
   type BenchOptions,
+  type DnsOptions,
   type GossipOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
@@ -11,6 +12,7 @@ interface Heard {
   bench?: BenchOptions;
   micro?: MicroOptions;
   gossip?: GossipOptions;
+  dns?: DnsOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -19,6 +21,7 @@ async function parse(...words: string[]): Promise<Heard> {
     bench: (options) => Promise.resolve(void (heard.bench = options)),
     micro: (options) => Promise.resolve(void (heard.micro = options)),
     gossip: (options) => Promise.resolve(void (heard.gossip = options)),
+    dns: (options) => Promise.resolve(void (heard.dns = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -68,4 +71,9 @@ test('micro has a --json of its own', async (t) => {
   const { bench, micro } = await parse('micro', '--json', 'm.json');
   t.is(bench, undefined);
   t.deepEqual(micro, { json: 'm.json' });
+});
+
+test('dns asks 8000 questions a second unless told otherwise', async (t) => {
+  t.like((await parse('dns')).dns, { rate: 8000, seconds: 10, names: 1000 });
+  t.like((await parse('dns', '--rate', '100', '--names', '0')).dns, { rate: 100, names: 0 });
 });
