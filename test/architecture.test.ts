@@ -28,12 +28,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   network: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane'] },
   driver: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane', 'network'] },
   api: { folders: ['base'] },
+  plugin: { folders: ['base', 'wire'], files: ['api/control.ts', 'api/face.ts'] },
   cli: { folders: ['base'], files: ['api/control.ts', 'api/client.ts'] },
   metrics: { folders: ['base'], files: ['api/control.ts'] },
   daemon: {
     folders: [
       ...['base', 'wire', 'encap', 'gossip', 'ipam', 'tun', 'underlay', 'os', 'link'],
-      ...['dataplane', 'network', 'driver', 'dns', 'api', 'metrics'],
+      ...['dataplane', 'network', 'driver', 'dns', 'api', 'metrics', 'plugin'],
     ],
   },
 };

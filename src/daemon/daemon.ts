@@ -19,6 +19,8 @@ import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
+import { CniPlugin } from '../plugin/cni/plugin.ts';
+import { DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
@@ -242,6 +244,10 @@ async function assemble(
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
 
+  const cni = new DaemonCniHost({
+    ...{ self: host, control, directory, workloads, addresses, peers, state, serial, clock },
+  });
+
   const stopListening = [
     mesh.onMember(({ member, isForgotten }) => {
       plane.setPeer(member.address.address, peerCapabilities(member));
@@ -278,6 +284,7 @@ async function assemble(
 
   return {
     control,
+    faces: [new CniPlugin(cni, log)],
     readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
     async close() {
       // First, or leaving would make this host forget the peers that the next start calls.
