@@ -86,6 +86,8 @@ class HttpControl implements Control {
   detach = (request: DetachRequest) => this.#call('detach', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});
+  ipamPlan = () => this.#call('ipamPlan', {});
+  ipamRepair = (plan: string) => this.#call('ipamRepair', { plan });
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });
   removeVtep = (network: string, address: string) => this.#call('removeVtep', { network, address });
   listVteps = (network: string) => this.#call('listVteps', { network });

@@ -7,12 +7,14 @@ import type {
   ForeignVtep,
   ForgetReport,
   ForgetRequest,
+  IpamPlan,
   JoinReport,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RepairReport,
   Status,
   VersionInfo,
   VtepInfo,
@@ -45,6 +47,8 @@ export interface Calls {
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
+  readonly ipamPlan: { input: Nothing; answer: IpamPlan };
+  readonly ipamRepair: { input: { readonly plan: string }; answer: RepairReport };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
   readonly removeVtep: { input: ForeignVtep; answer: undefined };
   readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
@@ -156,6 +160,18 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/ipam',
     answer: { list: ['network', 'subnet', 'voters', 'lease', 'shares', 'here'] },
     call: (control) => control.ipamStatus(),
+  },
+  ipamPlan: {
+    method: 'GET',
+    path: '/v1/ipam/plan',
+    answer: { object: ['plan', 'merges', 'vnis', 'endpoints'] },
+    call: (control) => control.ipamPlan(),
+  },
+  ipamRepair: {
+    method: 'POST',
+    path: '/v1/ipam/repair',
+    answer: { object: ['plan', 'waiting'] },
+    call: (control, { plan }) => control.ipamRepair(plan),
   },
   addVtep: {
     method: 'POST',

@@ -58,6 +58,8 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   detach: detachRequest,
   forget: forgetRequest,
   ipamStatus: nothing,
+  ipamPlan: nothing,
+  ipamRepair: z.strictObject({ plan: text }),
   addVtep: foreignVtep,
   removeVtep: foreignVtep,
   listVteps: ofNetwork,

@@ -7,12 +7,14 @@ import type {
   ForeignVtep,
   ForgetReport,
   ForgetRequest,
+  IpamPlan,
   JoinReport,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RepairReport,
   Status,
   VersionInfo,
   VtepInfo,
@@ -33,9 +35,11 @@ import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
+import type { Moving } from './moving.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
+import type { Repairs } from './repairs.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { parseTarget, parseVtep, resolveTarget } from './targets.ts';
@@ -68,6 +72,8 @@ export interface DaemonControlOptions {
   readonly workloads: Workloads;
   readonly addresses: Addresses;
   readonly forgetting: Forgetting;
+  readonly repairs: Repairs;
+  readonly moving: Moving;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
   readonly state: State;
@@ -214,6 +220,20 @@ export class DaemonControl implements Control {
     );
   }
 
+  ipamPlan(): Promise<IpamPlan> {
+    return Promise.resolve(this.#options.repairs.plan());
+  }
+
+  /** Decided as any change; what the hosts then do is waited for outside, or this one could not. */
+  async ipamRepair(plan: string): Promise<RepairReport> {
+    const { repairs } = this.#options;
+    await this.#change(() => {
+      repairs.decide(plan);
+      return Promise.resolve();
+    });
+    return repairs.settled();
+  }
+
   addVtep(name: string, address: string): Promise<ForeignVtep> {
     return this.#change(() => {
       const { networks, directory, peers } = this.#options;
@@ -304,7 +324,7 @@ export class DaemonControl implements Control {
   }
 
   async #warnings(): Promise<string[]> {
-    const { directory, peers, state, sysctl } = this.#options;
+    const { directory, moving, peers, state, sysctl } = this.#options;
     const failure = state.failure;
     const isFiltered = await sysctl.filtersBridgedFrames();
     return [
@@ -314,6 +334,7 @@ export class DaemonControl implements Control {
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
       ...(isFiltered ? [FILTERED_WARNING] : []),
       ...this.#options.addresses.losses,
+      ...(moving.hindrance === undefined ? [] : [moving.hindrance]),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }

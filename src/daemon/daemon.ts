@@ -26,11 +26,18 @@ import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
+import { Moving } from './moving.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
-import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
+import {
+  parseEndpointRecord,
+  parseMoveRecord,
+  parseNetworkRecord,
+  parseVtepRecord,
+} from './records.ts';
+import { Repairs } from './repairs.ts';
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
@@ -177,6 +184,7 @@ async function assemble(
     networks: mesh.table('networks', { validate: parseNetworkRecord }),
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
+    moves: mesh.table('moves', { validate: parseMoveRecord }),
   };
   mesh.load(state.rows());
 
@@ -214,9 +222,19 @@ async function assemble(
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
   });
+  const moving = new Moving({
+    ...{ self: host, directory, moves: tables.moves, addresses, journal, reconciler, sandboxes },
+    isFirst: () => peers.isFirstAlive(host),
+    ...{ serial, clock, rng, log },
+  });
+  const repairs = new Repairs({
+    ...{ directory, moves: tables.moves, addresses, clock },
+    nameOf: (id) => peers.nameOf(id),
+  });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
-    ...{ addresses, forgetting: new Forgetting({ addresses, directory, peers }) },
+    ...{ addresses, repairs, moving },
+    forgetting: new Forgetting({ addresses, directory, peers }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
@@ -229,21 +247,24 @@ async function assemble(
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
     }),
-    tables.vteps.onChange((change) => feed.changeForeign(change)),
-    tables.networks.onChange(() => {
+    directory.onVtep((change) => feed.changeForeign(change)),
+    directory.onNetworks(() => {
       addresses.networksChanged();
       reconciler.request();
+      moving.request();
     }),
-    tables.endpoints.onChange((change) => {
+    tables.moves.onChange(() => moving.request()),
+    directory.onEndpoint((change) => {
       feed.changeEndpoint(change);
       addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
-  await journal.recover(directory, log);
+  await journal.recover(directory, log, (id) => sandboxes.detach(id));
   addresses.start();
   await reconciler.start();
+  moving.request();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
     resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
@@ -261,6 +282,7 @@ async function assemble(
       seeds.stop();
       reconciler.stop();
       addresses.stop();
+      moving.stop();
       await serial.run(() => mesh.leave());
       state.noteIncarnation(mesh.self.incarnation);
       mesh.stop();
