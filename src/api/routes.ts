@@ -14,6 +14,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RenameRequest,
   RepairReport,
   Status,
   VersionInfo,
@@ -45,6 +46,7 @@ export interface Calls {
   readonly removeNetwork: { input: Named; answer: undefined };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
   readonly ipamPlan: { input: Nothing; answer: IpamPlan };
@@ -148,6 +150,12 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/detach',
     answer: ENDPOINT,
     call: (control, request) => control.detach(request),
+  },
+  rename: {
+    method: 'POST',
+    path: '/v1/endpoints/:endpoint/names',
+    answer: ENDPOINT,
+    call: (control, request) => control.rename(request),
   },
   forget: {
     method: 'POST',
