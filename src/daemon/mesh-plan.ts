@@ -119,7 +119,7 @@ function hindrance(
 /** Of endpoints with one address the one whose host owns it keeps it, or else that of the lowest id. */
 function twiceHeld(network: NetworkDefinition, words: PlanWords): EndpointFate[] {
   const { directory } = words;
-  return sharedAddresses(directory.endpoints(network.name)).flatMap((group) => {
+  return sharedAddresses(directory.endpoints(network.name).sort(byId)).flatMap((group) => {
     const offset = offsetOf(network, group[0]?.address ?? '');
     const pool = words.poolOf(network);
     const owner = pool && offset !== undefined ? ownerOf(pool, offset) : undefined;

@@ -201,9 +201,11 @@ export class Moving {
 
   /** The endpoint as it will be, its new address held for it. */
   async #find({ from, to, wanted }: Move): Promise<Endpoint> {
-    const { epoch: _epoch, ...rest } = from;
     const acquired = await this.#acquire(to, wanted, from.id);
-    return { ...rest, ...acquired, network: to.name, mac: this.#mac(from, to) };
+    const moved = { ...from, ...acquired, network: to.name, mac: this.#mac(from, to) };
+    // That of the pool it leaves means nothing in the other.
+    if (acquired.epoch === undefined) Reflect.deleteProperty(moved, 'epoch');
+    return moved;
   }
 
   async #acquire(to: NetworkDefinition, wanted: string | undefined, id: string) {

@@ -106,7 +106,6 @@ test('whatever the order in which rows come, the plan is the same, and no addres
   });
   const networks = [network('a', 'blue'), network('b', 'blue'), network('c', 'blue')];
   check(
-    t,
     fc.property(
       fc.array(place, { maxLength: 12 }).chain((places) => {
         const attached = places.map((each, index) => ({ ...each, endpoint: `e${index + 10}` }));
@@ -125,5 +124,6 @@ test('whatever the order in which rows come, the plan is the same, and no addres
         t.true(kept.every((address) => !staying.includes(address)));
       },
     ),
+    200,
   );
 });
