@@ -88,6 +88,7 @@ class HttpControl implements Control {
   rename = (request: RenameRequest) => this.#call('rename', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});
+  ipamAudit = () => this.#call('ipamAudit', {});
   ipamPlan = () => this.#call('ipamPlan', {});
   ipamRepair = (plan: string) => this.#call('ipamRepair', { plan });
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });

@@ -28,6 +28,8 @@ export interface Control {
   forget(request: ForgetRequest): Promise<ForgetReport>;
   /** Who owns the addresses of each network. */
   ipamStatus(): Promise<readonly PoolInfo[]>;
+  /** What the tables, the owners of addresses and this host's interfaces disagree on. */
+  ipamAudit(): Promise<AuditReport>;
   /** What a repair would do about networks and addresses that meshes seeded apart both have. */
   ipamPlan(): Promise<IpamPlan>;
   /** Does what the plan of that id says; E_PLAN_CHANGED if it would be another by now. */
@@ -216,6 +218,31 @@ export interface ShareInfo extends PoolHost {
   readonly open: number;
   /** First and last address of each range, at most 16 of them. */
   readonly ranges: readonly string[];
+}
+
+export interface AuditReport {
+  readonly findings: readonly AuditFinding[];
+  /** Nothing disagrees: there are notes at most. */
+  readonly isClean: boolean;
+}
+
+export interface AuditFinding {
+  readonly code:
+    | 'address-twice'
+    | 'address-outside'
+    | 'address-reserved'
+    | 'address-void'
+    | 'address-not-owned'
+    | 'address-not-open'
+    | 'interface-missing'
+    | 'interface-address'
+    | 'interface-bridge'
+    | 'interface-unknown'
+    | 'lease-lapsed'
+    | 'space-unreachable';
+  readonly severity: 'error' | 'warning' | 'note';
+  /** What is wrong and what to do. */
+  readonly sentence: string;
 }
 
 /** What a repair would do; the same on every host that has the same rows. */

@@ -1,5 +1,6 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
@@ -49,6 +50,7 @@ export interface Calls {
   readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
+  readonly ipamAudit: { input: Nothing; answer: AuditReport };
   readonly ipamPlan: { input: Nothing; answer: IpamPlan };
   readonly ipamRepair: { input: { readonly plan: string }; answer: RepairReport };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
@@ -168,6 +170,12 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/ipam',
     answer: { list: ['network', 'subnet', 'voters', 'lease', 'shares', 'here'] },
     call: (control) => control.ipamStatus(),
+  },
+  ipamAudit: {
+    method: 'GET',
+    path: '/v1/ipam/audit',
+    answer: { object: ['findings', 'isClean'] },
+    call: (control) => control.ipamAudit(),
   },
   ipamPlan: {
     method: 'GET',

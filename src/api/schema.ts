@@ -62,6 +62,7 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   rename: renameRequest,
   forget: forgetRequest,
   ipamStatus: nothing,
+  ipamAudit: nothing,
   ipamPlan: nothing,
   ipamRepair: z.strictObject({ plan: text }),
   addVtep: foreignVtep,

@@ -1,5 +1,6 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
@@ -63,6 +64,9 @@ export const OPEN_MESH_WARNING =
 const FILTERED_WARNING =
   "This host's firewall judges bridged frames (net.bridge.bridge-nf-call-iptables is 1): its forward rules, such as Docker's, may drop what workloads say to each other; set it to 0 or allow the bridges weft-*.";
 
+/** Key of the note that a change of networks or VTEPs leaves while it lasts; nothing is to be recovered. */
+const NOTE = 'rows';
+
 export interface DaemonControlOptions {
   readonly dataPlane: DataPlane;
   readonly dataPlaneReason: string;
@@ -74,6 +78,7 @@ export interface DaemonControlOptions {
   readonly addresses: Addresses;
   readonly forgetting: Forgetting;
   readonly repairs: Repairs;
+  readonly audit: () => Promise<AuditReport>;
   readonly moving: Moving;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
@@ -156,7 +161,9 @@ export class DaemonControl implements Control {
   }
 
   createNetwork(request: NetworkRequest): Promise<NetworkInfo> {
-    return this.#change(async () => networkInfo(await this.#options.networks.create(request), 0));
+    return this.#changeNoted(async () =>
+      networkInfo(await this.#options.networks.create(request), 0),
+    );
   }
 
   listNetworks(): Promise<readonly NetworkInfo[]> {
@@ -184,7 +191,7 @@ export class DaemonControl implements Control {
 
   removeNetwork(name: string): Promise<void> {
     const { networks, peers, reconciler } = this.#options;
-    return this.#change(async () => {
+    return this.#changeNoted(async () => {
       networks.remove(name, (host) => peers.nameOf(host));
       await reconciler.reconcile();
     });
@@ -230,6 +237,11 @@ export class DaemonControl implements Control {
     );
   }
 
+  /** Between changes, so that none is seen half done. */
+  ipamAudit(): Promise<AuditReport> {
+    return this.#options.serial.run(() => this.#options.audit());
+  }
+
   ipamPlan(): Promise<IpamPlan> {
     return Promise.resolve(this.#options.repairs.plan());
   }
@@ -245,7 +257,7 @@ export class DaemonControl implements Control {
   }
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
-    return this.#change(() => {
+    return this.#changeNoted(() => {
       const { networks, directory, peers } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
@@ -262,7 +274,7 @@ export class DaemonControl implements Control {
   }
 
   removeVtep(name: string, address: string): Promise<void> {
-    return this.#change(() => {
+    return this.#changeNoted(() => {
       const { networks, directory } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
@@ -311,6 +323,22 @@ export class DaemonControl implements Control {
       const result = await make();
       await this.#options.state.settled();
       return result;
+    });
+  }
+
+  /**
+   * As `#change`, where other hosts hear of it before it is on this host's disk: a disk that takes not
+   * even a note refuses the change before anybody hears.
+   */
+  #changeNoted<T>(make: () => Promise<T>): Promise<T> {
+    const { state } = this.#options;
+    return this.#change(async () => {
+      await state.begin(NOTE, {});
+      try {
+        return await make();
+      } finally {
+        state.end(NOTE);
+      }
     });
   }
 

@@ -25,6 +25,7 @@ import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
+import { auditAddresses } from './ipam-audit.ts';
 import { Journal } from './journal.ts';
 import { Moving } from './moving.ts';
 import { Networks } from './networks.ts';
@@ -234,6 +235,12 @@ async function assemble(
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
     ...{ addresses, repairs, moving },
+    audit: () =>
+      auditAddresses({
+        ...{ self: host, directory, addresses, ip, netns },
+        nameOf: (id) => peers.nameOf(id),
+        isAlive: (id) => peers.isAlive(id),
+      }),
     forgetting: new Forgetting({ addresses, directory, peers }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },

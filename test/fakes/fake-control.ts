@@ -1,5 +1,6 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
@@ -71,6 +72,13 @@ export const FAKE_POOLS: readonly PoolInfo[] = [
     unreachable: 127,
   },
 ];
+
+export const FAKE_AUDIT: AuditReport = {
+  findings: [
+    { code: 'address-twice', severity: 'error', sentence: 'Address 10.7.0.2 is held twice.' },
+  ],
+  isClean: false,
+};
 
 export const FAKE_PLAN: IpamPlan = {
   plan: '0123456789ab',
@@ -272,6 +280,11 @@ export class FakeControl implements Control {
   async ipamStatus() {
     await this.#enter('ipamStatus');
     return FAKE_POOLS;
+  }
+
+  async ipamAudit() {
+    await this.#enter('ipamAudit');
+    return FAKE_AUDIT;
   }
 
   async ipamPlan() {

@@ -1,5 +1,11 @@
 import type { Command } from 'commander';
-import type { ForgetReport, IpamPlan, PoolInfo, RepairReport } from '../../api/control.ts';
+import type {
+  AuditReport,
+  ForgetReport,
+  IpamPlan,
+  PoolInfo,
+  RepairReport,
+} from '../../api/control.ts';
 import { withJson, type Context } from '../context.ts';
 import { countOf, facts, humanSpan, table } from '../output.ts';
 import { readName } from '../values.ts';
@@ -86,6 +92,23 @@ function repairText({ plan, waiting }: RepairReport): string {
   return [...(lines.length === 0 ? ['repaired'] : lines), ...more].join('\n');
 }
 
+function auditText({ findings }: AuditReport): string {
+  if (findings.length === 0) return 'Tables, owners and interfaces agree.';
+  return findings
+    .map(({ code, severity, sentence }) => `${severity} ${code}: ${sentence}`)
+    .join('\n');
+}
+
+function addAudit(ipam: Command, context: Context): void {
+  withJson(ipam.command('audit'))
+    .description('what tables, owners of addresses and the interfaces of this host disagree on')
+    .action(async (_options, command: Command) => {
+      const report = await (await context.control(command)).ipamAudit();
+      context.show(command, report, auditText);
+      if (!report.isClean) context.exitStatus = 1;
+    });
+}
+
 /** Plan and repair: two commands, so that nobody repairs what he has not seen. */
 function addRepair(ipam: Command, context: Context): void {
   withJson(ipam.command('plan'))
@@ -132,5 +155,6 @@ export function addIpamCommands(program: Command, context: Context): void {
         shown.length === 0 ? 'There are no networks.' : shown.map(poolText).join('\n\n'),
       );
     });
+  addAudit(ipam, context);
   addRepair(ipam, context);
 }
