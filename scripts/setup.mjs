@@ -46,6 +46,23 @@ const PACKAGES = {
     'test',
   ],
   'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
+  'golang-go': [
+    '/usr/bin/go',
+    'to build a program over libcni, which calls us as runtimes do',
+    'test',
+  ],
+  'golang-github-appc-cni-dev': [
+    '/usr/share/gocode/src/github.com/containernetworking/cni/libcni',
+    'the library by which container runtimes call CNI plugins',
+    'test',
+  ],
+  'containernetworking-plugins': [
+    '/usr/lib/cni/bridge',
+    'the reference plugins of CNI, to chain with and to measure beside',
+    'bench test',
+  ],
+  'bind9-dnsutils': ['/usr/bin/dig', 'to ask for names as others do', 'test'],
+  dnsperf: ['/usr/bin/dnsperf', 'to measure how fast names are answered', 'bench'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

@@ -24,15 +24,17 @@ const RULES: Readonly<Record<string, Rule>> = {
   os: { folders: ['base', 'wire'] },
   link: { folders: ['base', 'wire', 'encap'], types: ['underlay'] },
   dataplane: { folders: ['base', 'wire', 'encap'], types: ['tun', 'underlay'] },
+  dns: { folders: ['base', 'wire'] },
   network: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane'] },
   driver: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane', 'network'] },
   api: { folders: ['base'] },
+  plugin: { folders: ['base', 'wire'], files: ['api/control.ts', 'api/face.ts'] },
   cli: { folders: ['base'], files: ['api/control.ts', 'api/client.ts'] },
   metrics: { folders: ['base'], files: ['api/control.ts'] },
   daemon: {
     folders: [
       ...['base', 'wire', 'encap', 'gossip', 'ipam', 'tun', 'underlay', 'os', 'link'],
-      ...['dataplane', 'network', 'driver', 'api', 'metrics'],
+      ...['dataplane', 'network', 'driver', 'dns', 'api', 'metrics', 'plugin'],
     ],
   },
 };

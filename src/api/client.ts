@@ -6,6 +6,8 @@ import type {
   Control,
   DetachRequest,
   ForgetRequest,
+  NameRemoval,
+  NameRequest,
   NetworkRequest,
   RenameRequest,
 } from './control.ts';
@@ -91,6 +93,9 @@ class HttpControl implements Control {
   ipamAudit = () => this.#call('ipamAudit', {});
   ipamPlan = () => this.#call('ipamPlan', {});
   ipamRepair = (plan: string) => this.#call('ipamRepair', { plan });
+  addName = (request: NameRequest) => this.#call('addName', request);
+  removeName = (request: NameRemoval) => this.#call('removeName', request);
+  listNames = () => this.#call('listNames', {});
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });
   removeVtep = (network: string, address: string) => this.#call('removeVtep', { network, address });
   listVteps = (network: string) => this.#call('listVteps', { network });

@@ -35,6 +35,13 @@ export interface Control {
   /** Does what the plan of that id says; E_PLAN_CHANGED if it would be another by now. */
   ipamRepair(plan: string): Promise<RepairReport>;
 
+  /** Gives an address a name in DNS, by this host. Told again, it changes nothing. */
+  addName(request: NameRequest): Promise<NameInfo>;
+  /** Takes such names away, whichever host gave them; returns what they were. */
+  removeName(request: NameRemoval): Promise<readonly NameInfo[]>;
+  /** All names in DNS, of endpoints and added ones. */
+  listNames(): Promise<readonly NameInfo[]>;
+
   addVtep(network: string, address: string): Promise<ForeignVtep>;
   removeVtep(network: string, address: string): Promise<void>;
   listVteps(network: string): Promise<readonly VtepInfo[]>;
@@ -78,8 +85,19 @@ export interface Status {
     readonly members: Readonly<Record<MemberState, number>>;
     readonly counters: Readonly<Record<string, number>>;
   };
+  readonly dns: DnsStatus;
   readonly networks: number;
   readonly endpoints: { readonly local: number; readonly mesh: number };
+}
+
+/** How this host answers questions for names. */
+export interface DnsStatus {
+  readonly domain: string;
+  /** Where it listens: `10.7.0.1:53 (blue)`. */
+  readonly listening: readonly string[];
+  /** Who is asked for names outside the domain. */
+  readonly upstreams: readonly string[];
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface PortInfo extends Traffic {
@@ -134,6 +152,11 @@ export interface NetworkRequest {
   readonly gateway?: string;
   /** More of them, at most 64. */
   readonly reserved?: readonly string[];
+  /**
+   * Other hosts may be asked to make the same network at this moment: all of it follows from the request
+   * and the hosts that are alive, so that they make one network and not several.
+   */
+  readonly shared?: boolean;
 }
 
 export interface NetworkInfo {
@@ -151,6 +174,8 @@ export interface NetworkDetail extends NetworkInfo {
   /** Bridge and TAP device on this host, if the network is realised here. */
   readonly bridge?: string;
   readonly device?: string;
+  /** What belongs into the resolv.conf of its endpoints on this host, if names are answered there. */
+  readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
   readonly createdBy: string;
   readonly createdAt: string;
   readonly attached: readonly EndpointInfo[];
@@ -166,6 +191,13 @@ export interface AttachRequest {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /**
+   * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
+   * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
+   */
+  readonly id?: string;
+  /** Whose it is, in the caller's words, at most 300 characters; shown, and for whoever cleans up. */
+  readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
 }
@@ -174,6 +206,33 @@ export interface RenameRequest {
   /** Its id, or a unique prefix of 4 or more characters. */
   readonly endpoint: string;
   readonly names: readonly string[];
+}
+
+export interface NameRequest {
+  /** Relative to the domain; any case, kept in lower case. */
+  readonly name: string;
+  readonly address: string;
+  /** For endpoints of this network; default: of every network. */
+  readonly network?: string;
+}
+
+export interface NameRemoval {
+  readonly name: string;
+  /** Default: whatever the address. */
+  readonly address?: string;
+  /** Default: whatever the network. */
+  readonly network?: string;
+}
+
+export interface NameInfo {
+  readonly name: string;
+  readonly address: string;
+  readonly network?: string;
+  readonly host: string;
+  /** An endpoint's own, or one that `weft dns add` made. */
+  readonly origin: 'endpoint' | 'added';
+  /** Whether its host lives: else the name is silent. */
+  readonly isAlive: boolean;
 }
 
 export interface ForgetRequest {
@@ -322,6 +381,8 @@ export interface EndpointInfo {
   readonly mtu: number;
   readonly host: string;
   readonly sandbox: string;
+  /** Whose it is, if whoever made it said so. */
+  readonly origin?: string;
   /** What it is found by in DNS, if it has names. */
   readonly names?: readonly string[];
 }

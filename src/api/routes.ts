@@ -10,6 +10,9 @@ import type {
   ForgetRequest,
   IpamPlan,
   JoinReport,
+  NameInfo,
+  NameRemoval,
+  NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
@@ -53,6 +56,9 @@ export interface Calls {
   readonly ipamAudit: { input: Nothing; answer: AuditReport };
   readonly ipamPlan: { input: Nothing; answer: IpamPlan };
   readonly ipamRepair: { input: { readonly plan: string }; answer: RepairReport };
+  readonly addName: { input: NameRequest; answer: NameInfo };
+  readonly removeName: { input: NameRemoval; answer: readonly NameInfo[] };
+  readonly listNames: { input: Nothing; answer: readonly NameInfo[] };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
   readonly removeVtep: { input: ForeignVtep; answer: undefined };
   readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
@@ -188,6 +194,24 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/ipam/repair',
     answer: { object: ['plan', 'waiting'] },
     call: (control, { plan }) => control.ipamRepair(plan),
+  },
+  addName: {
+    method: 'POST',
+    path: '/v1/names',
+    answer: { object: ['name', 'address', 'host', 'origin'] },
+    call: (control, request) => control.addName(request),
+  },
+  removeName: {
+    method: 'POST',
+    path: '/v1/names/remove',
+    answer: { list: ['name', 'address', 'host', 'origin'] },
+    call: (control, request) => control.removeName(request),
+  },
+  listNames: {
+    method: 'GET',
+    path: '/v1/names',
+    answer: { list: ['name', 'address', 'host', 'origin'] },
+    call: (control) => control.listNames(),
   },
   addVtep: {
     method: 'POST',

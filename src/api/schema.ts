@@ -25,6 +25,7 @@ const networkRequest = z.strictObject({
   ipRange: text.exactOptional(),
   gateway: text.exactOptional(),
   reserved: z.array(text).max(64).exactOptional(),
+  shared: z.boolean().exactOptional(),
 });
 
 const attachRequest = z.strictObject({
@@ -34,6 +35,11 @@ const attachRequest = z.strictObject({
   ifname: text.exactOptional(),
   ip: text.exactOptional(),
   mac: text.exactOptional(),
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')
+    .exactOptional(),
+  origin: z.string().min(1).max(300).exactOptional(),
   names: z.array(text).max(64).exactOptional(),
 });
 
@@ -44,6 +50,13 @@ const detachRequest = z.strictObject({
   network: text.exactOptional(),
   netns: text.exactOptional(),
   pid: count.exactOptional(),
+});
+
+const nameRequest = z.strictObject({ name: text, address: text, network: text.exactOptional() });
+const nameRemoval = z.strictObject({
+  name: text,
+  address: text.exactOptional(),
+  network: text.exactOptional(),
 });
 
 const forgetRequest = z.strictObject({ host: text, force: z.boolean().exactOptional() });
@@ -65,6 +78,9 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   ipamAudit: nothing,
   ipamPlan: nothing,
   ipamRepair: z.strictObject({ plan: text }),
+  addName: nameRequest,
+  removeName: nameRemoval,
+  listNames: nothing,
   addVtep: foreignVtep,
   removeVtep: foreignVtep,
   listVteps: ofNetwork,

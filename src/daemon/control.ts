@@ -10,6 +10,9 @@ import type {
   ForgetRequest,
   IpamPlan,
   JoinReport,
+  NameInfo,
+  NameRemoval,
+  NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
@@ -38,6 +41,8 @@ import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
 import type { Moving } from './moving.ts';
+import type { NameRows } from './name-rows.ts';
+import type { NameService } from './name-service.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -80,6 +85,8 @@ export interface DaemonControlOptions {
   readonly repairs: Repairs;
   readonly audit: () => Promise<AuditReport>;
   readonly moving: Moving;
+  readonly names: NameRows;
+  readonly nameService: NameService;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
   readonly state: State;
@@ -124,6 +131,7 @@ export class DaemonControl implements Control {
         members: this.#memberCounts(),
         counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
       },
+      dns: this.#options.nameService.status(),
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -175,13 +183,15 @@ export class DaemonControl implements Control {
   }
 
   async inspectNetwork(name: string): Promise<NetworkDetail> {
-    const { networks, directory, fabric, peers } = this.#options;
+    const { networks, directory, fabric, nameService, peers } = this.#options;
     const network = networks.require(name);
+    const dns = nameService.resolvConf(network.name);
     const endpoints = directory.endpoints(name);
     const carried = fabric.get(network.vni);
     return {
       ...networkInfo(network, endpoints.length),
       ...(carried && { bridge: carried.bridge, device: carried.device }),
+      ...(dns && { dns }),
       createdBy: peers.nameOf(network.createdBy),
       createdAt: network.createdAt,
       attached: endpoints.map((endpoint) => this.#endpointInfo(endpoint, network)),
@@ -190,9 +200,10 @@ export class DaemonControl implements Control {
   }
 
   removeNetwork(name: string): Promise<void> {
-    const { networks, peers, reconciler } = this.#options;
+    const { names, networks, peers, reconciler } = this.#options;
     return this.#changeNoted(async () => {
       networks.remove(name, (host) => peers.nameOf(host));
+      names.removeNetwork(name);
       await reconciler.reconcile();
     });
   }
@@ -254,6 +265,18 @@ export class DaemonControl implements Control {
       return Promise.resolve();
     });
     return repairs.settled();
+  }
+
+  addName(request: NameRequest): Promise<NameInfo> {
+    return this.#change(() => Promise.resolve(this.#options.names.add(request)));
+  }
+
+  removeName(request: NameRemoval): Promise<readonly NameInfo[]> {
+    return this.#change(() => Promise.resolve(this.#options.names.remove(request)));
+  }
+
+  listNames(): Promise<readonly NameInfo[]> {
+    return Promise.resolve(this.#options.names.list());
   }
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
@@ -322,6 +345,8 @@ export class DaemonControl implements Control {
     return this.#options.serial.run(async () => {
       const result = await make();
       await this.#options.state.settled();
+      // A bridge may have come or gone with it. Nobody waits for that.
+      void this.#options.nameService.refresh();
       return result;
     });
   }
@@ -373,6 +398,7 @@ export class DaemonControl implements Control {
       ...(isFiltered ? [FILTERED_WARNING] : []),
       ...this.#options.addresses.losses,
       ...(moving.hindrance === undefined ? [] : [moving.hindrance]),
+      ...this.#options.nameService.warnings(),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }

@@ -19,7 +19,10 @@ import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
+import { CniPlugin } from '../plugin/cni/plugin.ts';
+import { DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
+import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
@@ -28,6 +31,8 @@ import { Forgetting } from './forgetting.ts';
 import { auditAddresses } from './ipam-audit.ts';
 import { Journal } from './journal.ts';
 import { Moving } from './moving.ts';
+import { NameRows } from './name-rows.ts';
+import { NameService, type DnsSeam } from './name-service.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
@@ -35,6 +40,7 @@ import { Reconciler } from './reconciler.ts';
 import {
   parseEndpointRecord,
   parseMoveRecord,
+  parseNameRecord,
   parseNetworkRecord,
   parseVtepRecord,
 } from './records.ts';
@@ -45,6 +51,7 @@ import type { RunningDaemon } from './service.ts';
 import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
+import { feedZone } from './zone-feed.ts';
 
 const MS_PER_HOUR = 3_600_000;
 
@@ -56,6 +63,7 @@ export interface Seams {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
   readonly dataPlanes: DataPlaneFactories;
   readonly openStreams: (wanted: {
@@ -186,6 +194,7 @@ async function assemble(
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
     moves: mesh.table('moves', { validate: parseMoveRecord }),
+    names: mesh.table('names', { validate: parseNameRecord }),
   };
   mesh.load(state.rows());
 
@@ -216,6 +225,15 @@ async function assemble(
     endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
+  const names = new NameRows({
+    ...{ self: host, rows: tables.names, directory, networks, peers },
+  });
+  const zone = new Zone((id) => peers.isAlive(id));
+  feedZone(zone, { directory, names: tables.names }, options.dnsDomain);
+  const nameService = new NameService({
+    ...{ self: host, settings: options, seam: deps.seams.dns, zone, directory, fabric },
+    ...{ clock, rng, log },
+  });
   const journal = new Journal(state);
   const workloads = new Workloads({
     addresses,
@@ -234,16 +252,20 @@ async function assemble(
   });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
-    ...{ addresses, repairs, moving },
+    ...{ addresses, repairs, moving, names, nameService },
     audit: () =>
       auditAddresses({
         ...{ self: host, directory, addresses, ip, netns },
         nameOf: (id) => peers.nameOf(id),
         isAlive: (id) => peers.isAlive(id),
       }),
-    forgetting: new Forgetting({ addresses, directory, peers }),
+    forgetting: new Forgetting({ addresses, directory, peers, names }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
+  });
+
+  const cni = new DaemonCniHost({
+    ...{ self: host, control, directory, workloads, addresses, peers, state, serial, clock },
   });
 
   const stopListening = [
@@ -257,6 +279,7 @@ async function assemble(
     directory.onVtep((change) => feed.changeForeign(change)),
     directory.onNetworks(() => {
       addresses.networksChanged();
+      nameService.changed();
       reconciler.request();
       moving.request();
     }),
@@ -265,6 +288,7 @@ async function assemble(
       feed.changeEndpoint(change);
       addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
+      if (isOurs) nameService.changed();
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
@@ -272,6 +296,7 @@ async function assemble(
   addresses.start();
   await reconciler.start();
   moving.request();
+  await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
     resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
@@ -282,12 +307,14 @@ async function assemble(
 
   return {
     control,
+    faces: [new CniPlugin(cni, log)],
     readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
     async close() {
       // First, or leaving would make this host forget the peers that the next start calls.
       for (const stop of stopListening) stop();
       seeds.stop();
       reconciler.stop();
+      await nameService.stop();
       addresses.stop();
       moving.stop();
       await serial.run(() => mesh.leave());

@@ -47,6 +47,7 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),
 });
@@ -61,6 +62,15 @@ const vtepRecord = z.object({
 
 /** Keyed by the endpoint's id: it must get another address than this one. */
 const moveRecord = z.object({ from: z.string().max(64) });
+/** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
+const nameRecord = z.object({
+  name: dnsName,
+  address: z.string().max(64),
+  /** Absent: for endpoints of every network. */
+  network: z.string().max(64).exactOptional(),
+  /** It goes when this host is forgotten, and is silent while it is away. */
+  host: peerId,
+});
 
 const memberMeta = z.object({
   version: z.string().max(32),
@@ -73,6 +83,7 @@ export type NetworkRecord = Omit<NetworkDefinition, 'id'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
 export type MoveRecord = Readonly<z.infer<typeof moveRecord>>;
+export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
@@ -85,5 +96,7 @@ export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
 export const parseMoveRecord = (value: unknown): MoveRecord | undefined =>
   moveRecord.safeParse(value).data;
+export const parseNameRecord = (value: unknown): NameRecord | undefined =>
+  nameRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;

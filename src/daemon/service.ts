@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Control } from '../api/control.ts';
+import type { Face } from '../api/face.ts';
 import { createServer, type ApiServer } from '../api/server.ts';
 import type { Logger } from '../base/log.ts';
 import {
@@ -14,6 +15,8 @@ import type { DaemonOptions } from './options.ts';
 /** A daemon that runs: what it can be asked, what it says when ready, how it ends. */
 export interface RunningDaemon {
   readonly control: Control;
+  /** What it can be asked in other forms. */
+  readonly faces: readonly Face[];
   /** One line for stdout and the service manager; it holds the word `ready`. */
   readonly readyLine: string;
   /** Leaves the mesh and stops; containers' interfaces stay. */
@@ -81,6 +84,7 @@ async function start(
   const { socket } = options;
   const server: ApiServer = await createServer({
     control: daemon.control,
+    faces: daemon.faces,
     socket,
     logger: host.logger,
   });

@@ -117,6 +117,7 @@ function service(t: ExecutionContext) {
   const startDaemon = () =>
     Promise.resolve({
       control: new FakeControl(),
+      faces: [],
       readyLine: 'weft ready',
       close: () => Promise.resolve(void events.push('closed')),
     });
@@ -160,6 +161,7 @@ test('a part that does not stop cleanly turns the exit status to 1', async (t) =
   const ended = runService(options, host, () =>
     Promise.resolve({
       control: new FakeControl(),
+      faces: [],
       readyLine: 'ready',
       close: () => Promise.reject(new Error('stuck')),
     }),

@@ -96,7 +96,7 @@ export interface TestMesh {
 
 /** Hosts with addresses and directories, but no daemon yet; all is removed when the test ends. */
 export async function makeHosts(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   area: string,
   names: readonly string[],
   dataPlane: DataPlaneName = 'native',
@@ -119,7 +119,7 @@ export const USER_SPACE = ['--fast-path', 'off'] as const;
 
 /** Hosts with daemons that have joined the first; `flags` go to each `weft up`. */
 export async function startMesh(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   area: string,
   names: readonly string[],
   dataPlane: DataPlaneName = 'native',

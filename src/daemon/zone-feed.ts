@@ -1,0 +1,50 @@
+import { canonicalAddress } from '../wire/cidr.ts';
+import type { Zone, ZoneEntry } from '../dns/zone.ts';
+import type { Directory, Rows } from './directory.ts';
+import type { EndpointRecord, NameRecord } from './records.ts';
+
+/** What names are made of. */
+export interface NameSources {
+  readonly directory: Directory;
+  readonly names: Rows<NameRecord>;
+}
+
+/** Carries what the tables say into the zone, first all of it and then change by change. */
+export function feedZone(zone: Zone, { directory, names }: NameSources, domain: string): void {
+  let known: string[] = [];
+  const setNetworks = (): void => {
+    const networks = directory.networks();
+    for (const { name, subnet } of networks) zone.setNetwork(name, [subnet]);
+    const present = networks.map(({ name }) => name);
+    for (const gone of known) if (!present.includes(gone)) zone.setNetwork(gone, undefined);
+    known = present;
+  };
+  setNetworks();
+  directory.onNetworks(setNetworks);
+  const putEndpoint = (key: string, value: EndpointRecord | undefined): void =>
+    zone.put(`endpoint ${key}`, value && endpointEntry(value, domain));
+  for (const { id, ...value } of directory.endpoints()) putEndpoint(id, value);
+  directory.onEndpoint(({ key, value }) => putEndpoint(key, value));
+  follow(names, (key, value) => zone.put(`name ${key}`, value && nameEntry(value)));
+}
+
+function follow<T>(rows: Rows<T>, apply: (key: string, value: T | undefined) => void): void {
+  for (const { key, value } of rows.entries()) apply(key, value);
+  rows.onChange(({ key, value }) => apply(key, value));
+}
+
+/** A name that was given with the domain means the same without it. */
+function endpointEntry({ network, host, names = [], address }: EndpointRecord, domain: string) {
+  const suffix = `.${domain}`;
+  const relative = names.map((name) =>
+    name.endsWith(suffix) ? name.slice(0, -suffix.length) : name,
+  );
+  return {
+    ...{ network, host, names: [...new Set(relative)] },
+    addresses: [canonicalAddress(address.split('/')[0] ?? '')].filter((each) => each !== undefined),
+  } satisfies ZoneEntry;
+}
+
+function nameEntry({ network, host, name, address }: NameRecord): ZoneEntry {
+  return { network, host, names: [name], addresses: [address] };
+}
