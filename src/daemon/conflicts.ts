@@ -1,10 +1,10 @@
 import type { Endpoint } from '../network/endpoint.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import { byAge, type NetworkDefinition } from '../network/network.ts';
 import { containsAddress, parseCidr } from '../wire/cidr.ts';
-import type { Directory } from './directory.ts';
+import { plainName, type Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */
-function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[][] {
+export function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[][] {
   const groups = new Map<string | number, T[]>();
   for (const item of items) {
     const group = groups.get(keyOf(item));
@@ -14,51 +14,71 @@ function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[
   return [...groups.values()].filter((group) => group.length > 1);
 }
 
-/** The older network keeps a VNI that two claim; of equal age, the lower id. */
-function byAge(a: NetworkDefinition, b: NetworkDefinition): number {
-  return a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id);
+/** Each network that an older one of the same key stands before, with that one. */
+function younger(
+  networks: readonly NetworkDefinition[],
+  keyOf: (network: NetworkDefinition) => string | number,
+): Map<string, NetworkDefinition> {
+  const found = new Map<string, NetworkDefinition>();
+  for (const group of shared(networks, keyOf)) {
+    const [owner, ...others] = group.sort(byAge);
+    if (owner) for (const other of others) found.set(other.name, owner);
+  }
+  return found;
 }
 
-/**
- * Networks whose VNI an older network has: made at the same time on two hosts, or in two meshes that
- * were joined later. They must not be realised, or two Ethernets would become one.
- */
-export function displacedNetworks(
+const isNotMerged = ({ mergedInto }: NetworkDefinition): boolean => mergedInto === undefined;
+
+/** Networks whose name an older one has: made in meshes that were joined later, or cut apart. */
+export const homonyms = (
   networks: readonly NetworkDefinition[],
-): Map<string, NetworkDefinition> {
-  const displaced = new Map<string, NetworkDefinition>();
-  for (const group of shared(networks, (network) => network.vni)) {
-    const [owner, ...others] = group.sort(byAge);
-    if (owner) for (const other of others) displaced.set(other.name, owner);
-  }
-  return displaced;
-}
+): ReadonlyMap<string, NetworkDefinition> =>
+  younger(networks.filter(isNotMerged), ({ name }) => plainName(name));
+
+/** Networks whose VNI an older one has. No host may carry both, or two Ethernets would become one. */
+export const displacedNetworks = (
+  networks: readonly NetworkDefinition[],
+): ReadonlyMap<string, NetworkDefinition> =>
+  younger(networks.filter(isNotMerged), ({ vni }) => vni);
 
 /** Without the prefix length: two meshes may have given one network two of them. */
-const bare = (address: string): string => address.split('/')[0] ?? address;
+export const bareAddress = (address: string): string => address.split('/')[0] ?? address;
 
-function isInside(address: string, subnet: string): boolean {
+export function isInside(address: string, subnet: string): boolean {
   const [inner, outer] = [parseCidr(address), parseCidr(subnet)];
   return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
 }
 
+/** Endpoints of one network that have one address, by groups. */
+export const sharedAddresses = (endpoints: readonly Endpoint[]): Endpoint[][] =>
+  shared(endpoints, ({ address }) => bareAddress(address));
+
+const REMEDY = 'see "weft ipam plan"';
+
 /**
- * One sentence for every VNI or address that two hold at once, and for every endpoint whose network
- * turned out to be another of the same name; only a partition can bring them about.
+ * One sentence for every name, VNI or address that two hold at once, and for every endpoint outside its
+ * network; only a partition, or meshes that were seeded apart, can bring them about.
  */
 export function describeConflicts(
   directory: Directory,
   hostName: (host: Endpoint['host']) => string,
 ): string[] {
   const networks = directory.networks();
-  const vnis = [...displacedNetworks(networks)].map(
-    ([name, owner]) =>
-      `Network ${name} is not carried: its VNI ${owner.vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
-  );
+  const twins = homonyms(networks);
+  const names = [...twins].map(([name, owner]) => {
+    const { subnet = '', createdBy = owner.createdBy } = directory.network(name) ?? {};
+    return `Network ${owner.name} was made twice, by ${hostName(owner.createdBy)} with ${owner.subnet} and later by ${hostName(createdBy)} with ${subnet}: the later one is shown as ${name}, the two are kept apart, and nothing can be attached to it; ${REMEDY}.`;
+  });
+  const vnis = [...displacedNetworks(networks)]
+    .filter(([name, owner]) => plainName(name) !== plainName(owner.name))
+    .map(
+      ([name, owner]) =>
+        `Network ${name} has VNI ${owner.vni} of the older network ${owner.name}: no host carries both, and nothing can be attached to ${name}; ${REMEDY}.`,
+    );
   const addresses = networks.flatMap(({ name }) =>
-    shared(directory.endpoints(name), (endpoint) => bare(endpoint.address)).map((group) => {
+    sharedAddresses(directory.endpoints(name)).map((group) => {
       const holders = group.map(({ id, host }) => `${id} on ${hostName(host)}`).join(' and ');
-      return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; detach one of them.`;
+      return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; ${REMEDY}, or detach one of them.`;
     }),
   );
   const outside = networks.flatMap(({ name, subnet }) =>
@@ -67,8 +87,8 @@ export function describeConflicts(
       .filter(({ address }) => !isInside(address, subnet))
       .map(
         ({ id, host, address }) =>
-          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name} as it was made elsewhere; detach it and attach it again.`,
+          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name}; detach it and attach it again.`,
       ),
   );
-  return [...vnis, ...addresses, ...outside];
+  return [...names, ...vnis, ...addresses, ...outside];
 }

@@ -18,6 +18,7 @@ import { MAX_VOTERS } from '../ipam/pool.ts';
 import { checkAddressing } from '../network/addressing.ts';
 import { formatCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
+import { mergeTarget } from './moving.ts';
 
 export interface NetworksOptions {
   readonly self: PeerId;
@@ -115,6 +116,9 @@ export class Networks {
       );
     }
     for (const vtep of directory.vteps(name)) directory.removeVtep(name, vtep.address);
+    for (const merged of directory.mergedNetworks()) {
+      if (mergeTarget(directory, merged)?.name === name) directory.removeNetwork(merged.id);
+    }
     directory.removeNetwork(name);
   }
 }

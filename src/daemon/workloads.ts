@@ -15,9 +15,9 @@ import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
-import { displacedNetworks } from './conflicts.ts';
+import { displacedNetworks, homonyms } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
-import type { Directory } from './directory.ts';
+import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -59,7 +59,7 @@ export class Workloads {
   async attach(request: AttachRequest): Promise<Endpoint> {
     const { addresses, directory, journal, networks, netns, reconciler } = this.#options;
     const network = networks.require(request.network);
-    this.#refuseDisplaced(network);
+    this.#refuseDisputed(network);
     const ifname = request.ifname ?? DEFAULT_IFNAME;
     checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
@@ -212,12 +212,33 @@ export class Workloads {
     }
   }
 
-  #refuseDisplaced({ name, vni }: NetworkDefinition): void {
-    const owner = displacedNetworks(this.#options.directory.networks()).get(name);
-    if (owner === undefined) return;
+  /**
+   * Of networks that share a name or a VNI, until a repair: the older one takes new endpoints, and only
+   * on hosts that have none of the other.
+   */
+  #refuseDisputed({ name, vni }: NetworkDefinition): void {
+    const { directory, self } = this.#options;
+    const networks = directory.networks();
+    const isHere = (network: string): boolean => directory.hasEndpoints({ network, host: self });
+    const remedy = 'see "weft ipam plan", and then "weft ipam repair"';
+    const twins = networks.filter(
+      (other) => other.name !== name && plainName(other.name) === plainName(name),
+    );
+    const isYounger =
+      homonyms(networks).has(name) || twins.some(({ name: other }) => other === plainName(name));
+    const twin = isYounger ? plainName(name) : twins.find((other) => isHere(other.name))?.name;
+    if (twin !== undefined) {
+      throw new AppError(
+        'E_NETWORK_DISPUTED',
+        `Network ${name} can't be attached to on this host: it is one of two networks that were made by that name in meshes joined later, beside ${twin}; ${remedy}.`,
+      );
+    }
+    const owner = displacedNetworks(networks).get(name);
+    const rival = owner?.name ?? directory.rivals(name).find(isHere);
+    if (rival === undefined) return;
     throw new AppError(
       'E_VNI_TAKEN',
-      `Network ${name} can't be used: its VNI ${vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
+      `Network ${name} can't be attached to on this host: network ${rival} has the same VNI ${vni}; ${remedy}.`,
     );
   }
 
