@@ -10,6 +10,8 @@ import { ChangingFile } from '../os/changing-file.ts';
 import { interfaceAddresses, openBoundSocket } from '../os/device-socket.ts';
 import { IpTool } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
+import { loadPerform } from '../os/netlink/addon.ts';
+import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
 import { openOnLadder } from '../tun/offload-ladder.ts';
 import { Tap } from '../tun/tap.ts';
@@ -74,9 +76,12 @@ function dnsSeam(): Seams['dns'] {
 
 /** The real kernel, disk and sockets of this host. */
 export function systemSeams(deps: SystemDeps): Seams {
+  const perform = loadPerform();
   return {
-    ...{ ip: new IpTool(systemExec), netns: systemNetns, sysctl: new ProcSysctl(systemExec) },
     dns: dnsSeam(),
+    ip: new NetlinkIp(perform, new IpTool(systemExec)),
+    netns: systemNetns,
+    sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),
