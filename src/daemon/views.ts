@@ -47,19 +47,24 @@ export const otherPeerInfo = (member: Member): PeerInfo =>
   peerInfo(member, { wall: member.sinceWall, isSelf: false });
 
 export function networkInfo(network: NetworkDefinition, endpoints: number): NetworkInfo {
-  const { name, id, vni, subnet, mtu } = network;
-  return { name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' };
+  const { name, id, vni, subnet, mtu, edge, addressing } = network;
+  return {
+    ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
+    ...(edge && { edge }),
+    ...(addressing?.gateway !== undefined && { gateway: addressing.gateway }),
+  };
 }
 
 export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox, names, origin } = endpoint;
+  const { id, network, address, mac, ifname, host, sandbox, names, ports, origin } = endpoint;
   return {
     ...{ endpoint: id, network, address, ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
+    ...(ports && { ports }),
     ...(origin !== undefined && { origin }),
   };
 }

@@ -23,6 +23,8 @@ export interface NetworkDefinition {
   readonly createdBy: PeerId;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Whether every host that carries it is its gateway; absent: a plain wire without one. */
+  readonly edge?: NetworkEdge;
   /** How addresses are given out; absent in a network that an older version made. */
   readonly addressing?: Addressing;
   /**
@@ -41,6 +43,13 @@ export function byAge(
   const [one, other] = [`${a.createdAt} ${a.id}`, `${b.createdAt} ${b.id}`];
   return one < other ? -1 : Number(one > other);
 }
+
+/**
+ * What hosts do at the edge of a network that has its gateway on every host's bridge: `routed` lets
+ * endpoints out by masquerade and in by published ports, `internal` does neither.
+ */
+export const NETWORK_EDGES = ['routed', 'internal'] as const;
+export type NetworkEdge = (typeof NETWORK_EDGES)[number];
 
 /** What every host must read alike to divide a network's addresses without asking anybody. */
 export interface Addressing {
@@ -113,7 +122,8 @@ function invalidSubnet(sentence: string): AppError {
   return new AppError('E_SUBNET_INVALID', sentence);
 }
 
-function overlaps(one: Cidr, other: Cidr): boolean {
+/** Whether two subnets share an address. */
+export function overlaps(one: Cidr, other: Cidr): boolean {
   const shorter = Math.min(one.prefixLength, other.prefixLength);
   const cut = ({ address }: Cidr) => formatCidr(subnetOf({ address, prefixLength: shorter }));
   return one.address.family === other.address.family && cut(one) === cut(other);

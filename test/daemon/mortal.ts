@@ -2,6 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { asMillis } from '../../src/base/types.ts';
 import type { Key, Store } from '../../src/daemon/store.ts';
 import type { IpCommand } from '../../src/os/ip-command.ts';
+import type { Nft } from '../../src/os/nft.ts';
 import type { FakeKernel } from '../fakes/fake-kernel.ts';
 import type { ManualClock } from '../fakes/manual-clock.ts';
 
@@ -153,6 +154,8 @@ export class MortalStore implements Store {
 const CHANGES: ReadonlySet<keyof FakeKernel> = new Set([
   'disableIpv6',
   'enableIpv6',
+  'makeGateway',
+  'setForwarding',
   'announceAddresses',
 ]);
 
@@ -176,4 +179,12 @@ export function mortalKernel(kernel: FakeKernel, life: Life): FakeKernel {
         : (...words: unknown[]) => life.look(() => call(...words));
     },
   });
+}
+
+/** Tables of nftables as a mortal process sees them; a transaction is done whole or not at all. */
+export function mortalNft(nft: Nft, life: Life): Nft {
+  return {
+    apply: (commands) => life.do(() => nft.apply(commands)),
+    list: (table) => life.look(() => nft.list(table)),
+  };
 }
