@@ -31,7 +31,7 @@ export class Life {
   deeds = 0;
   isOver = false;
   readonly #clock: ManualClock;
-  readonly #death: Death | undefined;
+  #death: Death | undefined;
   readonly #atDeath: (() => void)[] = [];
   #end: (how: 'dead') => void = () => undefined;
 
@@ -46,6 +46,11 @@ export class Life {
     this.#atDeath.push(act);
   }
 
+  /** Dies later than thought at birth, or sooner: its deeds are counted from here. */
+  doom({ at, cut }: Death): void {
+    this.#death = { at: this.deeds + at, cut };
+  }
+
   kill(): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -58,12 +63,13 @@ export class Life {
     await new Promise<void>((resolve) => void this.clock.after(DEED_TAKES, resolve));
     const cut = this.#next();
     if (cut === 'before') return this.#never();
-    if (cut === 'within') {
-      await part?.();
-      return this.#never();
+    if (cut === undefined) return deed();
+    try {
+      await (cut === 'within' ? part?.() : deed());
+    } catch {
+      // The kernel refuses what the process would have borne: it dies all the same.
     }
-    const result = await deed();
-    return cut === 'after' ? this.#never() : result;
+    return this.#never();
   }
 
   /** A deed that the event loop waits for, and which has no parts. */
