@@ -28,11 +28,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   driver: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane', 'network'] },
   api: { folders: ['base'] },
   cli: { folders: ['base'], files: ['api/control.ts', 'api/client.ts'] },
+  plugin: { folders: ['base', 'wire'], files: ['api/control.ts', 'api/plumbing.ts'] },
   metrics: { folders: ['base'], files: ['api/control.ts'] },
   daemon: {
     folders: [
       ...['base', 'wire', 'encap', 'gossip', 'ipam', 'tun', 'underlay', 'os', 'link'],
-      ...['dataplane', 'network', 'driver', 'api', 'metrics'],
+      ...['dataplane', 'network', 'driver', 'api', 'metrics', 'plugin'],
     ],
   },
 };

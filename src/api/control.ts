@@ -135,6 +135,10 @@ export interface NetworkInfo {
   readonly subnet: string;
   readonly mtu: number;
   readonly encap: EncapsulationName;
+  /** As they were asked for when it was made. */
+  readonly ipRange?: string;
+  readonly gateway?: string;
+  readonly reserved?: readonly string[];
   /** Endpoints in the whole mesh. */
   readonly endpoints: number;
 }

@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   E_ADDRESS_RESERVED: 'usage',
   E_SUBNET_INVALID: 'usage',
   E_ENCAP_UNKNOWN: 'usage',
+  E_ENGINE_OPTION: 'usage',
   E_DATA_PLANE_UNAVAILABLE: 'usage',
   E_IFNAME_INVALID: 'usage',
 
@@ -38,6 +39,7 @@ export const ERROR_CODES = {
   E_NETWORK_EXISTS: 'conflict',
   E_NETWORK_IN_USE: 'conflict',
   E_VNI_TAKEN: 'conflict',
+  E_SUBNET_ROUTED: 'conflict',
   E_ADDRESS_TAKEN: 'conflict',
   E_ADDRESS_EXHAUSTED: 'conflict',
   E_MAC_TAKEN: 'conflict',

@@ -12,6 +12,7 @@ import {
   DATA_PLANES,
   FAST_PATHS,
   DEFAULT_OPTIONS,
+  DOCKER_SCOPES,
   LOG_LEVELS,
   MAX_THREADS,
   type DaemonOptions,
@@ -117,6 +118,8 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   join: readTarget,
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
+  dockerPlugin: readSocket,
+  dockerScope: oneOf(DOCKER_SCOPES),
   logLevel: oneOf(LOG_LEVELS),
 };
 

@@ -1,3 +1,4 @@
+import { AppError } from '../base/errors.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { containsAddress, parseCidr } from '../wire/cidr.ts';
@@ -71,4 +72,17 @@ export function describeConflicts(
       ),
   );
   return [...vnis, ...addresses, ...outside];
+}
+
+/** E_VNI_TAKEN if an older network has the VNI, so that this one is carried nowhere. */
+export function refuseDisplaced(
+  { name, vni }: Pick<NetworkDefinition, 'name' | 'vni'>,
+  networks: readonly NetworkDefinition[],
+): void {
+  const owner = displacedNetworks(networks).get(name);
+  if (owner === undefined) return;
+  throw new AppError(
+    'E_VNI_TAKEN',
+    `Network ${name} can't be used: its VNI ${vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
+  );
 }

@@ -17,12 +17,14 @@ import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
+import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
+import { Engines } from './engines.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
@@ -30,7 +32,13 @@ import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
-import { parseEndpointRecord, parseNetworkRecord, parseVtepRecord } from './records.ts';
+import {
+  parseEndpointRecord,
+  parseNetworkRecord,
+  parseUseRecord,
+  parseVtepRecord,
+} from './records.ts';
+import { Reservations } from './reservations.ts';
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
@@ -177,6 +185,7 @@ async function assemble(
     networks: mesh.table('networks', { validate: parseNetworkRecord }),
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
+    uses: mesh.table('uses', { validate: parseUseRecord }),
   };
   mesh.load(state.rows());
 
@@ -201,8 +210,9 @@ async function assemble(
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
+  const reservations = new Reservations(state);
   const addresses = new Addresses({
-    ...{ mesh, state, directory, clock, rng, log },
+    ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
@@ -212,6 +222,11 @@ async function assemble(
     ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
+  });
+  const engines = new Engines({
+    ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
+    ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
+    hostName: (id) => peers.nameOf(id),
   });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
@@ -229,6 +244,10 @@ async function assemble(
       state.noteIncarnation(mesh.self.incarnation);
     }),
     tables.vteps.onChange((change) => feed.changeForeign(change)),
+    tables.uses.onChange(({ value, previous, origin }) => {
+      if (origin === 'remote' && value === undefined && previous) engines.collect(previous.network);
+      reconciler.request();
+    }),
     tables.networks.onChange(() => {
       addresses.networksChanged();
       reconciler.request();
@@ -240,9 +259,13 @@ async function assemble(
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
+  const docker = new DockerDriver({
+    ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
+  });
   await journal.recover(directory, log);
   addresses.start();
   await reconciler.start();
+  await docker.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
     resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
@@ -253,11 +276,13 @@ async function assemble(
 
   return {
     control,
+    docker,
     readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
     async close() {
       // First, or leaving would make this host forget the peers that the next start calls.
       for (const stop of stopListening) stop();
       seeds.stop();
+      docker.stop();
       reconciler.stop();
       addresses.stop();
       await serial.run(() => mesh.leave());

@@ -2,7 +2,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { EndpointIndex, type EndpointPlace } from './endpoint-index.ts';
-import type { EndpointRecord, NetworkRecord, VtepRecord } from './records.ts';
+import type { EndpointRecord, NetworkRecord, UseRecord, VtepRecord } from './records.ts';
 
 /** A row that was changed: `undefined` for what was not there before, or is not there now. */
 export interface RowChange<T> {
@@ -30,16 +30,19 @@ export class Directory {
   readonly #networks: Rows<NetworkRecord>;
   readonly #endpoints: Rows<EndpointRecord>;
   readonly #vteps: Rows<VtepRecord>;
+  readonly #uses: Rows<UseRecord>;
   readonly #index = new EndpointIndex();
 
   constructor(tables: {
     readonly networks: Rows<NetworkRecord>;
     readonly endpoints: Rows<EndpointRecord>;
     readonly vteps: Rows<VtepRecord>;
+    readonly uses: Rows<UseRecord>;
   }) {
     this.#networks = tables.networks;
     this.#endpoints = tables.endpoints;
     this.#vteps = tables.vteps;
+    this.#uses = tables.uses;
     for (const { key, value } of tables.endpoints.entries()) this.#index.add(key, value);
     tables.endpoints.onChange(({ key, value, previous }) => {
       if (previous !== undefined) this.#index.remove(key, previous);
@@ -120,6 +123,26 @@ export class Directory {
   removeVtep(network: string, address: string): void {
     this.#vteps.remove(vtepKey(network, address));
   }
+
+  /** Which hosts' container engines have which networks in their lists. */
+  uses(network?: string): UseRecord[] {
+    return Array.from(this.#uses.entries(), ({ value }) => value).filter(
+      (use) => network === undefined || use.network === network,
+    );
+  }
+
+  isUsed(use: UseRecord): boolean {
+    return this.#uses.get(useKey(use)) !== undefined;
+  }
+
+  putUse(use: UseRecord): void {
+    this.#uses.put(useKey(use), use);
+  }
+
+  removeUse(use: UseRecord): void {
+    this.#uses.remove(useKey(use));
+  }
 }
 
+const useKey = ({ network, host }: UseRecord): string => `${network} ${host}`;
 const vtepKey = (network: string, address: string): string => `${network} ${address}`;

@@ -12,6 +12,7 @@ import {
   chooseVni,
   type Addressing,
   type NetworkDefinition,
+  type NetworkOrigin,
 } from '../network/network.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import { checkAddressing } from '../network/addressing.ts';
@@ -52,7 +53,7 @@ export class Networks {
     );
   }
 
-  async create(request: NetworkRequest): Promise<NetworkDefinition> {
+  async create(request: NetworkRequest, origin?: NetworkOrigin): Promise<NetworkDefinition> {
     const { directory, encapsulations, self, rng, wallNow } = this.#options;
     checkNetworkName(request.name);
     const subnet = checkSubnet(request.subnet);
@@ -73,6 +74,7 @@ export class Networks {
       ...{ id: randomHex(rng, 32), name: request.name, vni, mtu },
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
+      ...(origin === undefined ? {} : { origin }),
       addressing: this.#addressing(request, subnet),
     };
     directory.putNetwork(network);
@@ -94,10 +96,17 @@ export class Networks {
     };
   }
 
-  /** Removes a network without endpoints; with its foreign VTEPs. */
+  /** Removes a network that nothing needs; with its foreign VTEPs. */
   remove(name: string, hostName: (host: PeerId) => string): void {
     const { directory } = this.#options;
     this.require(name);
+    const users = directory.uses(name).map(({ host }) => hostName(host));
+    if (users.length > 0) {
+      throw new AppError(
+        'E_NETWORK_IN_USE',
+        `Network ${name} is in use by Docker on host ${users.slice(0, 3).join(', ')}${users.length > 3 ? ` and ${users.length - 3} more` : ''}; "docker network rm" there lets go of it.`,
+      );
+    }
     const endpoints = directory.endpoints(name);
     if (endpoints.length > 0) {
       const some = endpoints

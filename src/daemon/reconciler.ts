@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
-import { asMillis, type PeerId } from '../base/types.ts';
+import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
-import type { Endpoint } from '../network/endpoint.ts';
-import { hostEndName } from '../network/names.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { engineEndName, hostEndName } from '../network/names.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
@@ -16,6 +16,9 @@ import type { Serial } from './serial.ts';
 
 /** How often the kernel is compared with what it should have. */
 const SWEEP_EVERY = asMillis(10_000);
+
+/** An engine moves the interface as the container starts: in less than a second, or never. */
+const FETCHED_WITHIN_MS = 120_000;
 
 /** Sandboxes looked into with each of them, by turns: a process each. At the start it is all. */
 const LOOKS_PER_SWEEP = 4;
@@ -40,8 +43,8 @@ interface Desired {
 }
 
 /**
- * Brings this host to what the tables say: carries the networks that have an endpoint here and no
- * others, repairs what somebody broke, and forgets endpoints whose sandbox has vanished. What other
+ * Brings this host to what the tables say: carries the networks that have an endpoint here, or that a
+ * container engine here has in its list, and no others; repairs what somebody broke, and forgets endpoints whose sandbox has vanished. What other
  * hosts have reaches the data plane by the feed, without reconciling.
  */
 export class Reconciler {
@@ -50,6 +53,8 @@ export class Reconciler {
   #isStopped = false;
   #isQueued = false;
   #looks = Infinity;
+  /** Since when endpoints wait for their engine to move the interface. */
+  readonly #unfetched = new Map<string, Millis>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -127,18 +132,48 @@ export class Reconciler {
    * interface, and the address becomes free with the row. The caller holds the `Serial`.
    */
   async forgetVanished(): Promise<void> {
-    const { directory, netns, log } = this.#options;
-    for (const endpoint of this.#ownEndpoints()) {
+    const { directory, log } = this.#options;
+    const own = this.#ownEndpoints();
+    const links = own.some(isEngineManaged) ? await this.#linkNames() : new Set<string>();
+    for (const endpoint of own) {
       const why =
         directory.network(endpoint.network) === undefined
           ? 'its network was removed'
-          : (await netns.exists(endpoint.sandbox))
-            ? undefined
-            : 'its sandbox has vanished';
+          : isEngineManaged(endpoint)
+            ? this.#whyLeft(endpoint, links)
+            : await this.#whyGone(endpoint);
       if (why === undefined) continue;
       directory.removeEndpoint(endpoint.id);
       log.info({ endpoint: endpoint.id, network: endpoint.network, why }, 'endpoint forgotten');
     }
+    for (const id of [...this.#unfetched.keys()]) {
+      if (directory.endpoint(id) === undefined) this.#unfetched.delete(id);
+    }
+  }
+
+  async #linkNames(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#options.ip.links()).map(({ name }) => name));
+  }
+
+  async #whyGone({ sandbox }: Endpoint): Promise<string | undefined> {
+    return (await this.#options.netns.exists(sandbox)) ? undefined : 'its sandbox has vanished';
+  }
+
+  /**
+   * The kernel removes the pair with the sandbox. An engine that does not fetch the interface has been
+   * killed over it; the auditor removes it then, since no row knows it any more.
+   */
+  #whyLeft({ id }: Endpoint, links: ReadonlySet<string>): string | undefined {
+    if (!links.has(hostEndName(id))) return 'its sandbox has vanished';
+    if (!links.has(engineEndName(id))) {
+      this.#unfetched.delete(id);
+      return undefined;
+    }
+    const now = this.#options.clock.now();
+    const since = this.#unfetched.get(id) ?? now;
+    this.#unfetched.set(id, since);
+    if (now - since < FETCHED_WITHIN_MS) return undefined;
+    return 'its engine has not moved the interface into a sandbox';
   }
 
   async #tryReconcile(): Promise<void> {
@@ -168,7 +203,8 @@ export class Reconciler {
 
   /** Endpoints of this host by network, without networks that may not be carried. */
   #desired(): Desired[] {
-    const networks = this.#options.directory.networks();
+    const { directory, self } = this.#options;
+    const networks = directory.networks();
     const displaced = displacedNetworks(networks);
     const own = this.#ownEndpoints();
     return networks
@@ -177,7 +213,10 @@ export class Reconciler {
         network,
         endpoints: own.filter((endpoint) => endpoint.network === network.name),
       }))
-      .filter(({ endpoints }) => endpoints.length > 0);
+      .filter(
+        ({ network: { name }, endpoints }) =>
+          endpoints.length > 0 || directory.isUsed({ network: name, host: self }),
+      );
   }
 
   /** A network that was removed, lost its last endpoint here, or has another VNI or MTU by now. */

@@ -19,6 +19,7 @@ const networkRecord = z.object({
   encap: z.string().max(16),
   createdBy: peerId,
   createdAt: z.string().max(40),
+  origin: z.enum(['docker']).exactOptional(),
   addressing: z
     .object({
       founders: z.array(peerId).min(1).max(MAX_VOTERS),
@@ -48,6 +49,9 @@ const vtepRecord = z.object({
   port: z.int().min(1).max(65535),
 });
 
+/** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
+const useRecord = z.object({ network: z.string().max(64), host: peerId });
+
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
@@ -57,6 +61,7 @@ const memberMeta = z.object({
 
 export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
+export type UseRecord = Readonly<z.infer<typeof useRecord>>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
@@ -68,5 +73,7 @@ export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined 
   endpointRecord.safeParse(value).data;
 export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
+export const parseUseRecord = (value: unknown): UseRecord | undefined =>
+  useRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;

@@ -47,8 +47,13 @@ export const otherPeerInfo = (member: Member): PeerInfo =>
   peerInfo(member, { wall: member.sinceWall, isSelf: false });
 
 export function networkInfo(network: NetworkDefinition, endpoints: number): NetworkInfo {
-  const { name, id, vni, subnet, mtu } = network;
-  return { name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' };
+  const { name, id, vni, subnet, mtu, addressing: { range, gateway, reserved } = {} } = network;
+  return {
+    ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
+    ...(range === undefined ? {} : { ipRange: range }),
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(reserved === undefined ? {} : { reserved }),
+  };
 }
 
 export function endpointInfo(

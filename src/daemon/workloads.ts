@@ -14,7 +14,7 @@ import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
-import { displacedNetworks } from './conflicts.ts';
+import { refuseDisplaced } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
@@ -58,7 +58,7 @@ export class Workloads {
   async attach(request: AttachRequest): Promise<Endpoint> {
     const { addresses, directory, journal, networks, netns, reconciler } = this.#options;
     const network = networks.require(request.network);
-    this.#refuseDisplaced(network);
+    refuseDisplaced(network, directory.networks());
     const ifname = request.ifname ?? DEFAULT_IFNAME;
     checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
@@ -163,15 +163,6 @@ export class Workloads {
     }
   }
 
-  #refuseDisplaced({ name, vni }: NetworkDefinition): void {
-    const owner = displacedNetworks(this.#options.directory.networks()).get(name);
-    if (owner === undefined) return;
-    throw new AppError(
-      'E_VNI_TAKEN',
-      `Network ${name} can't be used: its VNI ${vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
-    );
-  }
-
   #find(sandbox: Sandbox, ifname: string): Endpoint | undefined {
     return this.#own().find(
       (endpoint) => endpoint.sandbox.inode === sandbox.inode && endpoint.ifname === ifname,
@@ -232,7 +223,7 @@ export class Workloads {
 }
 
 /** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
-function checkWanted(network: NetworkDefinition, ip: string): string {
+export function checkWanted(network: NetworkDefinition, ip: string): string {
   const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
   const bare = address.split('/')[0] ?? address;
   const { gateway, reserved = [] } = network.addressing ?? {};

@@ -5,6 +5,7 @@ import {
   canonicalAddress,
   formatCidr,
   hasHostBits,
+  overlaps,
   parseCidr,
   subnetOf,
   type Cidr,
@@ -23,9 +24,14 @@ export interface NetworkDefinition {
   readonly createdBy: PeerId;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Made by container engines, and to go with the last of them; absent: made by a person. */
+  readonly origin?: NetworkOrigin;
   /** How addresses are given out; absent in a network that an older version made. */
   readonly addressing?: Addressing;
 }
+
+/** Which kind of container engine. */
+export type NetworkOrigin = 'docker';
 
 /** What every host must read alike to divide a network's addresses without asking anybody. */
 export interface Addressing {
@@ -96,12 +102,6 @@ export function chooseVni(name: string, isTaken: (vni: Vni) => boolean): Vni {
 
 function invalidSubnet(sentence: string): AppError {
   return new AppError('E_SUBNET_INVALID', sentence);
-}
-
-function overlaps(one: Cidr, other: Cidr): boolean {
-  const shorter = Math.min(one.prefixLength, other.prefixLength);
-  const cut = ({ address }: Cidr) => formatCidr(subnetOf({ address, prefixLength: shorter }));
-  return one.address.family === other.address.family && cut(one) === cut(other);
 }
 
 /** Reads a network's subnet. Rejects with E_SUBNET_INVALID what no workload could use. */

@@ -278,7 +278,7 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   #addVeth({ name, mtu, peer }: Commanded<'addVeth'>, within: string): void {
     const [outer, inner] = [this.#blank(name), this.#blank(peer.name)];
     if (this.#links(within).has(name)) throw new CommandFailed('File exists');
-    this.#add(peer.namespace, { ...inner, mac: peer.mac, mtu: peer.mtu, peerIndex: outer.index });
+    this.#add(peer.namespace ?? within, { ...inner, mac: peer.mac, mtu: peer.mtu, peerIndex: outer.index });
     this.#add(within, { ...outer, mtu, peerIndex: inner.index });
   }
 
