@@ -5,8 +5,9 @@ import { describeMachine, machineFacts } from '../lib/machine.ts';
 import { markdownTable } from '../lib/markdown.ts';
 import type { MicroOptions } from '../lib/options.ts';
 import { FOREIGN_LIMIT } from '../lib/result.ts';
+import { renderLatencies, type LatencyResult } from './latency.ts';
 import type { MicroResult } from './measure.ts';
-import { SUITES } from './suites.ts';
+import { LATENCY_SUITES, SUITES } from './suites.ts';
 
 const COLUMNS = [
   { title: 'operation', align: 'left' },
@@ -26,13 +27,22 @@ export function renderMicro(results: readonly MicroResult[]): string {
   return markdownTable(COLUMNS, rows);
 }
 
+async function runLatencies(): Promise<LatencyResult[]> {
+  const latencies: LatencyResult[] = [];
+  for (const suite of LATENCY_SUITES) latencies.push(...(await suite()));
+  return latencies;
+}
+
 export async function runMicro(options: MicroOptions): Promise<void> {
   const facts = await machineFacts();
   console.log(`## Weft micro-benchmarks\n\n${describeMachine(facts)}\n`);
-  const { result: results, use } = await accountCpu([], () =>
-    Promise.resolve(SUITES.flatMap((suite) => suite())),
-  );
+  const { result, use } = await accountCpu([], async () => ({
+    results: SUITES.flatMap((suite) => suite()),
+    latencies: await runLatencies(),
+  }));
+  const { results, latencies } = result;
   console.log(renderMicro(results));
+  console.log(`\n${renderLatencies(latencies)}`);
   if (use.foreignShare > FOREIGN_LIMIT) {
     const share = (100 * use.foreignShare).toFixed(0);
     console.log(
@@ -41,6 +51,6 @@ export async function runMicro(options: MicroOptions): Promise<void> {
   }
   if (options.json === undefined) return;
   const { foreignShare } = use;
-  const content = JSON.stringify({ machine: facts, foreignShare, results }, undefined, 1);
-  writeFileSync(options.json, `${content}\n`);
+  const content = { machine: facts, foreignShare, results, latencies };
+  writeFileSync(options.json, `${JSON.stringify(content, undefined, 1)}\n`);
 }

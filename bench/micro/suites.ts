@@ -1,5 +1,7 @@
+import { runAllocationMicro } from './allocation.ts';
 import { runCodecMicro } from './codec.ts';
 import { runFdbMicro } from './fdb.ts';
+import type { LatencyResult } from './latency.ts';
 import type { MicroResult } from './measure.ts';
 import { runNativeMicro } from './native.ts';
 
@@ -9,3 +11,6 @@ export const SUITES: readonly (() => MicroResult[])[] = [
   runFdbMicro,
   runNativeMicro,
 ];
+
+/** The same for operations that wait for the disk. */
+export const LATENCY_SUITES: readonly (() => Promise<LatencyResult[]>)[] = [runAllocationMicro];

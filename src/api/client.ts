@@ -7,6 +7,7 @@ import type {
   DetachRequest,
   ForgetRequest,
   NetworkRequest,
+  RenameRequest,
 } from './control.ts';
 import { toError } from './failure.ts';
 import {
@@ -84,6 +85,7 @@ class HttpControl implements Control {
   removeNetwork = (name: string) => this.#call('removeNetwork', { name });
   attach = (request: AttachRequest) => this.#call('attach', request);
   detach = (request: DetachRequest) => this.#call('detach', request);
+  rename = (request: RenameRequest) => this.#call('rename', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });

@@ -21,6 +21,8 @@ export interface Control {
 
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
+  /** Gives an endpoint of this host other names in DNS, instead of those it has. */
+  rename(request: RenameRequest): Promise<EndpointInfo>;
 
   /** Takes all addresses and endpoints from a host that will not come back. */
   forget(request: ForgetRequest): Promise<ForgetReport>;
@@ -162,6 +164,14 @@ export interface AttachRequest {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
+  readonly names?: readonly string[];
+}
+
+export interface RenameRequest {
+  /** Its id, or a unique prefix of 4 or more characters. */
+  readonly endpoint: string;
+  readonly names: readonly string[];
 }
 
 export interface ForgetRequest {
@@ -226,6 +236,8 @@ export interface EndpointInfo {
   readonly mtu: number;
   readonly host: string;
   readonly sandbox: string;
+  /** What it is found by in DNS, if it has names. */
+  readonly names?: readonly string[];
 }
 
 export interface ForeignVtep {

@@ -13,6 +13,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RenameRequest,
   Status,
   VersionInfo,
   VtepInfo,
@@ -43,6 +44,7 @@ export interface Calls {
   readonly removeNetwork: { input: Named; answer: undefined };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
@@ -144,6 +146,12 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/detach',
     answer: ENDPOINT,
     call: (control, request) => control.detach(request),
+  },
+  rename: {
+    method: 'POST',
+    path: '/v1/endpoints/:endpoint/names',
+    answer: ENDPOINT,
+    call: (control, request) => control.rename(request),
   },
   forget: {
     method: 'POST',

@@ -34,7 +34,10 @@ const attachRequest = z.strictObject({
   ifname: text.exactOptional(),
   ip: text.exactOptional(),
   mac: text.exactOptional(),
+  names: z.array(text).max(64).exactOptional(),
 });
+
+const renameRequest = z.strictObject({ endpoint: text, names: z.array(text).max(64) });
 
 const detachRequest = z.strictObject({
   endpoint: text.exactOptional(),
@@ -56,6 +59,7 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   removeNetwork: named,
   attach: attachRequest,
   detach: detachRequest,
+  rename: renameRequest,
   forget: forgetRequest,
   ipamStatus: nothing,
   addVtep: foreignVtep,

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { canonicalDnsName, DNS_NAME_RULE } from '../base/dns-name.ts';
 import { DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import { parseHostPort } from '../base/host-port.ts';
 import { formatSocketAddress, MAX_VNI } from '../base/types.ts';
@@ -92,6 +93,13 @@ export function readEncap(text: string): 'vxlan' {
 export function readName(text: string): string {
   if (text.trim() !== '') return text;
   throw new UsageError('E_NAME_INVALID', 'A name is empty; give one.');
+}
+
+/** A name to be found by in DNS, in lower case. */
+export function readDnsName(text: string): string {
+  const name = canonicalDnsName(text);
+  if (name !== undefined) return name;
+  throw new UsageError('E_NAME_INVALID', `"${text}" is no DNS name; ${DNS_NAME_RULE}.`);
 }
 
 /** A host to join: form only, no lookup. */

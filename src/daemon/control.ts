@@ -13,6 +13,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RenameRequest,
   Status,
   VersionInfo,
   VtepInfo,
@@ -194,6 +195,15 @@ export class DaemonControl implements Control {
     return this.#change(async () => {
       const endpoint = await this.#options.workloads.detach(request);
       return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
+    });
+  }
+
+  rename({ endpoint, names }: RenameRequest): Promise<EndpointInfo> {
+    return this.#change(() => {
+      const renamed = this.#options.workloads.rename(endpoint, names);
+      return Promise.resolve(
+        this.#endpointInfo(renamed, this.#options.directory.network(renamed.network)),
+      );
     });
   }
 

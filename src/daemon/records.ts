@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { CANONICAL_DNS_NAME, MAX_NAME_CHARACTERS } from '../base/dns-name.ts';
 import type { PeerId, Vni } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
+import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import { LEASE_SECONDS, MAX_RESERVED, type NetworkDefinition } from '../network/network.ts';
 
@@ -9,6 +11,7 @@ import { LEASE_SECONDS, MAX_RESERVED, type NetworkDefinition } from '../network/
  * does not have this shape is refused on receipt; keys that a newer version adds are left out.
  */
 const peerId = z.string().regex(/^[0-9a-f]{32}$/) as unknown as z.ZodType<PeerId>;
+const dnsName = z.string().max(MAX_NAME_CHARACTERS).regex(CANONICAL_DNS_NAME);
 
 /** Without the name, which is the key. */
 const networkRecord = z.object({
@@ -40,6 +43,7 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
 });
 
 /** Keyed by `NETWORK ADDRESS`. */

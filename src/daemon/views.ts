@@ -60,10 +60,11 @@ export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox } = endpoint;
+  const { id, network, address, mac, ifname, host, sandbox, names } = endpoint;
   return {
     ...{ endpoint: id, network, address, ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
+    ...(names && { names }),
   };
 }
 

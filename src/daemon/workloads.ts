@@ -9,6 +9,7 @@ import {
   DEFAULT_IFNAME,
   type Endpoint,
 } from '../network/endpoint.ts';
+import { checkEndpointNames } from '../network/endpoint-names.ts';
 import { checkIfname } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
@@ -62,6 +63,7 @@ export class Workloads {
     const ifname = request.ifname ?? DEFAULT_IFNAME;
     checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
+    checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
     if (present !== undefined) return this.#again(present, network, request);
     await reconciler.forgetVanished();
@@ -79,6 +81,18 @@ export class Workloads {
       throw error;
     }
     return endpoint;
+  }
+
+  /** Gives an endpoint of this host the names, and no others. */
+  rename(id: string, names: readonly string[]): Endpoint {
+    const { hostName, self } = this.#options;
+    const endpoint = this.#byId(id);
+    const checked = checkEndpointNames(names);
+    if (endpoint.host === self) return this.#name(endpoint, checked);
+    throw new AppError(
+      'E_ENDPOINT_REMOTE',
+      `Endpoint ${endpoint.id} lives on host ${hostName(endpoint.host)}; give it names there.`,
+    );
   }
 
   /** Removes an endpoint of this host, or of one that is gone. Noted first; then the record goes. */
@@ -105,11 +119,14 @@ export class Workloads {
     return endpoint;
   }
 
-  /** Attached already: the same again is fine (and repaired if need be), anything else is not. */
+  /**
+   * Attached already: the same again is fine (and repaired if need be), and may bring other names;
+   * anything else is not.
+   */
   async #again(
     present: Endpoint,
     network: NetworkDefinition,
-    { ip, mac }: AttachRequest,
+    { ip, mac, names }: AttachRequest,
   ): Promise<Endpoint> {
     const subnet = checkSubnet(network.subnet);
     const isSame =
@@ -118,12 +135,20 @@ export class Workloads {
       (mac === undefined || checkEndpointMac(mac) === present.mac);
     if (isSame) {
       await this.#plug(network, present);
-      return present;
+      return names === undefined ? present : this.#name(present, checkEndpointNames(names));
     }
     throw new AppError(
       'E_IFNAME_TAKEN',
       `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${present.address} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
     );
+  }
+
+  #name(endpoint: Endpoint, names: readonly string[]): Endpoint {
+    const { names: before = [], ...rest } = endpoint;
+    if (JSON.stringify(before) === JSON.stringify(names)) return endpoint;
+    const renamed = { ...rest, ...withNames(names) };
+    this.#options.directory.putEndpoint(renamed);
+    return renamed;
   }
 
   #plan(
@@ -135,6 +160,7 @@ export class Workloads {
     const { directory, rng, self, hostName } = this.#options;
     const { ip } = request;
     const endpoint: Planned = {
+      ...withNames(checkEndpointNames(request.names ?? [])),
       ...{ id: randomHex(rng, 16), network: network.name, host: self, ifname, sandbox },
       address: ip === undefined ? undefined : checkWanted(network, ip),
       mac: request.mac === undefined ? this.#freeMac() : checkEndpointMac(request.mac),
@@ -221,6 +247,9 @@ export class Workloads {
     }
   }
 }
+
+const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
+  names.length === 0 ? {} : { names };
 
 /** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
 export function checkWanted(network: NetworkDefinition, ip: string): string {

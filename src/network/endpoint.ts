@@ -25,6 +25,8 @@ export interface Endpoint {
   readonly address: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
+  /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
+  readonly names?: readonly string[];
 }
 
 /**

@@ -35,7 +35,9 @@ test('every method goes through the socket and comes back whole', async (t) => {
   const endpoint = await client.attach({ network: 'blue', netns: 'web', ip: '10.7.0.9' });
   t.is(endpoint.address, '10.7.0.9/24');
   t.deepEqual((await client.inspectNetwork('blue')).attached, [endpoint]);
-  t.deepEqual(await client.detach({ endpoint: endpoint.endpoint }), endpoint);
+  const renamed = await client.rename({ endpoint: endpoint.endpoint, names: ['www'] });
+  t.deepEqual(renamed, { ...endpoint, names: ['www'] });
+  t.deepEqual(await client.detach({ endpoint: endpoint.endpoint }), renamed);
   const vtep = { network: 'blue', address: '[2001:db8::9]:4789' };
   t.deepEqual(await client.addVtep(vtep.network, vtep.address), vtep);
   t.is((await client.listVteps('blue'))[0]?.address, vtep.address);
@@ -45,7 +47,7 @@ test('every method goes through the socket and comes back whole', async (t) => {
   await client.removeNetwork('blue');
 
   const methods = new Set(control.calls.map(({ method }) => method));
-  t.is(methods.size, 15);
+  t.is(methods.size, 16);
 });
 
 test('names with odd letters reach the daemon unchanged', async (t) => {

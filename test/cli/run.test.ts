@@ -102,6 +102,8 @@ test('flags become the request, and only those that were given', async (t) => {
   t.deepEqual(cli.lastCall?.args, [
     { network: 'blue', pid: 7, ifname: 'net1', ip: '10.7.0.9', mac },
   ]);
+  await cli.run(...'attach blue --pid 7 --dns-name Web. --dns-name www.example --json'.split(' '));
+  t.deepEqual(cli.lastCall?.args, [{ network: 'blue', pid: 7, names: ['web', 'www.example'] }]);
   await cli.run(
     ...'network create n --subnet 10.0.0.0/8 --vni 7 --mtu 1400 --encap vxlan'.split(' '),
   );
@@ -137,6 +139,7 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['network create n --subnet 10.0.0.0/8 --vni 0', /VNI "0".*1 to 16777215/],
   [`status --socket ${'x'.repeat(200)}`, /200 bytes.*107/],
   ['attach blue --netns a --mac 01:00:5e:00:00:01', /01:00:5e:00:00:01/],
+  ['attach blue --netns a --dns-name -web', /"-web" is no DNS name; give labels of 1 to 63/],
   ['attach blue --netns a --ifname much-too-long-name', /much-too-long-name.*15 bytes/],
   ['detach', /Nothing to detach/],
   ['detach blue', /Neither --netns nor --pid/],

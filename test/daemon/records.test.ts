@@ -29,6 +29,15 @@ const RECORDS: readonly (readonly [string, (value: unknown) => object | undefine
       ...{ ifname: 'eth0', sandbox: { path: '/run/netns/web', inode: '4026532008' } },
     },
   ],
+  [
+    'an endpoint with names',
+    parseEndpointRecord,
+    {
+      ...{ network: 'blue', host: ID, mac: 0x02_00_5e_10_00_01, address: '10.7.0.2' },
+      ...{ ifname: 'eth0', sandbox: { path: '/run/netns/web', inode: '4026532008' } },
+      names: ['web', 'my_app-1.shop'],
+    },
+  ],
   ['a VTEP', parseVtepRecord, { network: 'blue', address: '192.0.2.9', port: 4789 }],
   [
     "a host's meta data",
@@ -61,3 +70,10 @@ for (const [what, parse, right] of RECORDS) {
     t.notThrows(() => check(property, 2000));
   });
 }
+
+test('names that DNS can not have, or too many, make no endpoint', (t) => {
+  const [, parse, right] = RECORDS[2] ?? [];
+  for (const names of [['WEB'], [''], ['a..b'], ['-a'], ['a.'], ['é'], Array(17).fill('a')]) {
+    t.is(parse?.({ ...right, names }), undefined, String(names));
+  }
+});

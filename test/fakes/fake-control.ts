@@ -10,6 +10,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  RenameRequest,
   Status,
   VtepInfo,
 } from '../../src/api/control.ts';
@@ -215,6 +216,7 @@ export class FakeControl implements Control {
       mtu,
       host: 'host-a',
       sandbox: request.netns ?? `/proc/${String(request.pid)}/ns/net`,
+      ...(request.names && { names: request.names }),
     };
     this.#endpoints.set(info.endpoint, info);
     return info;
@@ -228,6 +230,15 @@ export class FakeControl implements Control {
     if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
     this.#endpoints.delete(found.endpoint);
     return found;
+  }
+
+  async rename({ endpoint, names }: RenameRequest): Promise<EndpointInfo> {
+    await this.#enter('rename', { endpoint, names });
+    const found = this.#endpoints.get(endpoint);
+    if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
+    const renamed = { ...found, names };
+    this.#endpoints.set(endpoint, renamed);
+    return renamed;
   }
 
   async forget(request: ForgetRequest) {

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { DetachRequest, EndpointInfo } from '../../api/control.ts';
 import { UsageError, withJson, type Context } from '../context.ts';
 import { facts } from '../output.ts';
-import { readIfname, readIp, readMac, readName, readPid } from '../values.ts';
+import { readDnsName, readIfname, readIp, readMac, readName, readPid } from '../values.ts';
 
 interface SandboxFlags {
   readonly netns?: string;
@@ -13,6 +13,7 @@ interface AttachFlags extends SandboxFlags {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  readonly dnsName?: readonly string[];
 }
 
 interface DetachFlags extends SandboxFlags {
@@ -25,8 +26,14 @@ function endpointText(info: EndpointInfo): string {
     ['network', info.network],
     ['address', `${info.address}, MAC ${info.mac}, MTU ${info.mtu}`],
     ['interface', `${info.ifname} in ${info.sandbox} on ${info.host}`],
+    ...(info.names === undefined ? [] : [['names', info.names.join(', ')] as const]),
   ]);
 }
+
+const collectNames = (text: string, all: readonly string[] | undefined): readonly string[] => [
+  ...(all ?? []),
+  readDnsName(text),
+];
 
 /** Exactly one of the two names of a sandbox. */
 function checkSandbox({ netns, pid }: SandboxFlags): void {
@@ -75,13 +82,17 @@ function addAttach(program: Command, context: Context): void {
     .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
     .option('--ip <address>', "address inside the network's subnet (default: a free one)", readIp)
     .option('--mac <mac>', 'MAC of the interface (default: a random one)', readMac)
+    .option('--dns-name <name>', 'what it is found by in DNS; may be repeated', collectNames)
     .addHelpText(
       'after',
       '\nExamples:\n  weft attach blue --netns web\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',
     )
     .action(async (network: string, flags: AttachFlags, command: Command) => {
       checkSandbox(flags);
-      const request = { network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'mac']) };
+      const request = {
+        ...{ network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'mac']) },
+        ...(flags.dnsName === undefined ? {} : { names: flags.dnsName }),
+      };
       const info = await (await context.control(command)).attach(request);
       context.show(command, info, endpointText);
     });

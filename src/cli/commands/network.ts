@@ -46,9 +46,9 @@ function detailText(network: NetworkDetail, wallNow: number): string {
     ['made', `${humanAge(network.createdAt, wallNow)} ago by ${network.createdBy}`],
   ]);
   const endpoints = table(
-    ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX'],
-    network.attached.map(({ endpoint, address, mac, host, sandbox }) => [
-      ...[endpoint.slice(0, 8), address, mac, host, sandbox],
+    ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX', 'NAMES'],
+    network.attached.map(({ endpoint, address, mac, host, sandbox, names = [] }) => [
+      ...[endpoint.slice(0, 8), address, mac, host, sandbox, names.join(',')],
     ]),
     'No endpoint is attached.',
   );
