@@ -46,6 +46,8 @@ const PACKAGES = {
     'test',
   ],
   'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
+  'docker.io': ['/usr/sbin/dockerd', 'two real engines that share a network', 'bench test'],
+  'busybox-static': ['/bin/busybox', 'the image that their containers run', 'bench test'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

@@ -132,7 +132,7 @@ export class DockerEngine {
   }
 
   get #cgroup(): string {
-    return `${this.#options.namespace.name}`;
+    return this.#options.namespace.name;
   }
 
   #words(words: readonly string[]): string[] {

@@ -22,6 +22,9 @@ export interface Plumbing {
    */
   disuse(network: string): Promise<boolean>;
 
+  /** The networks that have this host's mark. */
+  uses(): readonly string[];
+
   /**
    * Holds an address for `holder`, over restarts, until `release`; the answer is a CIDR. The very
    * address must be free, but for `again`: then one that `holder` has already is answered.
@@ -43,6 +46,9 @@ export interface Plumbing {
   unplug(endpoint: string): Promise<boolean>;
   /** An endpoint of this host made by `plug`, by its id. */
   plugged(endpoint: string): Plugged | undefined;
+
+  /** Whether this host has endpoints made by `plug` on a network. */
+  hasPlugged(network: string): boolean;
 
   /** What a plugin wrote down under a kind, by key. */
   notes(kind: string): ReadonlyMap<string, unknown>;

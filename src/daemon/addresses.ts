@@ -194,7 +194,9 @@ export class Addresses {
     const endpoints = directory
       .endpointsOf(mesh.self.id)
       .filter((endpoint) => endpoint.network === network.name);
-    const held = [...endpoints, ...reservations.ofPool(network.id)].flatMap(({ address }) => offsetOf(network, address) ?? []);
+    const held = [...endpoints, ...reservations.ofPool(network.id)].flatMap(
+      ({ address }) => offsetOf(network, address) ?? [],
+    );
     this.#try(() => {
       const effects = this.#ipam.addPool(spec, held, this.#now());
       this.#networks.set(network.id, network);

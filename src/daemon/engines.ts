@@ -73,7 +73,8 @@ export class Engines implements Plumbing {
   async planPool(request: PoolRequest): Promise<PoolPlan> {
     const { directory, ip, rng, self } = this.#options;
     const network = request.network === undefined ? undefined : directory.network(request.network);
-    const isInUse = network !== undefined && directory.isUsed({ network: network.name, host: self });
+    const isInUse =
+      network !== undefined && directory.isUsed({ network: network.name, host: self });
     const routes = isInUse ? [] : await ip.routes();
     return planPool(request, { network, networks: directory.networks(), routes, rng });
   }
@@ -81,21 +82,23 @@ export class Engines implements Plumbing {
   use(request: NetworkRequest): Promise<NetworkInfo> {
     const { directory, networks, reconciler, self } = this.#options;
     return this.#change(async () => {
-      const present = directory.network(request.name);
-      const network = present ?? (await networks.create(request, 'docker'));
-      refuseDisplaced(network, directory.networks());
-      const use = { network: network.name, host: self };
+      const { name } = request;
+      const isThere = directory.network(name) !== undefined;
+      const use = { network: name, host: self };
       const isNew = !directory.isUsed(use);
+      // First, so that no network is ever on the disk without whoever will let go of it.
       directory.putUse(use);
       try {
+        const network = directory.network(name) ?? (await networks.create(request, 'docker'));
+        refuseDisplaced(network, directory.networks());
         await reconciler.carry(network);
+        return this.#info(network);
       } catch (error) {
         if (isNew) directory.removeUse(use);
-        if (present === undefined) directory.removeNetwork(network.name);
+        if (!isThere) directory.removeNetwork(name);
         reconciler.request();
         throw error;
       }
-      return this.#info(network);
     });
   }
 
@@ -112,6 +115,11 @@ export class Engines implements Plumbing {
     });
   }
 
+  uses(): readonly string[] {
+    const { directory, self } = this.#options;
+    return directory.uses().flatMap(({ network, host }) => (host === self ? [network] : []));
+  }
+
   /**
    * The engines of two hosts may have let go of a network at one moment, each leaving it to the other:
    * whoever hears of the last mark that goes removes it.
@@ -120,7 +128,12 @@ export class Engines implements Plumbing {
     if (this.#isLeft(name)) this.#options.directory.removeNetwork(name);
   }
 
-  async reserve({ network: name, address: wanted, holder, again }: ReserveRequest): Promise<string> {
+  async reserve({
+    network: name,
+    address: wanted,
+    holder,
+    again,
+  }: ReserveRequest): Promise<string> {
     const { networks, addresses, reservations, wallNow } = this.#options;
     const network = networks.require(name);
     const address = wanted === undefined ? undefined : checkWanted(network, wanted);
@@ -171,13 +184,9 @@ export class Engines implements Plumbing {
       const present = directory.endpoint(request.endpoint);
       if (present !== undefined) return this.#again(present, network);
       const planned = this.#plan(network, request);
-      const isReserved =
-        planned.address !== undefined &&
-        reservations.get(network.id, planned.address) !== undefined;
-      const address =
-        isReserved && planned.address !== undefined
-          ? planned.address
-          : await addresses.acquire(network, planned.address);
+      const reserved =
+        planned.address === undefined ? undefined : reservations.get(network.id, planned.address);
+      const address = reserved?.address ?? (await addresses.acquire(network, planned.address));
       const mac = planned.mac ?? this.#chooseMac(network, address);
       const endpoint: Endpoint = { ...planned, address, mac };
       try {
@@ -218,6 +227,11 @@ export class Engines implements Plumbing {
     const network = endpoint && directory.network(endpoint.network);
     const isOurs = endpoint?.host === self && isEngineManaged(endpoint);
     return network && isOurs ? this.#plugged(endpoint, network) : undefined;
+  }
+
+  hasPlugged(network: string): boolean {
+    const { directory, self } = this.#options;
+    return directory.endpointsAt({ network, host: self }).some(isEngineManaged);
   }
 
   notes(kind: string): ReadonlyMap<string, unknown> {
@@ -292,9 +306,11 @@ export class Engines implements Plumbing {
   #chooseMac({ name }: NetworkDefinition, address: string): Mac {
     const { directory, rng } = this.#options;
     const taken = new Set(directory.endpoints(name).map(({ mac }) => mac));
-    const { family, value = 0n } = parseAddress(address.split('/')[0] ?? '') ?? {};
-    const made = asMac(DOCKER_PREFIX * 2 ** 32 + Number(value & 0xffff_ffffn));
-    if (family === 4 && !taken.has(made)) return made;
+    const parsed = parseAddress(address.split('/')[0] ?? '');
+    if (parsed?.family === 4) {
+      const made = asMac(DOCKER_PREFIX * 2 ** 32 + Number(parsed.value));
+      if (!taken.has(made)) return made;
+    }
     for (;;) {
       const mac = randomLocalMac(rng);
       if (!taken.has(mac)) return mac;

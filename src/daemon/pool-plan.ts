@@ -50,10 +50,7 @@ export function planPool(request: PoolRequest, surroundings: Surroundings): Pool
   return { subnet: text, ...(range === undefined ? {} : { ipRange: range }) };
 }
 
-function subnetOfFamily(
-  network: NetworkDefinition | undefined,
-  family: 4 | 6,
-): string | undefined {
+function subnetOfFamily(network: NetworkDefinition | undefined, family: 4 | 6): string | undefined {
   const isWanted = network !== undefined && network.subnet.includes(':') === (family === 6);
   return isWanted ? network.subnet : undefined;
 }
@@ -67,7 +64,9 @@ function routeInTheWay(subnet: Cidr, routes: readonly Route[]): Route | undefine
 
 /** ip(8) writes a route to one address without a prefix length; "default" is in nobody's way. */
 function parseRoute(destination: string): Cidr | undefined {
-  return parseCidr(destination) ?? parseCidr(`${destination}/${destination.includes(':') ? 128 : 32}`);
+  return (
+    parseCidr(destination) ?? parseCidr(`${destination}/${destination.includes(':') ? 128 : 32}`)
+  );
 }
 
 /**

@@ -3,7 +3,12 @@ import { asMac, asPeerId, asVni, type Mac, type Vni } from '../../src/base/types
 import { Directory } from '../../src/daemon/directory.ts';
 import { EndpointFeed, type FeedTarget } from '../../src/daemon/endpoint-feed.ts';
 import type { FloodedVtep } from '../../src/daemon/fabric.ts';
-import type { EndpointRecord, NetworkRecord, UseRecord, VtepRecord } from '../../src/daemon/records.ts';
+import type {
+  EndpointRecord,
+  NetworkRecord,
+  UseRecord,
+  VtepRecord,
+} from '../../src/daemon/records.ts';
 import type { EndpointUpdate } from '../../src/dataplane/dataplane.ts';
 import { MemoryRows } from '../fakes/memory-rows.ts';
 

@@ -20,6 +20,7 @@ export interface Binding {
 export class Bindings {
   readonly #plumbing: Plumbing;
   readonly #bindings: Map<string, Binding>;
+  readonly #confirmed = new Set<string>();
 
   constructor(plumbing: Plumbing) {
     this.#plumbing = plumbing;
@@ -30,8 +31,15 @@ export class Bindings {
     return [...this.#bindings.values()];
   }
 
+  /** What Docker's networks are by their ids; to ask is to confirm that Docker has this one. */
   get(id: string): Binding | undefined {
+    if (this.#bindings.has(id)) this.#confirmed.add(id);
     return this.#bindings.get(id);
+  }
+
+  /** Whether Docker has spoken of it since this daemon started. */
+  isConfirmed(id: string): boolean {
+    return this.#confirmed.has(id);
   }
 
   ofPool(pool: string): Binding | undefined {
@@ -41,10 +49,12 @@ export class Bindings {
   async put(binding: Binding): Promise<void> {
     await this.#plumbing.note(KIND, binding.id, binding);
     this.#bindings.set(binding.id, binding);
+    this.#confirmed.add(binding.id);
   }
 
   async remove(id: string): Promise<void> {
     await this.#plumbing.forgetNote(KIND, id);
     this.#bindings.delete(id);
+    this.#confirmed.delete(id);
   }
 }

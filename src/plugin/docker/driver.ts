@@ -81,8 +81,9 @@ export class DockerDriver {
     }
   }
 
-  #run<M extends Method>(name: M, body: unknown): object | Promise<object> {
-    const handle: (request: RequestOf<M>) => object | Promise<object> = this.#handlers[name];
+  #run(name: Method, body: unknown): object | Promise<object> {
+    // Request and handler belong to one name; TypeScript can't follow that through the union of all.
+    const handle = this.#handlers[name] as (request: unknown) => object | Promise<object>;
     return handle(parseRequest(name, body));
   }
 
@@ -91,8 +92,15 @@ export class DockerDriver {
       // What Docker would never send is told by the status too; for the rest, 200 keeps its own words.
       return refuse(name, error.code === 'E_USAGE' ? 400 : 200, error.message);
     }
-    this.#options.log.error({ err: error, call: name }, 'a call of Docker failed inside the daemon');
-    return refuse(name, 500, `The daemon failed while it answered ${name}; this is a bug, and its log tells more.`);
+    this.#options.log.error(
+      { err: error, call: name },
+      'a call of Docker failed inside the daemon',
+    );
+    return refuse(
+      name,
+      500,
+      `The daemon failed while it answered ${name}; this is a bug, and its log tells more.`,
+    );
   }
 
   #makeHandlers(pools: Pools, endpoints: DockerEndpoints): Handlers {
@@ -136,13 +144,17 @@ export class DockerDriver {
   }
 
   /** Another node of the engine's cluster most likely runs Weft too; the answer does not wait for it. */
-  #discover({ DiscoveryType: type, DiscoveryData: data }: RequestOf<'NetworkDriver.DiscoverNew'>): object {
+  #discover({
+    DiscoveryType: type,
+    DiscoveryData: data,
+  }: RequestOf<'NetworkDriver.DiscoverNew'>): object {
     const { control, log } = this.#options;
     const address = type === NODE_DISCOVERY ? otherNode(data) : undefined;
     if (address === undefined) return {};
     control.join([address]).then(
       () => log.info({ address }, 'joined a node of the engine’s cluster'),
-      (error: unknown) => log.info({ address, reason: String(error) }, 'a node of the engine’s cluster has no Weft'),
+      (error: unknown) =>
+        log.info({ address, reason: String(error) }, 'a node of the engine’s cluster has no Weft'),
     );
     return {};
   }
@@ -150,8 +162,27 @@ export class DockerDriver {
   #scheduleSweep(): void {
     if (this.#isStopped) return;
     this.#sweep = this.#options.clock.after(SWEEP_EVERY, () => {
-      void this.#releaseForgotten().finally(() => this.#scheduleSweep());
+      void this.#sweepUp().finally(() => this.#scheduleSweep());
     });
+  }
+
+  async #sweepUp(): Promise<void> {
+    await this.#releaseForgotten();
+    await this.#disuseForgotten();
+  }
+
+  /** A crash took the binding; other hosts, who had heard of the mark, brought it back. */
+  async #disuseForgotten(): Promise<void> {
+    const { plumbing, log } = this.#options;
+    for (const network of plumbing.uses()) {
+      if (this.#networks.has(network)) continue;
+      try {
+        await plumbing.disuse(network);
+        log.info({ network }, 'no engine of this host has this network; let go');
+      } catch (error) {
+        log.warn({ network, err: error }, 'a network could not be let go');
+      }
+    }
   }
 
   /** An engine that was killed after it had asked for an address does not know it any more. */

@@ -23,6 +23,11 @@ export class DockerNetworks {
     this.#options = options;
   }
 
+  /** Whether one of Docker's networks, made or in the making, is this network of Weft. */
+  has(network: string): boolean {
+    return this.#options.bindings.all().some((binding) => binding.network === network);
+  }
+
   /** After a start: takes back what a crash left half made. */
   async recover(): Promise<void> {
     for (const binding of this.#options.bindings.all()) {
@@ -42,7 +47,7 @@ export class DockerNetworks {
     const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network);
     const request = networkRequest(pool, wanted, ipam);
     if (bindings.get(id)?.network === pool.network) return {};
-    this.#refuseSecond(pool.network, id);
+    await this.#refuseSecond(pool.network, id);
     const binding = {
       ...{ id, network: pool.network, pools: [poolId], isUnfinished: true },
       isForeignIpam: ipam.AddressSpace !== '' && !isOwnSpace(ipam.AddressSpace),
@@ -74,10 +79,19 @@ export class DockerNetworks {
     return {};
   }
 
-  /** One engine can't have two networks that are the same Ethernet with the same addresses. */
-  #refuseSecond(network: string, id: string): void {
-    const other = this.#options.bindings.all().find((each) => each.network === network);
+  /**
+   * One engine can't have two networks that are the same Ethernet with the same addresses. But one that
+   * it has not spoken of since this daemon started, and that nothing is attached to, is none any more: a
+   * crash may have come between making it and saying so, and an engine forgets what has failed.
+   */
+  async #refuseSecond(network: string, id: string): Promise<void> {
+    const { bindings, plumbing } = this.#options;
+    const other = bindings.all().find((each) => each.network === network);
     if (other === undefined || other.id === id) return;
+    if (!bindings.isConfirmed(other.id) && !plumbing.hasPlugged(network)) {
+      await bindings.remove(other.id);
+      return;
+    }
     throw new AppError(
       'E_NETWORK_EXISTS',
       `Weft network ${network} is Docker network ${other.id.slice(0, 12)} on this host already; connect to that one, or give another subnet or -o weft.network.`,

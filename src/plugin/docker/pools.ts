@@ -79,8 +79,7 @@ export class Pools {
     }
     const name = readIpamOptions(options);
     const canonical = wanted === '' ? undefined : canonicalCidr(wanted);
-    const present =
-      name ?? (canonical === undefined ? undefined : defaultNetworkName(canonical));
+    const present = name ?? (canonical === undefined ? undefined : defaultNetworkName(canonical));
     const { subnet, ipRange } = await this.#options.plumbing.planPool({
       family: isV6 ? 6 : 4,
       ...(canonical === undefined ? {} : { subnet: canonical }),
@@ -137,15 +136,15 @@ export class Pools {
    * The pool that a network to be made has its addresses from: the one of that subnet that this engine
    * asked for last and that no other of its networks has; else the one that every host would think of.
    */
-  ofNewNetwork(subnet: string, name: string | undefined): { readonly id: string; readonly pool: Pool } {
+  ofNewNetwork(
+    subnet: string,
+    name: string | undefined,
+  ): { readonly id: string; readonly pool: Pool } {
     const { bindings } = this.#options;
     const candidates = [...this.#asked.entries()]
       .filter(([id, { pool }]) => pool.subnet === subnet && bindings.ofPool(id) === undefined)
       .reverse();
-    const [found] = [
-      ...candidates.filter(([, { pool }]) => pool.network === name),
-      ...candidates,
-    ];
+    const [found] = [...candidates.filter(([, { pool }]) => pool.network === name), ...candidates];
     if (found === undefined) {
       const pool = { network: name ?? defaultNetworkName(subnet), subnet };
       return { id: formatPoolId(pool), pool };
@@ -174,7 +173,8 @@ export class Pools {
       return withLength(pool, bare === '' ? firstHost(pool) : checkedHost(pool, bare));
     }
     const { gateway, name } = network;
-    if (gateway !== undefined && (bare === '' || bare === gateway)) return withLength(pool, gateway);
+    if (gateway !== undefined && (bare === '' || bare === gateway))
+      return withLength(pool, gateway);
     if (gateway !== undefined) {
       throw new AppError(
         'E_ENGINE_OPTION',
