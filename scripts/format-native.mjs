@@ -11,7 +11,7 @@ const TOOL = 'clang-format-14';
 
 const native = join(root, 'native');
 const sources = readdirSync(native, { recursive: true })
-  .filter((name) => /\.(?:c|cc|cpp|hpp)$/.test(name) && !name.startsWith('build/'))
+  .filter((name) => /\.(?:c|cc|cpp|h|hpp)$/.test(name) && !name.startsWith('build/'))
   .map((name) => join(native, name));
 const mode = process.argv.includes('--write') ? ['-i'] : ['--dry-run', '-Werror'];
 const { status, error } = spawnSync(TOOL, [...mode, ...sources], { stdio: 'inherit' });

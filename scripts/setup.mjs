@@ -48,6 +48,21 @@ const PACKAGES = {
   'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
   'docker.io': ['/usr/sbin/dockerd', 'two real engines that share a network', 'bench test'],
   'busybox-static': ['/bin/busybox', 'the image that their containers run', 'bench test'],
+  'golang-go': [
+    '/usr/bin/go',
+    'to build a program over libcni, which calls us as runtimes do',
+    'test',
+  ],
+  'golang-github-appc-cni-dev': [
+    '/usr/share/gocode/src/github.com/containernetworking/cni/libcni',
+    'the library by which container runtimes call CNI plugins',
+    'test',
+  ],
+  'containernetworking-plugins': [
+    '/usr/lib/cni/bridge',
+    'the reference plugins of CNI, to chain with and to measure beside',
+    'bench test',
+  ],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

@@ -58,6 +58,7 @@ class AllocationHost {
       ...{ clock: systemClock, rng: systemRng, log: nullLogger },
       reservations: new Reservations(this.#state),
       hostName: () => 'bench',
+      endpointsLost: () => undefined,
       endpointLeaseMs: 86_400_000,
     });
     endpoints.onChange((change) => this.#addresses.endpointChanged(change));
@@ -71,8 +72,8 @@ class AllocationHost {
     return this.#store.spent;
   }
 
-  allocate(): Promise<string> {
-    return this.#addresses.acquire(this.#network);
+  async allocate(): Promise<string> {
+    return (await this.#addresses.acquire(this.#network)).address;
   }
 
   /** What an attach does after the kernel's part: the note, the row, and both on the disk. */

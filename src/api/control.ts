@@ -128,6 +128,11 @@ export interface NetworkRequest {
   readonly gateway?: string;
   /** More of them, at most 64. */
   readonly reserved?: readonly string[];
+  /**
+   * Other hosts may be asked to make the same network at this moment: all of it follows from the request
+   * and the hosts that are alive, so that they make one network and not several.
+   */
+  readonly shared?: boolean;
 }
 
 export interface NetworkInfo {
@@ -164,6 +169,13 @@ export interface AttachRequest {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /**
+   * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
+   * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
+   */
+  readonly id?: string;
+  /** Whose it is, in the caller's words, at most 300 characters; shown, and for whoever cleans up. */
+  readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
 }
@@ -236,6 +248,8 @@ export interface EndpointInfo {
   readonly mtu: number;
   readonly host: string;
   readonly sandbox: string;
+  /** Whose it is, if whoever made it said so. */
+  readonly origin?: string;
   /** What it is found by in DNS, if it has names. */
   readonly names?: readonly string[];
 }

@@ -25,6 +25,7 @@ const networkRequest = z.strictObject({
   ipRange: text.exactOptional(),
   gateway: text.exactOptional(),
   reserved: z.array(text).max(64).exactOptional(),
+  shared: z.boolean().exactOptional(),
 });
 
 const attachRequest = z.strictObject({
@@ -34,6 +35,11 @@ const attachRequest = z.strictObject({
   ifname: text.exactOptional(),
   ip: text.exactOptional(),
   mac: text.exactOptional(),
+  id: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')
+    .exactOptional(),
+  origin: z.string().min(1).max(300).exactOptional(),
   names: z.array(text).max(64).exactOptional(),
 });
 

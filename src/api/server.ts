@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Control } from './control.ts';
+import type { Face } from './face.ts';
 import { statusOf, type Failure } from './failure.ts';
 import { listenPrivately } from './listen.ts';
 import { ROUTES, type RouteName } from './routes.ts';
@@ -15,6 +16,8 @@ export interface ApiServerOptions {
   readonly control: Control;
   readonly socket: string;
   readonly logger: Logger;
+  /** Other forms of the interface, on paths of their own. */
+  readonly faces?: readonly Face[];
 }
 
 /** The control interface on its unix socket. */
@@ -82,6 +85,18 @@ function addRoute(app: FastifyInstance, control: Control, name: RouteName): void
   });
 }
 
+function addFace(app: FastifyInstance, face: Face): void {
+  app.route({
+    method: 'POST',
+    url: face.path,
+    bodyLimit: face.bodyLimitBytes,
+    async handler(request, reply) {
+      const { status, body } = await face.answer(request.body);
+      return body === undefined ? reply.code(204).send() : reply.code(status).send(body);
+    },
+  });
+}
+
 /**
  * Input is judged by our own schemas and answers are plain JSON. Without this, fastify loads compilers
  * for JSON schema, which take a megabyte and have nothing to compile.
@@ -91,7 +106,7 @@ const NO_COMPILERS = {
   buildSerializer: () => assert.fail('no route has a JSON schema'),
 };
 
-function createApp({ control, logger }: ApiServerOptions): FastifyInstance {
+function createApp({ control, logger, faces = [] }: ApiServerOptions): FastifyInstance {
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
@@ -110,6 +125,7 @@ function createApp({ control, logger }: ApiServerOptions): FastifyInstance {
     } satisfies Failure),
   );
   for (const name of Object.keys(ROUTES) as RouteName[]) addRoute(app, control, name);
+  for (const face of faces) addFace(app, face);
   return app;
 }
 

@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   E_VTEP_EXISTS: 'conflict',
   E_HOST_NAME_TAKEN: 'conflict',
   E_HOST_ALIVE: 'conflict',
+  E_ENDPOINT_EXISTS: 'conflict',
   E_ENDPOINT_REMOTE: 'conflict',
   E_ALREADY_RUNNING: 'conflict',
   E_DEVICE_BUSY: 'conflict',

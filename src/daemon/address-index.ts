@@ -22,7 +22,8 @@ export class AddressIndex {
     if (addresses.size === 0) this.#networks.delete(network);
   }
 
-  isTaken({ network, address }: Place): boolean {
-    return this.#networks.get(network)?.has(address) ?? false;
+  /** Ids of the endpoints that have the address. */
+  at({ network, address }: Place): Iterable<string> {
+    return this.#networks.get(network)?.get(address) ?? [];
   }
 }

@@ -15,9 +15,11 @@ import {
 import type { Holding } from '../ipam/holding.ts';
 import { CALL_TIMEOUT_MS, Ipam, type Effect } from '../ipam/host.ts';
 import type { Failure, Outcome, PoolId, Reply } from '../ipam/message.ts';
+import { isVoid } from '../ipam/pool.ts';
 import type { Mesh } from '../gossip/driver.ts';
 import { isActive } from '../gossip/member.ts';
 import type { TableChange } from '../gossip/table.ts';
+import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { AddressIndex } from './address-index.ts';
 import { addressError } from './address-sentences.ts';
@@ -28,6 +30,8 @@ import type { Reservations } from './reservations.ts';
 import type { State } from './state.ts';
 
 const SERVICE = 'ipam';
+/** Void rows go together, this long after it became known that there are some. */
+const SWEEP_AFTER = asMillis(50);
 /** A wall clock that has gone this much further than the monotonic one: the machine slept. */
 const SLEPT_MS = 2_000;
 
@@ -37,12 +41,17 @@ export interface AddressesOptions {
   readonly directory: Directory;
   readonly hostName: (host: PeerId) => string;
   readonly reservations: Pick<Reservations, 'get' | 'ofPool'>;
+  /** Endpoints of this host have lost their addresses; their rows are gone, their interfaces must go. */
+  readonly endpointsLost: () => void;
   /** How long a host's endpoints keep their addresses without it. */
   readonly endpointLeaseMs: number;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
 }
+
+/** What an endpoint's row says of its address. */
+export type Acquired = Pick<Endpoint, 'address' | 'epoch'>;
 
 /** Drives this host's `Ipam`: gives it time, members, messages and the disk, and does what it asks. */
 export class Addresses {
@@ -54,6 +63,7 @@ export class Addresses {
   readonly #awaited = new Map<number, (outcome: Outcome) => void>();
   readonly #timers = new Set<Timer>();
   readonly #lost = new Map<string, string>();
+  #sweeping: Timer | undefined;
   #malformed = 0;
   #slept = 0;
   #isStopped = false;
@@ -91,10 +101,12 @@ export class Addresses {
     for (const { id, ...endpoint } of directory.endpoints()) this.#index.add(id, endpoint);
     mesh.serve(SERVICE, (sender, body) => this.#answer(sender, body));
     this.networksChanged();
+    this.#sweepSoon();
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#sweeping?.cancel();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }
@@ -117,6 +129,7 @@ export class Addresses {
   endpointChanged({ key, value, previous }: TableChange<EndpointRecord>): void {
     if (previous !== undefined) this.#index.remove(key, previous);
     if (value !== undefined) this.#index.add(key, value);
+    if (value !== undefined && this.#isVoid({ id: key, ...value })) this.#sweepSoon();
     if (previous === undefined || previous.host !== this.#options.mesh.self.id) return;
     if (value?.host === previous.host && value.address === previous.address) return;
     const network = this.#options.directory.network(previous.network);
@@ -124,7 +137,9 @@ export class Addresses {
   }
 
   membersChanged(): void {
-    if (!this.#isStopped) this.#try(() => this.#ipam.nudge(this.#now()));
+    if (this.#isStopped) return;
+    this.#try(() => this.#ipam.nudge(this.#now()));
+    this.#sweepSoon();
   }
 
   /**
@@ -132,17 +147,17 @@ export class Addresses {
    * `release`. Rejects with E_ADDRESS_EXHAUSTED, E_ADDRESS_NO_MAJORITY, E_ADDRESS_AWAY, E_ADDRESS_TAKEN,
    * E_ADDRESS_BUSY.
    */
-  async acquire(network: NetworkDefinition, wanted?: string): Promise<string> {
+  async acquire(network: NetworkDefinition, wanted?: string): Promise<Acquired> {
     const offset = wanted === undefined ? undefined : offsetOf(network, wanted);
     const now = this.#now();
     // The disk may have kept this host from taking the pool up when the network came.
     if (!this.#networks.has(network.id)) this.networksChanged();
     const local = offset === undefined ? this.#ipam.take(network.id, now) : undefined;
-    const outcome: Outcome =
-      local === undefined
-        ? await this.#await(this.#ipam.allocate(network.id, offset, now))
-        : { kind: 'address', offset: local };
-    if (outcome.kind === 'address') return addressAt(network, outcome.offset);
+    const outcome = local ?? (await this.#await(this.#ipam.allocate(network.id, offset, now)));
+    if (outcome.kind === 'address') {
+      const { offset: at, epoch } = outcome;
+      return { address: addressAt(network, at), ...(epoch === 0 ? {} : { epoch }) };
+    }
     assert(outcome.kind !== 'done', 'an allocation ends with an address or a failure');
     throw this.#error(outcome, network, wanted);
   }
@@ -251,6 +266,9 @@ export class Addresses {
       case 'revoked':
         this.#tellLoss(effect);
         break;
+      case 'emptied':
+        this.#sweepSoon();
+        break;
     }
   }
 
@@ -288,7 +306,7 @@ export class Addresses {
     const what =
       why === 'lapsed'
         ? `free addresses of network ${name} went to other hosts while this one was away`
-        : `all addresses of network ${name} were taken from this host (${why})`;
+        : `all addresses of network ${name} were taken from this host while it was away (${why}), those of its endpoints too: what was attached to it here must be attached again`;
     this.#lost.set(pool, `${what.charAt(0).toUpperCase()}${what.slice(1)}.`);
     this.#options.log.warn({ network: name, why }, what);
   }
@@ -296,13 +314,64 @@ export class Addresses {
   #error(failure: Failure, network: NetworkDefinition, address: string | undefined): AppError {
     const { hostName } = this.#options;
     const { name, subnet } = network;
-    return addressError(failure, { network: name, subnet, address, hostName });
+    const offset = address === undefined ? undefined : offsetOf(network, address);
+    const [holder] = offset === undefined ? [] : this.#holders(network, offset);
+    const isHeld = failure.kind === 'in-use' && holder !== undefined;
+    const told: Failure = isHeld ? { kind: 'in-use', owner: holder.host } : failure;
+    return addressError(told, { network: name, subnet, address, hostName });
   }
 
   #isTaken(pool: PoolId, offset: bigint): boolean {
     const network = this.#networks.get(pool);
-    if (network === undefined) return false;
-    return this.#index.isTaken({ network: network.name, address: addressAt(network, offset) });
+    return network !== undefined && this.#holders(network, offset).length > 0;
+  }
+
+  /** Endpoints that have an address, and still a right to it. */
+  #holders(network: NetworkDefinition, offset: bigint): Endpoint[] {
+    const { directory } = this.#options;
+    const place = { network: network.name, address: addressAt(network, offset) };
+    return [...this.#index.at(place)].flatMap((id) => {
+      const endpoint = directory.endpoint(id);
+      return endpoint === undefined || this.#isVoid(endpoint) ? [] : [endpoint];
+    });
+  }
+
+  /** Whether an endpoint's host has lost everything since it gave the address out. */
+  #isVoid({ network: name, host, epoch = 0 }: Endpoint): boolean {
+    const network = this.#options.directory.network(name);
+    const chosen = network && this.#ipam.holding(network.id)?.chosen;
+    return chosen !== undefined && isVoid(chosen, host, epoch);
+  }
+
+  #sweepSoon(): void {
+    if (this.#isStopped || this.#sweeping !== undefined) return;
+    this.#sweeping = this.#options.clock.after(SWEEP_AFTER, () => {
+      this.#sweeping = undefined;
+      this.#sweep();
+    });
+  }
+
+  /**
+   * Removes void rows: each host its own, the first host that is alive those of the others. Whoever else
+   * does it as well, seeing the mesh otherwise, does no harm.
+   */
+  #sweep(): void {
+    const { directory, mesh, log } = this.#options;
+    const isFirst = this.#alive()[0] === mesh.self.id;
+    const hosts = this.pools().flatMap(({ network, holding }) =>
+      [...holding.chosen.revoked]
+        .filter(([host, { emptied }]) => emptied > 0 && (isFirst || host === mesh.self.id))
+        .map(([host]) => ({ network: network.name, host })),
+    );
+    const gone = hosts
+      .flatMap((place) => directory.endpointsAt(place))
+      .filter((endpoint) => this.#isVoid(endpoint));
+    for (const { id, network, host, address } of gone) {
+      directory.removeEndpoint(id);
+      const why = 'its host has lost its addresses';
+      log.info({ endpoint: id, network, host, address, why }, 'endpoint forgotten');
+    }
+    if (gone.some(({ host }) => host === mesh.self.id)) this.#options.endpointsLost();
   }
 
   #isAlive(host: PeerId): boolean {

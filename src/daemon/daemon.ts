@@ -20,6 +20,8 @@ import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
+import { CniPlugin } from '../plugin/cni/plugin.ts';
+import { DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
@@ -214,6 +216,7 @@ async function assemble(
   const addresses = new Addresses({
     ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
+    endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
   const journal = new Journal(state);
@@ -233,6 +236,10 @@ async function assemble(
     ...{ addresses, forgetting: new Forgetting({ addresses, directory, peers }) },
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
+  });
+
+  const cni = new DaemonCniHost({
+    ...{ self: host, control, directory, workloads, addresses, peers, state, serial, clock },
   });
 
   const stopListening = [
@@ -277,6 +284,7 @@ async function assemble(
   return {
     control,
     docker,
+    faces: [new CniPlugin(cni, log)],
     readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
     async close() {
       // First, or leaving would make this host forget the peers that the next start calls.

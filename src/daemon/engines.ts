@@ -89,7 +89,9 @@ export class Engines implements Plumbing {
       // First, so that no network is ever on the disk without whoever will let go of it.
       directory.putUse(use);
       try {
-        const network = directory.network(name) ?? (await networks.create(request, 'docker'));
+        const network =
+          directory.network(name) ??
+          (await networks.create({ ...request, shared: true }, 'docker'));
         refuseDisplaced(network, directory.networks());
         await reconciler.carry(network);
         return this.#info(network);
@@ -141,12 +143,12 @@ export class Engines implements Plumbing {
     if (present?.holder === holder && again === true) return present.address;
     const taken = await addresses.acquire(network, address);
     try {
-      await reservations.put({ pool: network.id, address: taken, holder, since: wallNow() });
+      await reservations.put({ pool: network.id, ...taken, holder, since: wallNow() });
     } catch (error) {
-      addresses.release(network, taken);
+      addresses.release(network, taken.address);
       throw error;
     }
-    return taken;
+    return taken.address;
   }
 
   async release(name: string, wanted: string): Promise<boolean> {
@@ -186,9 +188,12 @@ export class Engines implements Plumbing {
       const planned = this.#plan(network, request);
       const reserved =
         planned.address === undefined ? undefined : reservations.get(network.id, planned.address);
-      const address = reserved?.address ?? (await addresses.acquire(network, planned.address));
+      const { address, epoch } = reserved ?? (await addresses.acquire(network, planned.address));
       const mac = planned.mac ?? this.#chooseMac(network, address);
-      const endpoint: Endpoint = { ...planned, address, mac };
+      const endpoint: Endpoint = {
+        ...{ ...planned, address, mac },
+        ...(epoch === undefined ? {} : { epoch }),
+      };
       try {
         await this.#make(network, endpoint);
       } catch (error) {
@@ -266,7 +271,7 @@ export class Engines implements Plumbing {
   #plan(
     network: NetworkDefinition,
     { endpoint: id, address, mac, sandbox: path }: PlugRequest,
-  ): Omit<Endpoint, 'address' | 'mac'> & {
+  ): Omit<Endpoint, 'address' | 'mac' | 'epoch'> & {
     readonly address: string | undefined;
     readonly mac: Mac | undefined;
   } {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { AppError } from '../base/errors.ts';
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { PeerId } from '../base/types.ts';
@@ -70,12 +71,14 @@ export class Networks {
         ? chooseVni(request.name, (taken) => existing.some((network) => network.vni === taken))
         : checkVni(request.vni);
     checkNetworkFree({ name: request.name, vni }, existing);
+    const addressing = this.#addressing(request, subnet);
     const network: NetworkDefinition = {
-      ...{ id: randomHex(rng, 32), name: request.name, vni, mtu },
+      id: request.shared ? sharedId({ ...request, vni, mtu }, addressing) : randomHex(rng, 32),
+      ...{ name: request.name, vni, mtu },
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
       ...(origin === undefined ? {} : { origin }),
-      addressing: this.#addressing(request, subnet),
+      addressing,
     };
     directory.putNetwork(network);
     return network;
@@ -88,8 +91,9 @@ export class Networks {
       .filter((host) => host !== self)
       .sort();
     const { range, gateway, reserved } = checkAddressing(request, subnet);
+    const hosts = [self, ...others];
     return {
-      ...{ founders: [self, ...others].slice(0, MAX_VOTERS), leaseSeconds },
+      ...{ founders: (request.shared ? hosts.sort() : hosts).slice(0, MAX_VOTERS), leaseSeconds },
       ...(range === undefined ? {} : { range }),
       ...(gateway === undefined ? {} : { gateway }),
       ...(reserved.length === 0 ? {} : { reserved }),
@@ -122,4 +126,16 @@ export class Networks {
     for (const vtep of directory.vteps(name)) directory.removeVtep(name, vtep.address);
     directory.removeNetwork(name);
   }
+}
+
+/**
+ * The same wherever the same is asked for among the same hosts, and another if anything differs: then the
+ * hosts' networks are two, of which the later one stays.
+ */
+function sharedId(
+  { name, subnet, vni, mtu }: Pick<NetworkDefinition, 'name' | 'subnet' | 'vni' | 'mtu'>,
+  addressing: Addressing,
+): string {
+  const text = JSON.stringify([name, subnet, vni, mtu, addressing]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

@@ -43,7 +43,9 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
+  epoch: z.int().min(0).exactOptional(),
 });
 
 /** Keyed by `NETWORK ADDRESS`. */

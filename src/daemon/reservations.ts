@@ -8,6 +8,8 @@ export interface Held {
   readonly pool: string;
   /** CIDR, as `Endpoint.address`. */
   readonly address: string;
+  /** As in an endpoint's row. */
+  readonly epoch?: number;
   readonly holder: string;
   /** Milliseconds since the Unix epoch. */
   readonly since: number;

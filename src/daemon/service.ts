@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Control } from '../api/control.ts';
 import { listenPrivately } from '../api/listen.ts';
+import type { Face } from '../api/face.ts';
 import { createServer, type ApiServer } from '../api/server.ts';
 import type { Logger } from '../base/log.ts';
 import type { DockerDriver } from '../plugin/docker/driver.ts';
@@ -19,6 +20,8 @@ export interface RunningDaemon {
   readonly control: Control;
   /** What Docker can ask of it. */
   readonly docker: Pick<DockerDriver, 'call'>;
+  /** What it can be asked in other forms. */
+  readonly faces: readonly Face[];
   /** One line for stdout and the service manager; it holds the word `ready`. */
   readonly readyLine: string;
   /** Leaves the mesh and stops; containers' interfaces stay. */
@@ -86,6 +89,7 @@ async function start(
   const { socket } = options;
   const server: ApiServer = await createServer({
     control: daemon.control,
+    faces: daemon.faces,
     socket,
     logger: host.logger,
   });

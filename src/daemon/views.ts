@@ -60,11 +60,12 @@ export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox, names } = endpoint;
+  const { id, network, address, mac, ifname, host, sandbox, names, origin } = endpoint;
   return {
     ...{ endpoint: id, network, address, ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
+    ...(origin !== undefined && { origin }),
   };
 }
 

@@ -10,7 +10,7 @@ import {
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
-import { checkIfname } from '../network/names.ts';
+import { bridgeName, checkIfname } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
@@ -41,7 +41,7 @@ export interface WorkloadsOptions {
 }
 
 /** An endpoint whose address may be still to be chosen. */
-type Planned = Omit<Endpoint, 'address'> & { readonly address: string | undefined };
+type Planned = Omit<Endpoint, 'address' | 'epoch'> & { readonly address: string | undefined };
 
 /** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
 export class Workloads {
@@ -65,11 +65,13 @@ export class Workloads {
     const sandbox = await netns.resolve(sandboxReference(request));
     checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
+    if (request.id !== undefined) this.#refuseKnown(request.id, present);
     if (present !== undefined) return this.#again(present, network, request);
     await reconciler.forgetVanished();
+    if (request.id !== undefined) this.#refuseKnown(request.id, directory.endpoint(request.id));
     const planned = this.#plan(network, request, sandbox, ifname);
-    const address = await addresses.acquire(network, planned.address);
-    const endpoint: Endpoint = { ...planned, address };
+    const acquired = await addresses.acquire(network, planned.address);
+    const endpoint: Endpoint = { ...planned, ...acquired };
     try {
       await journal.during('attach', endpoint, async () => {
         await this.#plug(network, endpoint);
@@ -77,10 +79,20 @@ export class Workloads {
         reconciler.refreshMacs(network);
       });
     } catch (error) {
-      if (directory.endpoint(endpoint.id) === undefined) addresses.release(network, address);
+      if (directory.endpoint(endpoint.id) === undefined)
+        addresses.release(network, endpoint.address);
       throw error;
     }
     return endpoint;
+  }
+
+  /** Who chooses an id means one attachment by it, and not the one that there is. */
+  #refuseKnown(id: string, known: Endpoint | undefined): void {
+    if (known?.id !== id) return;
+    throw new AppError(
+      'E_ENDPOINT_EXISTS',
+      `Endpoint ${id} exists already: ${known.ifname} in ${known.sandbox.path}, with address ${known.address} of network ${known.network}; detach it first.`,
+    );
   }
 
   /** Gives an endpoint of this host the names, and no others. */
@@ -117,6 +129,14 @@ export class Workloads {
       await sandboxes.detach(endpoint.id);
     });
     return endpoint;
+  }
+
+  /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
+  async examine(id: string): Promise<readonly string[]> {
+    const { networks, sandboxes } = this.#options;
+    const endpoint = this.#byId(id);
+    const { vni, mtu } = networks.require(endpoint.network);
+    return sandboxes.examine({ endpoint, bridge: bridgeName(vni), mtu });
   }
 
   /**
@@ -161,7 +181,9 @@ export class Workloads {
     const { ip } = request;
     const endpoint: Planned = {
       ...withNames(checkEndpointNames(request.names ?? [])),
-      ...{ id: randomHex(rng, 16), network: network.name, host: self, ifname, sandbox },
+      id: request.id ?? randomHex(rng, 16),
+      ...{ network: network.name, host: self, ifname, sandbox },
+      ...(request.origin !== undefined && { origin: request.origin }),
       address: ip === undefined ? undefined : checkWanted(network, ip),
       mac: request.mac === undefined ? this.#freeMac() : checkEndpointMac(request.mac),
     };

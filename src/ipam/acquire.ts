@@ -3,8 +3,8 @@ import { beginSession, grant, openWindow, revocable, revoke, settle } from './ch
 import { decide, plain, type Decision } from './decide.ts';
 import type { Holding } from './holding.ts';
 import type { Ipam } from './host.ts';
-import type { Failure, Outcome, Reply, Wanted } from './message.ts';
-import { ownedBy, ownerOf, ownersOf, windowSize, type PoolValue } from './pool.ts';
+import type { Failure, GivenAddress, Outcome, Reply, Wanted } from './message.ts';
+import { epochOf, ownedBy, ownerOf, ownersOf, windowSize, type PoolValue } from './pool.ts';
 import {
   contains,
   intersect,
@@ -33,11 +33,16 @@ const DONORS = 8;
 
 const retry = (failure: Failure): Step => ({ kind: 'retry', failure });
 
+/** What is told of an address that this host has just given out. */
+export const given = (host: Ipam, { chosen }: Holding, offset: bigint): GivenAddress => ({
+  ...{ kind: 'address', offset, epoch: epochOf(chosen, host.self) },
+});
+
 /** Gets an address for an endpoint: own space, another host's, a dead host's, in this order. */
 export function* allocate(host: Ipam, holding: Holding, deadline: number): Task<Outcome> {
   for (;;) {
     const offset = holding.take(host.now());
-    if (offset !== undefined) return { kind: 'address', offset };
+    if (offset !== undefined) return given(host, holding, offset);
     const step = yield* makeRoom(host, holding);
     if (step.kind === 'final') return step.failure;
     if (step.kind === 'retry') {
@@ -188,7 +193,7 @@ export function* claim(
   deadline: number,
 ): Task<Outcome> {
   for (;;) {
-    if (holding.takeThis(offset, host.now())) return { kind: 'address', offset };
+    if (holding.takeThis(offset, host.now())) return given(host, holding, offset);
     if (holding.book.isHeld(offset) || !holding.isUsable(offset)) {
       return { kind: 'in-use', owner: host.self };
     }

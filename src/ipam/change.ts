@@ -93,7 +93,9 @@ function take(base: PoolValue, { host, heir, kind, taken }: Taking): Partial<Poo
   );
   const isSmallCouncil = base.voters.length <= 2;
   const windows = unite([...subtract(base.windows, taken), ...(isSmallCouncil ? taken : [])]);
-  const revoked = new Map(base.revoked).set(host, { epoch: epochOf(base, host) + 1, kind });
+  const epoch = epochOf(base, host) + 1;
+  const emptied = sparesWindows(kind) ? (base.revoked.get(host)?.emptied ?? 0) : epoch;
+  const revoked = new Map(base.revoked).set(host, { epoch, kind, emptied });
   return { shares, windows, revoked };
 }
 

@@ -37,7 +37,7 @@ const value = z
     hosts: z.array(host).max(MAX_HOSTS),
     shares: z.array(z.tuple([offset, count])).max(MAX_SHARES),
     windows: z.array(range).max(MAX_WINDOWS),
-    revoked: z.array(z.tuple([host, z.int().min(1), z.enum(REVOCATIONS)])).max(MAX_HOSTS),
+    revoked: z.array(z.tuple([host, z.int().min(1), z.enum(REVOCATIONS), count])).max(MAX_HOSTS),
     sessions: z.array(z.tuple([host, z.int().min(1)])).max(MAX_HOSTS),
     isForced: z.boolean(),
   })
@@ -48,7 +48,9 @@ const value = z
       voters: data.voters.map(([id, since]) => ({ id, since })),
       shares: shares as PoolValue['shares'],
       sessions: new Map(data.sessions),
-      revoked: new Map(data.revoked.map(([id, epoch, kind]) => [id, { epoch, kind }])),
+      revoked: new Map(
+        data.revoked.map(([id, epoch, kind, emptied]) => [id, { epoch, kind, emptied }]),
+      ),
     };
     if (shares.every(({ owner }) => owner !== undefined) && isSane(built)) return built;
     context.addIssue('not a pool value');
@@ -65,7 +67,7 @@ function plainValue({ shares, windows, voters, revoked, sessions, ...rest }: Poo
     windows: windows.map(({ start, end }) => [start, end]),
     voters: voters.map(({ id, since }) => [id, since]),
     sessions: [...sessions],
-    revoked: [...revoked].map(([id, { epoch, kind }]) => [id, epoch, kind]),
+    revoked: [...revoked].map(([id, { epoch, kind, emptied }]) => [id, epoch, kind, emptied]),
   };
 }
 

@@ -1,10 +1,10 @@
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { Millis, PeerId } from '../base/types.ts';
-import { allocate, claim, give, type Giving } from './acquire.ts';
+import { allocate, claim, give, given, type Giving } from './acquire.ts';
 import { tend } from './care.ts';
 import { forget } from './forget.ts';
 import { Holding, type PoolSpec, type PoolStore } from './holding.ts';
-import type { Outcome, PoolId, Reply, Request, UnknownPool } from './message.ts';
+import type { GivenAddress, Outcome, PoolId, Reply, Request, UnknownPool } from './message.ts';
 import type { RenewReply } from './acceptor.ts';
 import { ownerOf, type PoolValue, type RevocationKind } from './pool.ts';
 import { renew } from './renew.ts';
@@ -19,7 +19,9 @@ export type Effect =
   /** An operation that was begun has ended. */
   | { readonly kind: 'ended'; readonly ticket: number; readonly outcome: Outcome }
   /** This host was told that it had lost addresses. */
-  | { readonly kind: 'revoked'; readonly pool: PoolId; readonly why: RevocationKind };
+  | { readonly kind: 'revoked'; readonly pool: PoolId; readonly why: RevocationKind }
+  /** Hosts lost everything, this one perhaps among them: rows of their endpoints may be void now. */
+  | { readonly kind: 'emptied'; readonly pool: PoolId };
 
 /** How long a host waits for a reply. */
 export const CALL_TIMEOUT_MS = 1_000;
@@ -165,9 +167,11 @@ export class Ipam {
    * Gives out an address at once, if this host has one that it may give; otherwise `allocate` finds one
    * elsewhere. The address is held until `release`.
    */
-  take(pool: PoolId, now: Millis): bigint | undefined {
+  take(pool: PoolId, now: Millis): GivenAddress | undefined {
     this.#now = now;
-    return this.#holdings.get(pool)?.take(now);
+    const holding = this.#holdings.get(pool);
+    const offset = holding?.take(now);
+    return holding && offset !== undefined ? given(this, holding, offset) : undefined;
   }
 
   /** Begins to get an address, `wanted` or any; an `ended` effect tells the outcome. */
@@ -208,6 +212,7 @@ export class Ipam {
 
   /** For tasks: takes a decided value and tells whoever waits for one. */
   learn(holding: Holding, value: PoolValue): void {
+    const before = holding.chosen;
     const news = holding.learn(value, this.#now);
     if (news === undefined) return;
     const pool = holding.spec.id;
@@ -215,6 +220,7 @@ export class Ipam {
       const why = value.revoked.get(this.self)?.kind ?? 'lapsed';
       this.#push({ kind: 'revoked', pool, why });
     }
+    if (areMoreEmptied(before, value)) this.#push({ kind: 'emptied', pool });
     this.#tasks.changed(pool);
   }
 
@@ -332,3 +338,7 @@ export class Ipam {
     return reply;
   }
 }
+
+/** Whether hosts have lost everything between the two. */
+const areMoreEmptied = (before: PoolValue, { revoked }: PoolValue): boolean =>
+  [...revoked].some(([id, { emptied }]) => emptied > (before.revoked.get(id)?.emptied ?? 0));

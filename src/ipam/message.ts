@@ -57,8 +57,14 @@ export interface UnknownPool {
 export type SpaceRefusal = 'nothing-free' | 'in-use' | 'busy';
 
 /** How a task has ended. */
-export type Outcome =
-  { readonly kind: 'address'; readonly offset: bigint } | { readonly kind: 'done' } | Failure;
+export type Outcome = GivenAddress | { readonly kind: 'done' } | Failure;
+
+/** An address of this host's, and the epoch that its endpoint's row tells. */
+export interface GivenAddress {
+  readonly kind: 'address';
+  readonly offset: bigint;
+  readonly epoch: number;
+}
 
 export type Failure =
   /** The pool's network is not known here. */

@@ -60,6 +60,8 @@ export interface Revocation {
   /** Rises with each; a lease holds for one epoch. */
   readonly epoch: number;
   readonly kind: RevocationKind;
+  /** The epoch that began when it last lost everything, its endpoints' addresses too; 0 if it never did. */
+  readonly emptied: number;
 }
 
 export const MAX_VOTERS = 5;
@@ -141,6 +143,13 @@ export const majorityOf = ({ voters }: PoolValue): number => Math.floor(voters.l
 
 export const epochOf = ({ revoked }: PoolValue, host: PeerId): number =>
   revoked.get(host)?.epoch ?? 0;
+
+/**
+ * Whether an endpoint's address is no longer its own: its host gave it out in `epoch`, and has lost
+ * everything since. True for good once it is, so whoever knows any such value may say so.
+ */
+export const isVoid = ({ revoked }: PoolValue, host: PeerId, epoch: number): boolean =>
+  epoch < (revoked.get(host)?.emptied ?? 0);
 
 export const sessionOf = ({ sessions }: PoolValue, host: PeerId): number => sessions.get(host) ?? 0;
 

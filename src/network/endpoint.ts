@@ -27,6 +27,10 @@ export interface Endpoint {
   readonly sandbox: Sandbox;
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
+  /** Whose it is, in the words of whoever made it. */
+  readonly origin?: string;
+  /** Its host's epoch in the pool when the address was given out; absent: 0. */
+  readonly epoch?: number;
 }
 
 /**

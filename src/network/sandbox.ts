@@ -96,6 +96,31 @@ export class Sandboxes {
     return deleteIfPresent(this.#ip, hostEndName(endpointId));
   }
 
+  /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
+  async examine(attachment: Attachment): Promise<string[]> {
+    const { endpoint, mtu } = attachment;
+    const sandbox = await this.#netns.open(endpoint.sandbox);
+    try {
+      const name = hostEndName(endpoint.id);
+      const hostEnd = (await this.#ip.links()).find((link) => link.name === name);
+      const there = await this.#ip.links(sandbox.handle);
+      const inside = there.find((link) => link.name === endpoint.ifname);
+      if (hostEnd === undefined) return [`${name} is missing`];
+      if (inside === undefined || !isPair(hostEnd, inside))
+        return [`${endpoint.ifname} is missing`];
+      const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
+      const differences = [
+        ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
+        ...inner.differences,
+      ];
+      if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
+      const hasRoute = await this.#hasRoute(sandbox, endpoint);
+      return [...differences, ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`])];
+    } finally {
+      await sandbox.close();
+    }
+  }
+
   /** How the host's end differs from what `attach` makes; no differences if all is well. */
   async compareHostEnd(attachment: Attachment, hostEnd: Link): Promise<readonly string[]> {
     const isIpv6Off = await this.#sysctl.isIpv6Disabled(hostEnd.name);
@@ -205,22 +230,20 @@ export class Sandboxes {
     const { endpoint, mtu } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
-    const hasAddress = inside.addresses.some(
-      ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
-    );
+    const isAddressed = hasAddress(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
     const commands = repairCommands(inside.name, inner);
-    if (hasAddress) await this.#ip.apply(commands, sandbox.handle);
+    if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddress(sandbox, endpoint, commands);
-    const hasRoute = !hasAddress || (await this.#hasRoute(sandbox, endpoint));
+    const hasRoute = !isAddressed || (await this.#hasRoute(sandbox, endpoint));
     if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
     return [
       ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
-        ...(hasAddress ? [] : [`no address ${endpoint.address}`]),
+        ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
         ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
@@ -242,6 +265,11 @@ export class Sandboxes {
     await this.#addAddress(sandbox, endpoint, []);
   }
 }
+
+const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
+  inside.addresses.some(
+    ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
+  );
 
 /** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
 function subnetText({ address }: Endpoint): string {

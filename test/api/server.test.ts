@@ -4,6 +4,7 @@ import { connect, createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
 import { createClient } from '../../src/api/client.ts';
+import type { Face } from '../../src/api/face.ts';
 import { createServer } from '../../src/api/server.ts';
 import { ROUTES } from '../../src/api/routes.ts';
 import { nullLogger } from '../../src/base/log.ts';
@@ -159,4 +160,23 @@ test('close cuts a call that hangs', async (t) => {
 test('every route has a method and a path of its own', (t) => {
   const served = Object.values(ROUTES).map(({ method, path }) => `${method} ${path}`);
   t.is(new Set(served).size, served.length);
+});
+
+test('a face answers on its own path, in its own form', async (t) => {
+  const socket = join(temporaryDirectory(t), 'weft.sock');
+  const face: Face = {
+    path: '/v1/face',
+    bodyLimitBytes: 100,
+    answer: (body) =>
+      Promise.resolve(body === null ? { status: 204 } : { status: 422, body: { body } }),
+  };
+  const server = await createServer({ ...options(socket), faces: [face] });
+  t.teardown(() => server.close());
+  t.deepEqual(await rawRequest(socket, 'POST', '/v1/face', '{"a":1}'), {
+    status: 422,
+    text: '{"body":{"a":1}}',
+    json: { body: { a: 1 } },
+  });
+  t.like(await rawRequest(socket, 'POST', '/v1/face', 'null'), { status: 204, text: '' });
+  t.like(await rawRequest(socket, 'POST', '/v1/face', `"${'x'.repeat(100)}"`), { status: 413 });
 });

@@ -120,7 +120,7 @@ function service(t: ExecutionContext) {
   const startDaemon = () =>
     Promise.resolve({
       control: new FakeControl(),
-      ...{ docker: NO_DOCKER, readyLine: 'weft ready' },
+      ...{ faces: [], docker: NO_DOCKER, readyLine: 'weft ready' },
       close: () => Promise.resolve(void events.push('closed')),
     });
   return { options, host, signals, events, startDaemon };
@@ -163,7 +163,7 @@ test('a part that does not stop cleanly turns the exit status to 1', async (t) =
   const ended = runService(options, host, () =>
     Promise.resolve({
       control: new FakeControl(),
-      ...{ docker: NO_DOCKER, readyLine: 'ready' },
+      ...{ faces: [], docker: NO_DOCKER, readyLine: 'ready' },
       close: () => Promise.reject(new Error('stuck')),
     }),
   );

@@ -136,3 +136,24 @@ test('a host end that leads elsewhere is made anew', async (t) => {
   t.truthy(kernel.find('eth0', INSIDE));
   t.is(kernel.find('eth0', '/run/netns/old'), undefined);
 });
+
+test('a look finds what somebody broke, and leaves it so', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  const name = `wv${endpoint.id.slice(0, 12)}`;
+  t.deepEqual(await sandboxes.examine(attachment), [`${name} is missing`]);
+  await sandboxes.attach(attachment);
+  t.deepEqual(await sandboxes.examine(attachment), []);
+  kernel.changeLink(name, { mtu: 1400 });
+  kernel.changeLink('eth0', { isUp: false, addresses: [] }, INSIDE);
+  const before = kernel.snapshot();
+  t.deepEqual(await sandboxes.examine(attachment), [
+    `${name}: MTU 1400 instead of 1450`,
+    'down instead of up',
+    'no address 10.7.0.1/24',
+  ]);
+  t.deepEqual(kernel.snapshot(), before);
+  kernel.removeLink('eth0', INSIDE);
+  kernel.addLink(name, { kind: 'veth' });
+  t.deepEqual(await sandboxes.examine(attachment), ['eth0 is missing']);
+  t.is(kernel.openSandboxes, 0);
+});

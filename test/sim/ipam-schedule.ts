@@ -86,4 +86,5 @@ function settle(world: IpamWorld): void {
     if (host.ipam === undefined) world.start(host);
   }
   world.pass(2 * world.options.leaseMs);
+  world.checkRows();
 }

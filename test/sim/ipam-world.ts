@@ -1,11 +1,12 @@
-import { randomInt, seededRng, type Rng } from '../../src/base/rng.ts';
+import { pick, randomInt, seededRng, type Rng } from '../../src/base/rng.ts';
 import { asMillis, asPeerId, type PeerId } from '../../src/base/types.ts';
 import { CALL_TIMEOUT_MS, Ipam, type Effect } from '../../src/ipam/host.ts';
 import type { PoolSpec, PoolStore, StoredPool } from '../../src/ipam/holding.ts';
 import type { Outcome, Reply, Request } from '../../src/ipam/message.ts';
-import { ownerOf, windowsOf, type PoolValue } from '../../src/ipam/pool.ts';
+import { isVoid, ownerOf, windowsOf, type PoolValue } from '../../src/ipam/pool.ts';
 import { contains } from '../../src/ipam/range.ts';
 import { EventQueue, type Target } from './event-queue.ts';
+import { mergeRow, type EndpointRow } from './ipam-rows.ts';
 
 /** A host goes down in the middle of a step: the store throws it, the world catches it. */
 class Crash extends Error {}
@@ -29,6 +30,8 @@ interface SimHost {
   /** What survives a crash. */
   readonly disk: Map<string, StoredPool>;
   readonly endpoints: Map<bigint, number>;
+  /** The endpoint table as this host has it; on its disk as well. */
+  readonly rows: Map<number, EndpointRow>;
   readonly rate: number;
   /** Undefined while it is down. */
   ipam: Ipam | undefined;
@@ -47,13 +50,17 @@ interface SimHost {
 
 export const POOL = 'f'.repeat(32);
 
+/** From one exchange of rows with some other host to the next. */
+const EXCHANGE_EVERY_MS = 500;
+
 /** What happens in a schedule is a call. */
 const CALLER: Target = { fire: (run) => (run as () => void)() };
 
 /**
  * Hosts with one pool on a virtual clock, over a network that loses, doubles, delays and reorders. The
  * world is the judge: after each step it looks for an address that two live endpoints have, for an
- * acknowledged one that its host no longer owns, and for two different values of one version.
+ * acknowledged one that its host no longer owns, and for two different values of one version; at the
+ * end, for rows of endpoints that are no more, and endpoints whose rows are gone.
  */
 export class IpamWorld {
   readonly options: WorldOptions;
@@ -79,6 +86,7 @@ export class IpamWorld {
     this.hosts = Array.from({ length: options.hosts }, (_, index) => ({
       id: asPeerId(String(index + 1).padStart(32, '0')),
       ...{ disk: new Map(), endpoints: new Map(), errors: new Set(), awaited: new Map() },
+      rows: new Map(),
       ...{ ipam: undefined, run: 0, clockBase: 0, startedAt: 0, isCondemned: false, side: 0 },
       rate: 1 + options.drift * (2 * this.rng.next() - 1),
       writesLeft: Infinity,
@@ -141,7 +149,7 @@ export class IpamWorld {
     host.writesLeft = Infinity;
     host.awaited.clear();
     // The rows of a forgotten host were deleted, and its daemon takes the interfaces away.
-    if (host.isCondemned) host.endpoints.clear();
+    if (host.isCondemned) this.#removeRows(host, (row) => row.host === host.id);
     host.isCondemned = false;
     this.#step(host, () => {
       const ipam = new Ipam(
@@ -156,6 +164,7 @@ export class IpamWorld {
         this.#clock(host),
       );
       host.ipam = ipam;
+      this.#exchangeLater(host);
       return ipam.addPool(this.#spec, host.endpoints.keys(), this.#clock(host));
     });
   }
@@ -192,10 +201,9 @@ export class IpamWorld {
     const held = [...host.endpoints.keys()];
     const offset = held[randomInt(this.rng, Math.max(1, held.length))];
     if (offset === undefined) return;
-    host.endpoints.delete(offset);
-    if (this.#live.get(offset)?.host === host) this.#live.delete(offset);
+    const endpoint = host.endpoints.get(offset);
     this.#note(host, `releases ${offset}`);
-    host.ipam?.release(POOL, offset, this.#clock(host));
+    this.#removeRows(host, (row) => row.endpoint === endpoint);
   }
 
   forget(host: SimHost, gone: SimHost): void {
@@ -204,7 +212,10 @@ export class IpamWorld {
     gone.isCondemned = true;
     this.#step(host, (ipam) => {
       const { ticket, effects } = ipam.forget(POOL, gone.id, false, this.#clock(host));
-      host.awaited.set(ticket, (outcome) => this.#note(host, `forgot: ${outcome.kind}`));
+      host.awaited.set(ticket, (outcome) => {
+        this.#note(host, `forgot: ${outcome.kind}`);
+        if (outcome.kind === 'done') this.#sweep(host);
+      });
       return effects;
     });
   }
@@ -220,7 +231,7 @@ export class IpamWorld {
       this.#note(host, `no address: ${outcome.kind}`);
       return;
     }
-    const { offset } = outcome;
+    const { offset, epoch } = outcome;
     if (--host.writesLeft < 0) throw new Crash();
     this.#judge();
     const other = this.#live.get(offset);
@@ -233,6 +244,75 @@ export class IpamWorld {
     host.endpoints.set(offset, ++this.#endpoints);
     this.#live.set(offset, { host, endpoint: this.#endpoints });
     this.acknowledged++;
+    const endpoint = this.#endpoints;
+    this.#tellRow(host, { endpoint, offset, host: host.id, epoch, isDeleted: false });
+  }
+
+  /** Brings all views together: what each of them says must be the truth then. */
+  checkRows(): void {
+    for (let round = 0; round < 2; round++) {
+      for (const one of this.hosts) {
+        for (const other of this.hosts) this.#takeRows(one, other.rows.values());
+      }
+      for (const host of this.hosts) this.#sweep(host);
+    }
+    const live = [...this.#live].map(([offset, { endpoint }]) => `${endpoint} has ${offset}`);
+    for (const { id, rows } of this.hosts) {
+      const said = [...rows.values()]
+        .filter(({ isDeleted }) => !isDeleted)
+        .map(({ endpoint, offset }) => `${endpoint} has ${offset}`);
+      if (said.sort().join() !== live.sort().join()) {
+        this.fail(`rows of ${id.slice(-1)}: ${said.join(', ')}; live: ${live.join(', ')}`);
+      }
+    }
+  }
+
+  /** A host writes a row: it has it, and so have those that its message reaches. */
+  #tellRow(host: SimHost, row: EndpointRow): void {
+    this.#takeRows(host, [row]);
+    for (const other of this.up()) {
+      if (other === host || this.#isLost(host, other)) continue;
+      this.at(this.#latency(), () => this.#takeRows(other, [row]));
+    }
+  }
+
+  /** News of a host's own endpoints that are gone make it take them away. */
+  #takeRows(host: SimHost, rows: Iterable<EndpointRow>): void {
+    for (const row of rows) {
+      if (!mergeRow(host.rows, row) || !row.isDeleted || row.host !== host.id) continue;
+      const { offset, endpoint } = row;
+      if (host.endpoints.get(offset) !== endpoint) continue;
+      host.endpoints.delete(offset);
+      if (this.#live.get(offset)?.endpoint === endpoint) this.#live.delete(offset);
+      host.ipam?.release(POOL, offset, this.#clock(host));
+    }
+  }
+
+  #removeRows(host: SimHost, isMeant: (row: EndpointRow) => boolean): void {
+    for (const row of [...host.rows.values()]) {
+      if (!row.isDeleted && isMeant(row)) this.#tellRow(host, { ...row, isDeleted: true });
+    }
+  }
+
+  /** What the daemon does: whoever knows that a row is void removes it. */
+  #sweep(host: SimHost): void {
+    const chosen = host.ipam?.holding(POOL)?.chosen;
+    if (chosen === undefined) return;
+    this.#removeRows(host, (row) => isVoid(chosen, row.host, row.epoch));
+  }
+
+  #exchangeLater(host: SimHost): void {
+    const { run } = host;
+    this.at(EXCHANGE_EVERY_MS * (0.5 + this.rng.next()), () => {
+      if (host.run !== run || host.ipam === undefined) return;
+      const other = pick(this.rng, this.up());
+      if (other.side === host.side) {
+        this.#takeRows(host, other.rows.values());
+        this.#takeRows(other, host.rows.values());
+      }
+      this.#sweep(host);
+      this.#exchangeLater(host);
+    });
   }
 
   /** The host's endpoints no longer count: somebody has said so, or their lease has ended. */
@@ -271,8 +351,6 @@ export class IpamWorld {
       this.#note(host, `is revoked (${kind}) in version ${value.version}`);
       if (kind !== 'expired') continue;
       this.#condemn(host);
-      host.isCondemned = host.ipam === undefined;
-      if (host.ipam !== undefined) host.endpoints.clear();
     }
     for (const [offset, { host }] of this.#live) {
       if (ownerOf(value, offset) !== host.id || !contains(windowsOf(value, host.id), offset)) {
@@ -310,6 +388,9 @@ export class IpamWorld {
         break;
       case 'revoked':
         this.#note(host, `learns that it was revoked (${effect.why})`);
+        break;
+      case 'emptied':
+        this.#sweep(host);
         break;
     }
   }

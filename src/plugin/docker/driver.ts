@@ -98,7 +98,7 @@ export class DockerDriver {
     );
     return refuse(
       name,
-      500,
+      200,
       `The daemon failed while it answered ${name}; this is a bug, and its log tells more.`,
     );
   }

@@ -121,7 +121,7 @@ test('-o weft.network alone names the network too', async (t) => {
   const { a, one } = await makeHosts(t);
   const pool = await one.createNetwork(SUBNET, { options: { 'weft.network': 'green' } });
   t.deepEqual(await names(a), ['green']);
-  t.is(await one.address(pool), '10.77.0.2/24');
+  t.regex(await one.address(pool), /^10\.77\.0\.\d+\/24$/);
 });
 
 test('gateway, auxiliary addresses, range, VNI and MTU are the network’s', async (t) => {
@@ -137,7 +137,8 @@ test('gateway, auxiliary addresses, range, VNI and MTU are the network’s', asy
     ...{ vni: 77, mtu: 1400, ipRange: '10.77.0.128/25', gateway: '10.77.0.254' },
     reserved: ['10.77.0.5'],
   });
-  t.is(await one.address(pool), '10.77.0.128/24');
+  const chosen = await one.address(pool);
+  t.true(Number(/^10\.77\.0\.(\d+)\/24$/.exec(chosen)?.[1]) >= 128, chosen);
   t.is(await one.address(pool, '10.77.0.9'), '10.77.0.9/24');
   t.regex(await refusal(one.address(pool, '10.77.0.9')), /10\.77\.0\.9.*belongs to/);
   t.regex(await refusal(one.address(pool, '10.77.0.254')), /is the gateway/);

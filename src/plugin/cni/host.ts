@@ -1,0 +1,41 @@
+import type {
+  AttachRequest,
+  DetachRequest,
+  EndpointInfo,
+  NetworkRequest,
+} from '../../api/control.ts';
+
+/** What of a network decides how a container's result looks. */
+export interface NetworkFacts {
+  /** CIDRs without host bits, in canonical text; one of each family at most. */
+  readonly subnets: readonly string[];
+  /** Addresses that this host answers at as the network's gateway. */
+  readonly gateways: readonly string[];
+}
+
+/**
+ * Why a container can't be attached now: this host may not give out addresses (`addresses`), it may not
+ * and is cut off from every peer besides (`cutOff`), or nothing can be written down (`disk`).
+ */
+export type Hindrance = 'addresses' | 'cutOff' | 'disk';
+
+/** What the plugin needs of the daemon. Methods reject with an `AppError` and have changed nothing then. */
+export interface CniHost {
+  /** This host's id: two hosts may be given one container's id. */
+  readonly id: string;
+  network(name: string): NetworkFacts | undefined;
+  /**
+   * Makes a network that any host may be about to make too, unless there is one of that name; settles
+   * when the hosts agree on it, after at most a second.
+   */
+  ensureNetwork(request: NetworkRequest): Promise<void>;
+  attach(request: AttachRequest): Promise<EndpointInfo>;
+  detach(request: DetachRequest): Promise<EndpointInfo>;
+  /** An endpoint of this host. */
+  endpoint(id: string): EndpointInfo | undefined;
+  /** Those of this host whose origin begins so. */
+  endpointsFrom(origin: string): readonly EndpointInfo[];
+  /** How an endpoint's interface differs from what it should be. Nothing is repaired. */
+  examine(id: string): Promise<readonly string[]>;
+  hindrance(network: string): Hindrance | undefined;
+}

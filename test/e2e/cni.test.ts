@@ -1,0 +1,175 @@
+import test, { type ExecutionContext } from 'ava';
+import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/control.ts';
+import type { LabNamespace } from '../../bench/lib/lab.ts';
+import { CniRuntime } from './cni-runtime.ts';
+import { eventually, startMesh, type WeftHost } from './mesh.ts';
+
+interface Result {
+  readonly cniVersion: string;
+  readonly interfaces: readonly {
+    readonly name: string;
+    readonly mac: string;
+    readonly mtu: number;
+  }[];
+  readonly ips: readonly {
+    readonly address: string;
+    readonly version?: string;
+    readonly interface: number;
+  }[];
+}
+
+interface Refusal {
+  readonly cniVersion: string;
+  readonly code: number;
+  readonly msg: string;
+}
+
+/** Two nodes with a runtime each, whose configs name the node's own daemon. */
+async function nodes(t: ExecutionContext) {
+  const mesh = await startMesh(t, 'cni', ['a', 'b']);
+  const runtimes = await Promise.all(
+    mesh.hosts.map((host) => CniRuntime.on(host.namespace, host.stateDirectory)),
+  );
+  const [a, b] = mesh.hosts;
+  const [onA, onB] = runtimes;
+  if (!a || !b || !onA || !onB) throw new Error('two hosts were asked for');
+  return { mesh, a, b, onA, onB };
+}
+
+async function attached(host: WeftHost, network: string): Promise<readonly EndpointInfo[]> {
+  return (await host.json<NetworkDetail>('network', 'inspect', network)).attached;
+}
+
+const address = (result: Result): string => result.ips[0]?.address.split('/')[0] ?? '';
+
+async function add(t: ExecutionContext, runtime: CniRuntime, network: string, pod: LabNamespace) {
+  const answer = await runtime.call('add', network, pod.path, { containerId: pod.name });
+  t.is(answer.status, 0, answer.stderr);
+  return JSON.parse(answer.stdout) as Result;
+}
+
+test('libcni adds, checks and deletes on two nodes that make one network', async (t) => {
+  const { mesh, a, b, onA, onB } = await nodes(t);
+  for (const [runtime, host] of [
+    [onA, a],
+    [onB, b],
+  ] as const) {
+    for (const version of ['0.3.1', '0.4.0', '1.0.0']) {
+      const plugin = { type: 'weft', socket: host.socket, network: 'pods', subnet: '10.7.0.0/24' };
+      runtime.configure(`pods-${version}`, version, plugin);
+    }
+  }
+  const [one, two, three] = [
+    await mesh.container('one'),
+    await mesh.container('two'),
+    await mesh.container('three'),
+  ];
+  // At once: both find no network, and both make it.
+  const [first, second] = await Promise.all([
+    add(t, onA, 'pods-1.0.0', one),
+    add(t, onB, 'pods-1.0.0', two),
+  ]);
+  t.like(first, { cniVersion: '1.0.0', interfaces: [{ name: 'eth0' }], ips: [{ interface: 0 }] });
+  t.not(address(first), address(second));
+  const ids = await Promise.all([a, b].map((host) => host.json<NetworkInfo[]>('network', 'ls')));
+  t.deepEqual(
+    ids[0]?.map(({ id }) => id),
+    ids[1]?.map(({ id }) => id),
+  );
+  t.true(await one.answers(address(second)));
+  t.is((await onA.call('check', 'pods-1.0.0', one.path, { containerId: one.name })).status, 0);
+
+  const old = await add(t, onA, 'pods-0.3.1', three);
+  t.is(old.ips[0]?.version, '4');
+  t.true(await three.answers(address(second)));
+
+  // Twice is refused, and the first stays as it is.
+  const again = await onA.call('add', 'pods-1.0.0', one.path, { containerId: one.name });
+  t.is(again.status, 1);
+  t.regex(again.stderr, /exists already: eth0 in/);
+  t.true(await one.answers(address(second)));
+
+  // What somebody broke is found.
+  await one.ip('link set eth0 mtu 1300');
+  const broken = await onA.call('check', 'pods-1.0.0', one.path, { containerId: one.name });
+  t.is(broken.status, 1);
+  t.regex(broken.stderr, /MTU 1300 instead of \d+/);
+
+  for (const [runtime, network, pod] of [
+    [onA, 'pods-1.0.0', one],
+    [onA, 'pods-0.3.1', three],
+    [onB, 'pods-1.0.0', two],
+  ] as const) {
+    for (const time of ['once', 'twice']) {
+      const { status, stderr } = await runtime.call('del', network, pod.path, {
+        containerId: pod.name,
+      });
+      t.is(status, 0, `${time}: ${stderr}`);
+    }
+  }
+  t.deepEqual(await attached(a, 'pods'), []);
+  t.false((await one.ip('-o link show')).includes('eth0'));
+});
+
+test('the program answers for itself, and the daemon for the rest', async (t) => {
+  const { mesh, a, onA } = await nodes(t);
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
+  const pod = await mesh.container('pod');
+  const config = { cniVersion: '1.1.0', name: 'blue', type: 'weft', socket: a.socket };
+  const env = (command: string, more: object = {}) => ({
+    ...{ CNI_COMMAND: command, CNI_CONTAINERID: 'c1', CNI_NETNS: pod.path, CNI_IFNAME: 'eth0' },
+    ...{ CNI_PATH: onA.plugins },
+    ...more,
+  });
+  const refusal = async (command: string, of: object | string, more: object = {}) => {
+    const { status, stdout } = await onA.program(env(command, more), of);
+    t.is(status, 1, stdout);
+    return JSON.parse(stdout) as Refusal;
+  };
+  const done = async (command: string, of: object = config, more: object = {}) => {
+    const { status, stdout } = await onA.program(env(command, more), of);
+    t.is(status, 0, stdout);
+    return stdout === '' ? undefined : (JSON.parse(stdout) as object);
+  };
+
+  t.like(await done('VERSION'), { cniVersion: '1.1.0' });
+  t.is(await done('STATUS'), undefined);
+  const result = await done('ADD', config, { CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=web-0' });
+  t.like(result, { interfaces: [{ sandbox: pod.path }] });
+  const [endpoint] = await attached(a, 'blue');
+  t.like(endpoint, { origin: 'cni blue c1', names: ['web-0'] });
+  const checked = { ...config, prevResult: result };
+  t.is(await done('CHECK', checked), undefined);
+
+  // A daemon that was killed and is back knows what it is asked about.
+  await a.kill();
+  t.like(await refusal('DEL', config), { code: 11 });
+  t.like(await refusal('STATUS', config), { code: 50 });
+  await a.up();
+  t.is(await done('CHECK', checked), undefined);
+  t.like(await refusal('ADD', config), { code: 101 });
+
+  const kept = { ...config, 'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }] };
+  t.is(await done('GC', kept), undefined);
+  t.is((await attached(a, 'blue')).length, 1);
+  t.is(await done('GC', { ...config, 'cni.dev/valid-attachments': [] }), undefined);
+  t.deepEqual(await attached(a, 'blue'), []);
+
+  // The sandbox is gone before DEL comes, and CNI_NETNS with it.
+  await done('ADD');
+  await mesh.lab.removeNamespace(pod);
+  t.is(await done('DEL', config, { CNI_NETNS: '' }), undefined);
+  await eventually(async () => (await attached(a, 'blue')).length === 0, 20_000);
+
+  t.like(await refusal('ADD', config), { code: 3 });
+  t.like(await refusal('ADD', '{', { CNI_ARGS: `WEFT_SOCKET=${a.socket}` }), { code: 6 });
+  t.like(await refusal('ADD', { ...config, cniVersion: '9.9.9' }), {
+    code: 1,
+    cniVersion: '1.1.0',
+  });
+  t.like(await refusal('ADD', { ...config, socket: '/nowhere' }), { code: 11 });
+  t.like(await refusal('ADD', config, { CNI_ARGS: 'WEFT_SOCKET=/nowhere' }), { code: 11 });
+  t.like(await refusal('ADD', config, { CNI_IFNAME: 'a/b' }), { code: 4 });
+  t.like(await refusal('JUMP', config), { code: 4 });
+  t.like(await refusal('', config), { code: 4 });
+});

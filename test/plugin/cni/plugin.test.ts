@@ -1,0 +1,269 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { AppError } from '../../../src/base/errors.ts';
+import { CONFIG, CONTAINER, handedOn, NETNS, plugin } from './fixture.ts';
+
+const ADDED = {
+  cniVersion: '1.1.0',
+  interfaces: [{ name: 'eth0', mac: '02:00:00:00:00:02', sandbox: NETNS, mtu: 1450 }],
+  ips: [{ address: '10.66.0.2/24', interface: 0 }],
+  routes: [],
+  dns: {},
+};
+
+test('the life of a container: added, checked, deleted, and deleted again', async (t) => {
+  const { host, call } = plugin();
+  t.deepEqual(await call('ADD', CONFIG), { status: 200, body: ADDED });
+  t.like(host.attached[0], { network: 'pods', netns: NETNS, ifname: 'eth0' });
+  t.is(host.attached[0]?.origin, `cni pods ${CONTAINER}`);
+  t.regex(host.attached[0]?.id ?? '', /^[0-9a-f]{32}$/);
+  t.deepEqual(await call('CHECK', { ...CONFIG, prevResult: ADDED }), { status: 204 });
+  t.like(await call('ADD', CONFIG), { status: 422, body: { code: 101 } });
+  t.deepEqual(await call('DEL', CONFIG, { CNI_NETNS: '' }), { status: 204 });
+  t.is(host.endpoints.size, 0);
+  t.deepEqual(await call('DEL', CONFIG), { status: 204 });
+  t.like(await call('CHECK', { ...CONFIG, prevResult: ADDED }), { body: { code: 3 } });
+});
+
+for (const [version, ip, link] of [
+  ['0.3.0', { version: '4' }, {}],
+  ['0.3.1', { version: '4' }, {}],
+  ['0.4.0', { version: '4' }, {}],
+  ['1.0.0', {}, {}],
+  ['1.1.0', {}, { mtu: 1450 }],
+] as const) {
+  test(`a result has the shape of ${version}`, async (t) => {
+    const { call } = plugin();
+    const { body } = await call('ADD', { ...CONFIG, cniVersion: version });
+    t.deepEqual(body, {
+      ...ADDED,
+      cniVersion: version,
+      interfaces: [{ name: 'eth0', mac: '02:00:00:00:00:02', sandbox: NETNS, ...link }],
+      ips: [{ address: '10.66.0.2/24', interface: 0, ...ip }],
+    });
+  });
+}
+
+test('two containers, interfaces, configs or hosts are never one endpoint', async (t) => {
+  const { host, call } = plugin();
+  host.networks.set('other', { subnets: ['10.66.0.0/24'], gateways: [] });
+  await call('ADD', CONFIG);
+  await call('ADD', CONFIG, { CNI_IFNAME: 'eth1' });
+  await call('ADD', CONFIG, { CNI_CONTAINERID: 'b' });
+  await call('ADD', { ...CONFIG, name: 'other' });
+  t.is(host.endpoints.size, 4);
+});
+
+test('what plugins before this one made stays in the result', async (t) => {
+  const { call } = plugin();
+  const prevResult = {
+    interfaces: [{ name: 'br0' }, { name: 'eth9', sandbox: NETNS, mac: '02:00:00:00:00:09' }],
+    ips: [{ address: '192.0.2.9/24', interface: 1 }],
+    routes: [{ dst: '0.0.0.0/0' }],
+    dns: { nameservers: ['192.0.2.53'] },
+  };
+  const { body } = await call('ADD', { ...CONFIG, prevResult });
+  t.deepEqual(body, {
+    cniVersion: '1.1.0',
+    interfaces: [...prevResult.interfaces, ...ADDED.interfaces],
+    ips: [...prevResult.ips, { address: '10.66.0.2/24', interface: 2 }],
+    routes: prevResult.routes,
+    dns: prevResult.dns,
+  });
+  t.deepEqual(await call('CHECK', { ...CONFIG, prevResult: body }), { status: 204 });
+});
+
+test('CHECK says what differs', async (t) => {
+  const { host, call } = plugin();
+  await call('ADD', CONFIG);
+  host.differences = ['eth0 is missing'];
+  const [link] = ADDED.interfaces;
+  const wrong = {
+    ...ADDED,
+    interfaces: [{ ...link, mac: '02:00:00:00:00:03' }],
+    ips: [{ address: '10.66.0.3/24', interface: 0 }],
+  };
+  t.deepEqual(await call('CHECK', { ...CONFIG, prevResult: wrong }), {
+    status: 422,
+    body: {
+      cniVersion: '1.1.0',
+      code: 102,
+      msg: `eth0 of container ${CONTAINER} is not as it was made: the MAC is 02:00:00:00:00:02 and not 02:00:00:00:00:03; prevResult lacks the address 10.66.0.2/24; the endpoint lacks the address 10.66.0.3/24; eth0 is missing.`,
+    },
+  });
+  t.like(await call('CHECK', CONFIG), { body: { code: 7 } });
+  t.like(await call('CHECK', { ...CONFIG, prevResult: {} }), { body: { code: 102 } });
+});
+
+test('capabilities reach the endpoint: address, MAC, names', async (t) => {
+  const { host, call } = plugin();
+  const runtimeConfig = {
+    ...{ ips: ['10.66.0.7/24'], mac: '02:00:00:00:00:07', portMappings: [] },
+    aliases: { pods: ['web', 'www'], other: ['no'] },
+    dns: { servers: ['10.66.0.1'], searches: ['weft.local'] },
+  };
+  const args = 'IgnoreUnknown=1;K8S_POD_NAME=Web-0;K8S_POD_NAMESPACE=shop';
+  const { body } = await call('ADD', { ...CONFIG, runtimeConfig }, { CNI_ARGS: args });
+  t.like(host.attached[0], {
+    ...{ ip: '10.66.0.7/24', mac: '02:00:00:00:00:07' },
+    names: ['web-0', 'web-0.shop', 'web', 'www'],
+  });
+  t.like(body, { dns: { nameservers: ['10.66.0.1'], search: ['weft.local'] } });
+});
+
+test('a name that DNS has no room for does not hinder a container; the older conventions hold', async (t) => {
+  const { host, call } = plugin();
+  const CNI_ARGS = 'K8S_POD_NAME=no name;IP=10.66.0.8;MAC=02:00:00:00:00:08';
+  t.like(await call('ADD', CONFIG, { CNI_ARGS }), { status: 200 });
+  t.like(host.attached[0], { ip: '10.66.0.8', mac: '02:00:00:00:00:08' });
+  t.is(host.attached[0]?.names, undefined);
+  const args = { cni: { ips: ['10.66.0.9'] } };
+  await call('ADD', { ...CONFIG, args, runtimeConfig: { aliases: ['a'] } }, { CNI_IFNAME: 'eth1' });
+  t.like(host.attached[1], { ip: '10.66.0.9', names: ['a'] });
+  const two = { runtimeConfig: { ips: ['10.66.0.8', '10.66.0.9'] } };
+  t.like(await call('ADD', { ...CONFIG, ...two }), { body: { code: 7 } });
+});
+
+test('a network is made on ADD if the config gives its subnet, and must have that subnet', async (t) => {
+  const { host, call } = plugin();
+  const config = { ...CONFIG, network: 'new' };
+  t.like(await call('ADD', config), { body: { code: 7, details: 'E_NETWORK_MISSING' } });
+  t.like(await call('STATUS', config), { body: { code: 50 } });
+  t.deepEqual(await call('STATUS', { ...config, subnet: '10.9.0.0/24' }), { status: 204 });
+  t.like(await call('ADD', { ...config, subnet: '10.9.0.0/24' }), { status: 200 });
+  t.is(host.attached.at(-1)?.network, 'new');
+  const { body } = await call('ADD', { ...config, subnet: '10.8.0.0/24' });
+  t.like(body, { code: 7 });
+  t.regex((body as { msg: string }).msg, /subnet 10\.9\.0\.0\/24 and not 10\.8\.0\.0\/24/);
+});
+
+test('GC removes what is not named, and nothing of other configs', async (t) => {
+  const { host, call } = plugin();
+  await call('ADD', CONFIG);
+  await call('ADD', CONFIG, { CNI_CONTAINERID: 'stale' });
+  await call('ADD', { ...CONFIG, name: 'pods2', network: 'pods' });
+  t.is(host.endpoints.size, 3);
+  const valid = [{ containerID: CONTAINER, ifname: 'eth0' }];
+  const gc = { ...CONFIG, 'cni.dev/valid-attachments': valid };
+  t.deepEqual(await call('GC', gc), { status: 204 });
+  t.is(host.endpoints.size, 2);
+  t.false([...host.endpoints.values()].some(({ origin }) => origin?.endsWith('stale')));
+  t.like(await call('GC', CONFIG), { body: { code: 7 } });
+  t.is(host.endpoints.size, 2);
+});
+
+test('STATUS tells what hinders', async (t) => {
+  const { host, call } = plugin();
+  t.deepEqual(await call('STATUS', CONFIG), { status: 204 });
+  for (const [hindered, code] of [
+    ['addresses', 50],
+    ['disk', 50],
+    ['cutOff', 51],
+  ] as const) {
+    host.hindered = hindered;
+    t.like(await call('STATUS', CONFIG), { status: 422, body: { code } });
+  }
+});
+
+test('errors of the daemon have the codes of the specification', async (t) => {
+  const { host, call } = plugin();
+  for (const [code, expected] of [
+    ['E_SANDBOX_MISSING', 3],
+    ['E_IFNAME_INVALID', 4],
+    ['E_STATE', 5],
+    ['E_ADDRESS_OUTSIDE', 7],
+    ['E_ADDRESS_NO_MAJORITY', 11],
+    ['E_ADDRESS_EXHAUSTED', 100],
+  ] as const) {
+    host.failWith = new AppError(code, 'A sentence.');
+    t.deepEqual(await call('ADD', CONFIG), {
+      status: 422,
+      body: { cniVersion: '1.1.0', code: expected, msg: 'A sentence.', details: code },
+    });
+  }
+  host.failWith = new TypeError('oops');
+  t.like(await call('DEL', CONFIG), { body: { code: 100, details: 'E_INTERNAL' } });
+});
+
+const BAD: readonly [what: string, code: number, ...call: Parameters<typeof handedOn>][] = [
+  ['no command', 4, '', CONFIG],
+  ['an unknown command', 4, 'add', CONFIG],
+  ['no container', 4, 'DEL', CONFIG, { CNI_CONTAINERID: '' }],
+  ['a container with a slash', 4, 'ADD', CONFIG, { CNI_CONTAINERID: 'a/b' }],
+  ['a container of 129 letters', 4, 'ADD', CONFIG, { CNI_CONTAINERID: 'a'.repeat(129) }],
+  ['no interface', 4, 'DEL', CONFIG, { CNI_IFNAME: '' }],
+  ['no namespace', 4, 'ADD', CONFIG, { CNI_NETNS: '' }],
+  ['a relative namespace', 4, 'ADD', CONFIG, { CNI_NETNS: 'a' }],
+  ['no JSON', 6, 'ADD', '{'],
+  ['nothing', 6, 'DEL', ''],
+  ['null', 6, 'ADD', 'null'],
+  ['a list', 6, 'ADD', '[]'],
+  ['no version', 1, 'ADD', { name: 'pods', type: 'weft' }],
+  ['an old version', 1, 'ADD', { ...CONFIG, cniVersion: '0.2.0' }],
+  ['a version of another type', 1, 'ADD', { ...CONFIG, cniVersion: 1 }],
+  ['CHECK before it was', 1, 'CHECK', { ...CONFIG, cniVersion: '0.3.1' }],
+  ['GC before it was', 1, 'GC', { ...CONFIG, cniVersion: '1.0.0' }],
+  ['STATUS before it was', 1, 'STATUS', { ...CONFIG, cniVersion: '1.0.0' }],
+  ['no name', 7, 'ADD', { cniVersion: '1.1.0', type: 'weft' }],
+  ['no name', 7, 'DEL', { cniVersion: '1.1.0', type: 'weft' }],
+  ['a name with a slash', 7, 'ADD', { ...CONFIG, name: 'a/b' }],
+  ['an MTU that is text', 7, 'ADD', { ...CONFIG, mtu: '1400' }],
+  ['addresses that are none', 7, 'ADD', { ...CONFIG, runtimeConfig: { ips: '10.0.0.1' } }],
+  [
+    'a port over 65535',
+    7,
+    'ADD',
+    { ...CONFIG, runtimeConfig: { portMappings: [{ hostPort: 1e9, containerPort: 1 }] } },
+  ],
+  ["another's addresses", 2, 'ADD', { ...CONFIG, ipam: { type: 'host-local' } }],
+  ['Infiniband', 2, 'ADD', { ...CONFIG, runtimeConfig: { infinibandGUID: 'c2:11' } }],
+];
+for (const [what, code, ...words] of BAD) {
+  test(`${words[0] || 'a call'} with ${what} (${code})`, async (t) => {
+    const { host, call } = plugin();
+    const { status, body } = await call(...words);
+    t.is(status, 422);
+    t.like(body, { code });
+    t.regex((body as { msg: string }).msg, /^[A-Z].{10,400}\.$/);
+    t.is(host.endpoints.size, 0);
+  });
+}
+
+test('a container of an odd config can still be deleted', async (t) => {
+  const { host, call } = plugin();
+  await call('ADD', CONFIG);
+  const odd = { ...CONFIG, mtu: 'x', runtimeConfig: 7, prevResult: [], ipam: {} };
+  t.deepEqual(await call('DEL', odd), { status: 204 });
+  t.is(host.endpoints.size, 0);
+});
+
+test('whatever is handed on is answered, with a document of the specification', async (t) => {
+  const { face } = plugin();
+  const words = fc.oneof(fc.constantFrom('ADD', 'DEL', 'CHECK', 'GC', 'STATUS'), fc.string());
+  const config = fc.oneof(
+    fc.jsonValue().map((value) => JSON.stringify({ ...CONFIG, ...(value as object) })),
+    fc
+      .record({ prevResult: fc.jsonValue(), runtimeConfig: fc.jsonValue(), ipam: fc.jsonValue() })
+      .map((value) => JSON.stringify({ ...CONFIG, ...value })),
+    fc.string(),
+  );
+  const bodies = fc.oneof(
+    fc.jsonValue(),
+    fc
+      .tuple(words, config, fc.string())
+      .map(([command, stdin, id]) => handedOn(command, stdin, { CNI_CONTAINERID: id })),
+  );
+  await fc.assert(
+    fc.asyncProperty(bodies, async (body) => {
+      const answer = await face.answer(body);
+      if (answer.status !== 422) return answer.status === 204 || answer.status === 200;
+      const { code, msg } = answer.body as { code: unknown; msg: unknown };
+      return typeof code === 'number' && typeof msg === 'string' && code !== 0;
+    }),
+    {
+      numRuns: 500,
+      ...(process.env['SEED'] !== undefined && { seed: Number(process.env['SEED']) }),
+    },
+  );
+  t.pass();
+});
