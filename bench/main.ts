@@ -1,23 +1,27 @@
 /** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
-import { CONTENDERS } from './contenders/registry.ts';
+import { kernelVxlan } from './contenders/kernel-vxlan.ts';
+import { CONTENDERS, VARIANTS } from './contenders/registry.ts';
 import { Interrupt } from './lib/interrupt.ts';
 import { describeMachine, machineFacts, type MachineFacts } from './lib/machine.ts';
 import { benchProgram, type BenchOptions } from './lib/options.ts';
+import { findPacedMbps } from './lib/paced-rate.ts';
 import { renderPlot } from './lib/plot.ts';
 import { Progress } from './lib/progress.ts';
 import { panelsOf, renderReport, type Section } from './lib/report.ts';
 import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
+import { runCni } from './cni/run.ts';
 import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
 import { installPackages } from './peers/install.ts';
 import { SECTIONS, type Probe } from './probes/probe.ts';
-import { PROBES } from './probes/registry.ts';
+import { PROBES, USUAL_PROBES } from './probes/registry.ts';
+import { udpPaced } from './probes/udp.ts';
 
-const EVERYONE = [...CONTENDERS, ...PEERS];
+const EVERYONE = [...CONTENDERS, ...VARIANTS, ...PEERS];
 
 /** The named ones, or all that are always at hand; and the peers if asked for. In the registry's order. */
 function chooseContenders(options: BenchOptions): readonly Contender[] {
@@ -28,7 +32,8 @@ function chooseContenders(options: BenchOptions): readonly Contender[] {
 }
 
 function chooseProbes({ metrics }: BenchOptions): readonly Probe[] {
-  return PROBES.filter(({ name }) => metrics?.includes(name) ?? true);
+  if (metrics === undefined) return USUAL_PROBES;
+  return PROBES.filter(({ name }) => metrics.includes(name));
 }
 
 function sectionsOf(probes: readonly Probe[]): Section[] {
@@ -38,12 +43,22 @@ function sectionsOf(probes: readonly Probe[]): Section[] {
   }));
 }
 
+/** The rate of the paced load is only looked for where that load runs. */
+async function settlePlan(options: BenchOptions, progress: Progress): Promise<Plan> {
+  const [contenders, probes] = [chooseContenders(options), chooseProbes(options)];
+  const { pacedMbps: asked, underlay } = options;
+  const isWanted = asked === 'auto' && probes.includes(udpPaced);
+  const found = isWanted ? await findPacedMbps(kernelVxlan, underlay, progress) : 0;
+  return { ...options, contenders, probes, pacedMbps: asked === 'auto' ? found : asked };
+}
+
 function describeRun(plan: Plan, facts: MachineFacts): string {
-  const { underlay, rounds, seconds, pacedMbps } = plan;
+  const { underlay, rounds, seconds, pacedMbps, probes } = plan;
+  const paced = probes.includes(udpPaced) ? `, paced UDP at ${pacedMbps} Mb/s` : '';
   return [
     `## Weft bench, underlay ${underlay}`,
     describeMachine(facts),
-    `${rounds} interleaved rounds, ${seconds} s a load, paced UDP at ${pacedMbps} Mb/s; medians (least–most). Both hosts share this machine: compare ratios.`,
+    `${rounds} interleaved rounds, ${seconds} s a load${paced}; medians (least–most). Both hosts share this machine: compare ratios.`,
     plan.contenders.map(({ name, describe }) => `- \`${name}\`: ${describe}`).join('\n'),
   ].join('\n\n');
 }
@@ -53,11 +68,11 @@ function writeJson(file: string, content: object): void {
 }
 
 /** Every cell of the tables, for whoever reads the JSON with a program. */
-function figuresOf(plan: Plan, { samples }: Outcome): object[] {
+function figuresOf(plan: Plan, { samples }: Outcome, base: string): object[] {
   const columns = plan.probes.flatMap((probe) => probe.columns);
   return plan.contenders.flatMap(({ name: contender }) =>
     columns.flatMap(({ key }) => {
-      const figure = figureOf(samples, contender, key);
+      const figure = figureOf(samples, contender, key, base);
       return figure === undefined ? [] : [{ contender, key, ...figure }];
     }),
   );
@@ -68,7 +83,7 @@ function save(options: BenchOptions, plan: Plan, facts: MachineFacts, outcome: O
   if (options.json !== undefined) {
     const contenders = plan.contenders.map(({ name, describe }) => ({ name, describe }));
     const columns = plan.probes.flatMap((probe) => probe.columns);
-    const figures = figuresOf(plan, outcome);
+    const figures = figuresOf(plan, outcome, options.base);
     writeJson(options.json, {
       ...{ command, options, machine: facts, contenders, columns, figures },
       ...outcome,
@@ -95,19 +110,17 @@ function exitStatus({ samples, absences }: Outcome): number {
 }
 
 async function measureAndReport(options: BenchOptions, interrupt: Interrupt): Promise<void> {
-  const plan: Plan = {
-    ...options,
-    contenders: chooseContenders(options),
-    probes: chooseProbes(options),
-  };
   // A path that can't be written is better found out now than after the last round.
   for (const file of [options.json, options.plot]) if (file !== undefined) writeFileSync(file, '');
-  await installPackages(plan.contenders);
+  await installPackages(chooseContenders(options));
+  const progress = new Progress();
+  const plan = await settlePlan(options, progress);
   const facts = await machineFacts();
   console.log(`${describeRun(plan, facts)}\n`);
-  const outcome = await new Runner(plan, new Progress(), interrupt).run();
+  const outcome = await new Runner(plan, progress, interrupt).run();
   const names = plan.contenders.map(({ name }) => name);
-  console.log(renderReport(sectionsOf(plan.probes), names, outcome.samples, outcome.absences));
+  const { samples, absences } = outcome;
+  console.log(renderReport(sectionsOf(plan.probes), names, samples, absences, options.base));
   save(options, plan, facts, outcome);
   process.exitCode = exitStatus(outcome);
 }
@@ -125,7 +138,7 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro, gossip: runGossip },
+  { bench: runBench, micro: runMicro, gossip: runGossip, cni: runCni },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

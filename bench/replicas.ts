@@ -18,7 +18,11 @@ import { markdownTable } from './lib/markdown.ts';
 
 const HOSTS = 200;
 const ENDPOINTS = 100_000;
-const DIFFERING = [0, 1, 10, 100, 1000, 10_000, 100_000] as const;
+const DIFFERING = [0, 1, 3, 10, 30, 100, 1000, 10_000, 100_000] as const;
+/** From one change of rows to the next. */
+const STEP_MS = 600_000;
+/** More than a sync looks at before it walks down the tree. */
+const LATEST = 20;
 const MIB = 2 ** 20;
 const WALL = Date.UTC(2026, 0, 1);
 const AT: Instant = { now: asMillis(0), wall: WALL };
@@ -44,8 +48,13 @@ function machineOf(digit: number): Machine {
   return machine;
 }
 
-/** Endpoint number `index` as its host would write it; `version` changes its interface name. */
-function endpoint(index: number, hosts: readonly PeerId[], version: number, rng: Rng): Row {
+/** Endpoint number `index` as its host would write it at `millis`; `version` changes its interface name. */
+function endpoint(
+  index: number,
+  hosts: readonly PeerId[],
+  { version, millis }: { readonly version: number; readonly millis: number },
+  rng: Rng,
+): Row {
   const host = hosts[index % HOSTS] as PeerId;
   const value = encodeCbor({
     ...{ network: 'production', host, mac: 0x02_00_5e_00_00_00 + index },
@@ -53,7 +62,7 @@ function endpoint(index: number, hosts: readonly PeerId[], version: number, rng:
     ifname: `eth${version}`,
     sandbox: { path: `/run/netns/container-${index}`, inode: `${4_026_532_000 + index}` },
   });
-  const stamp = { millis: WALL - ENDPOINTS + index, count: version };
+  const stamp = { millis, count: version };
   return { table: 'endpoints', key: randomHex(rng, 32), stamp, author: host, value };
 }
 
@@ -76,63 +85,114 @@ interface Moved {
 }
 
 /** Lets `asking` join `other` and plays the exchanges through until none is under way. */
-function sync(asking: Machine, other: Machine): Moved {
+function sync(asking: Machine, other: Machine, at: Instant): Moved {
   const moved = { exchanges: 0, bytes: 0, longest: 0 };
-  const queue: Effect[] = [...asking.join(other.self.address, AT).effects];
+  const queue: Effect[] = [...asking.join(other.self.address, at).effects];
   for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
     if (effect.kind !== 'exchange') continue;
     const request = Buffer.from(effect.request);
-    const { answer } = other.answer(request, asking.self.address, AT);
+    const { answer } = other.answer(request, asking.self.address, at);
     if (answer === undefined) throw new Error('the request was not answered');
     moved.exchanges++;
     moved.bytes += request.length + answer.length;
     moved.longest = Math.max(moved.longest, request.length, answer.length);
-    queue.push(...asking.exchanged(effect.exchange, Buffer.from(answer), AT));
+    queue.push(...asking.exchanged(effect.exchange, Buffer.from(answer), at));
   }
   return moved;
 }
 
-function load(machine: Machine, rows: Iterable<Row>): void {
-  for (const row of rows) machine.load(encodeRow(row), AT);
+/** Two hosts with the same 100,000 endpoints. */
+class Pair {
+  readonly asking = machineOf(1);
+  readonly other = machineOf(2);
+  readonly #hosts: readonly PeerId[];
+  /** Syncs so far. */
+  #turn = 0;
+
+  constructor(hosts: readonly PeerId[]) {
+    this.#hosts = hosts;
+  }
+
+  /** Loads one of the hosts; the other one when asked again. */
+  load(machine: Machine): void {
+    for (const row of this.#rows(ENDPOINTS, { version: 0, lag: 0 })) {
+      machine.load(encodeRow(row), AT);
+    }
+  }
+
+  /**
+   * Changes `count` rows on one host, and lets the asking one sync.
+   * @param lag  how long ago, in ms, the changes were made
+   */
+  differ(count: number, on: Machine, lag: number): string[] {
+    const at = this.#instant();
+    if (lag > STEP_MS) this.#agree(at);
+    let differing = 0;
+    for (const row of this.#rows(count, { version: this.#turn, lag })) {
+      differing += encodeRow(row).length;
+      on.replica.merge(row, at.wall, 'remote');
+    }
+    const { exchanges, bytes, longest } = sync(this.asking, this.other, at);
+    if (!this.asking.replica.tree.root().equals(this.other.replica.tree.root())) {
+      throw new Error('the replicas still differ');
+    }
+    const ratio = differing === 0 ? '–' : (bytes / differing).toFixed(2);
+    return [count, differing, bytes, ratio, exchanges, longest].map(String);
+  }
+
+  /** Both get the same rows, written now: what differs is not among the latest. */
+  #agree({ wall }: Instant): void {
+    const rng = seededRng(13);
+    for (let index = 0; index < LATEST; index++) {
+      const at = { version: this.#turn, millis: wall };
+      const row = endpoint(ENDPOINTS + index, this.#hosts, at, rng);
+      for (const { replica } of [this.asking, this.other]) replica.merge(row, wall, 'remote');
+    }
+  }
+
+  #instant(): Instant {
+    const ms = ++this.#turn * STEP_MS;
+    return { now: asMillis(ms), wall: WALL + ms };
+  }
+
+  *#rows(
+    count: number,
+    { version, lag }: { readonly version: number; readonly lag: number },
+  ): Generator<Row> {
+    const keys = seededRng(11);
+    // One a millisecond, the last of them `lag` before now.
+    const first = WALL + this.#turn * STEP_MS - lag - count;
+    for (let index = 0; index < count; index++) {
+      yield endpoint(index, this.#hosts, { version, millis: first + index }, keys);
+    }
+  }
 }
 
 function main(): void {
   const rng = seededRng(7);
   const hosts = Array.from({ length: HOSTS }, () => asPeerId(randomHex(rng, 32)));
-  const rowsOf = function* (version: number, from: number, count: number): Generator<Row> {
-    const keys = seededRng(11);
-    for (let index = 0; index < from + count; index++) {
-      const row = endpoint(index, hosts, version, keys);
-      if (index >= from) yield row;
-    }
-  };
-  const asking = machineOf(1);
+  const pair = new Pair(hosts);
+  const { asking, other } = pair;
   const before = memory();
-  load(asking, rowsOf(0, 0, ENDPOINTS));
+  pair.load(asking);
   const after = memory();
   const [heap, buffers] = [after.heap - before.heap, after.buffers - before.buffers];
   const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
   console.log(
-    `${ENDPOINTS} endpoints of ${HOSTS} hosts in one replica: ${mib(heap + buffers)} MiB (heap ${mib(heap)}, buffers ${mib(buffers)})\n`,
+    `${ENDPOINTS} endpoints of ${HOSTS} hosts in one replica: ${mib(heap + buffers)} MiB (heap ${mib(heap)}, buffers ${mib(buffers)})`,
   );
-  const other = machineOf(2);
-  load(other, rowsOf(0, 0, ENDPOINTS));
-  const lines = DIFFERING.map((count, version) => {
-    let differing = 0;
-    for (const row of rowsOf(version + 1, 0, count)) {
-      differing += encodeRow(row).length;
-      other.replica.merge(row, WALL, 'remote');
-    }
-    const { exchanges, bytes, longest } = sync(asking, other);
-    if (!asking.replica.tree.root().equals(other.replica.tree.root())) {
-      throw new Error('the replicas still differ');
-    }
-    const ratio = differing === 0 ? '–' : (bytes / differing).toFixed(2);
-    return [count, differing, bytes, ratio, exchanges, longest].map(String);
-  });
+  pair.load(other);
   const titles = ['rows that differ', 'their bytes', 'moved', 'ratio', 'exchanges', 'longest'];
   const columns = titles.map((title) => ({ title, align: 'right' as const }));
-  console.log(markdownTable(columns, lines));
+  for (const [what, on, lag] of [
+    ['Changed on the other host lately, as while the asking one was down', other, 0],
+    ['Changed on the asking host lately', asking, 0],
+    // Before the sync of the turn before, and after the changes then.
+    ['Changed on the other host before the latest rows, which are equal', other, STEP_MS + 200_000],
+  ] as const) {
+    const lines = DIFFERING.map((count) => pair.differ(count, on, lag));
+    console.log(`\n${what}:\n\n${markdownTable(columns, lines)}`);
+  }
 }
 
 main();

@@ -107,6 +107,10 @@
       ],
     },
     {
+      "target_name": "netlink",
+      "sources": ["netlink/binding.cpp", "netlink/transaction.cpp", "tun/netns_scope.cpp"],
+    },
+    {
       "target_name": "udpgen",
       "type": "executable",
       "sources": ["udpgen/udpgen.c"],

@@ -1,7 +1,8 @@
 /**
- * Builds native/core with AddressSanitizer and UBSan and runs on it
+ * Builds native/core with AddressSanitizer and UBSan, or what is said, and runs on it
  *
  *   node scripts/native-test.mjs [unit]          the C++ unit tests, as TAP; quiet while it builds
+ *   node scripts/native-test.mjs threads          the tests of more than one forwarder under ThreadSanitizer
  *   node scripts/native-test.mjs soak [SECONDS]  two data planes under load and table changes, 600 s unless
  *                                                told otherwise: no leak, no growth, no frame lost
  */
@@ -10,22 +11,28 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { root } from './environment.mjs';
 
-// Not under native/build, which node-gyp empties when it builds.
-const output = '../build/native-test';
-
+/** `output` is not under native/build, which node-gyp empties when it builds; `args` as `seconds` has them. */
 const PROGRAMS = {
-  unit: { makefile: 'Makefile', file: 'unit' },
-  soak: { makefile: 'soak/Makefile', file: 'run-soak' },
+  unit: { makefile: 'Makefile', file: 'unit', output: '../build/native-test', args: () => [] },
+  threads: {
+    ...{ makefile: 'Makefile', file: 'unit', output: '../build/native-test-threads' },
+    variables: ['SANITIZERS=-fsanitize=thread -fno-omit-frame-pointer'],
+    args: () => ['thread'],
+  },
+  soak: {
+    ...{ makefile: 'soak/Makefile', file: 'run-soak', output: '../build/native-test' },
+    args: (seconds) => [seconds],
+  },
 };
 
 function build(program) {
-  const { makefile, file } = PROGRAMS[program];
+  const { makefile, file, output, variables = [] } = PROGRAMS[program];
   const make = spawnSync(
     'make',
     [
       ...['-s', '-C', join(root, 'native'), '-j', String(availableParallelism())],
       ...['-f', makefile],
-      ...[`BUILD=${output}`, `${output}/${file}`],
+      ...[`BUILD=${output}`, ...variables, `${output}/${file}`],
     ],
     { encoding: 'utf8' },
   );
@@ -37,17 +44,12 @@ function build(program) {
 
 const [program = 'unit', seconds = '600'] = process.argv.slice(2);
 if (!(program in PROGRAMS)) {
-  console.error(`weft: "${program}" is neither unit nor soak.`);
+  console.error(`weft: "${program}" is none of unit, threads, soak.`);
   process.exit(2);
 }
 build(program);
-const run = spawnSync(
-  join(root, 'native', output, PROGRAMS[program].file),
-  program === 'soak' ? [seconds] : [],
-  {
-    stdio: 'inherit',
-  },
-);
+const { file, output, args } = PROGRAMS[program];
+const run = spawnSync(join(root, 'native', output, file), args(seconds), { stdio: 'inherit' });
 // A sanitizer or a failed CHECK ends the program in the middle of a test.
 if (run.status !== 0)
   console.log(`not ok - native ${program} ended with ${run.signal ?? run.status}`);

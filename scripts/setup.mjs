@@ -47,7 +47,10 @@ const PACKAGES = {
   ],
   'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
   'docker.io': ['/usr/sbin/dockerd', 'two real engines that share a network', 'bench test'],
-  'busybox-static': ['/bin/busybox', 'the image that their containers run', 'bench test'],
+  containerd: ['/usr/bin/containerd', 'a container runtime that calls us by CNI', 'test'],
+  runc: ['/usr/sbin/runc', 'containers of the runtimes in the tests', 'test'],
+  podman: ['/usr/bin/podman', 'another runtime that calls us by CNI', 'test'],
+  'busybox-static': ['/bin/busybox', 'the one program of the images in the tests', 'bench test'],
   'golang-go': [
     '/usr/bin/go',
     'to build a program over libcni, which calls us as runtimes do',
@@ -63,6 +66,8 @@ const PACKAGES = {
     'the reference plugins of CNI, to chain with and to measure beside',
     'bench test',
   ],
+  'bind9-dnsutils': ['/usr/bin/dig', 'to ask for names as others do', 'test'],
+  dnsperf: ['/usr/bin/dnsperf', 'to measure how fast names are answered', 'bench'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };
 

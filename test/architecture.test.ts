@@ -24,6 +24,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   os: { folders: ['base', 'wire'] },
   link: { folders: ['base', 'wire', 'encap'], types: ['underlay'] },
   dataplane: { folders: ['base', 'wire', 'encap'], types: ['tun', 'underlay'] },
+  dns: { folders: ['base', 'wire'] },
   network: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane'] },
   driver: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane', 'network'] },
   api: { folders: ['base'] },
@@ -36,7 +37,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   daemon: {
     folders: [
       ...['base', 'wire', 'encap', 'gossip', 'ipam', 'tun', 'underlay', 'os', 'link'],
-      ...['dataplane', 'network', 'driver', 'api', 'metrics', 'plugin'],
+      ...['dataplane', 'network', 'driver', 'dns', 'api', 'metrics', 'plugin'],
     ],
   },
 };

@@ -3,8 +3,8 @@ import { bridge } from './bridge.ts';
 import type { Contender } from './contender.ts';
 import { kernelVxlan } from './kernel-vxlan.ts';
 import { weftNative } from './weft-native.ts';
-import { weftNativeSealed } from './weft-native-sealed.ts';
-import { weftNativeUserspace } from './weft-native-userspace.ts';
+import { weftNativeSealed, weftNativeTap } from './weft-native-sealed.ts';
+import { weftNativeTwoThreads, weftNativeUserspace } from './weft-native-userspace.ts';
 import { weftPortable } from './weft-portable.ts';
 
 /** Always at hand. */
@@ -17,3 +17,6 @@ export const CONTENDERS: readonly Contender[] = [
   weftNativeUserspace,
   weftNativeSealed,
 ];
+
+/** Settings and designs beside the ones shipped, measured only when named. */
+export const VARIANTS: readonly Contender[] = [weftNativeTwoThreads, weftNativeTap];

@@ -1,21 +1,41 @@
 import { nativeAvailability } from '../../src/dataplane/native/availability.ts';
-import { SEALED_MTU, startSealedPair } from '../lib/sealed-host.ts';
-import { ContenderUnavailable, type Contender } from './contender.ts';
+import {
+  SEALED_MTU,
+  startDirectPair,
+  startSealedPair,
+  type SealedPair,
+} from '../lib/sealed-host.ts';
+import type { Topology } from '../lib/topology.ts';
+import { ContenderUnavailable, type Contender, type Running } from './contender.ts';
+
+/** Runs a pair of bare data planes, if this machine can. */
+async function run(
+  topology: Topology,
+  start: (topology: Topology) => Promise<SealedPair>,
+): Promise<Running> {
+  const { available, reason } = nativeAvailability();
+  if (!available) throw new ContenderUnavailable(reason);
+  const { ends, hosts } = await start(topology);
+  return {
+    ends,
+    daemonPids: hosts.map(({ pid }) => pid),
+    async down() {
+      await Promise.all(hosts.map((host) => host.stop()));
+    },
+  };
+}
 
 /** The native data plane with every frame sealed. */
 export const weftNativeSealed: Contender = {
   name: 'weft-native-sealed',
   describe: `Weft, native data plane, frames sealed with AES-256-GCM, MTU ${SEALED_MTU}; fixed keys, no daemon`,
-  async up(topology) {
-    const { available, reason } = nativeAvailability();
-    if (!available) throw new ContenderUnavailable(reason);
-    const { ends, hosts } = await startSealedPair(topology);
-    return {
-      ends,
-      daemonPids: hosts.map(({ pid }) => pid),
-      async down() {
-        await Promise.all(hosts.map((host) => host.stop()));
-      },
-    };
-  },
+  up: (topology) => run(topology, startSealedPair),
+};
+
+/** What a TAP device as the container's own interface would give (docs/adr/0025). */
+export const weftNativeTap: Contender = {
+  name: 'weft-native-tap',
+  describe:
+    "Weft, native data plane in user space; its TAP device is the container's interface; no daemon",
+  up: (topology) => run(topology, startDirectPair),
 };

@@ -1,11 +1,11 @@
 /** What the Weft contenders share: two daemons, one mesh, one network, two attached containers. */
 import { OVERLAY_MTU, type Topology } from '../lib/topology.ts';
 import { temporaryDirectory } from '../lib/temporary.ts';
-import { WeftHost } from '../lib/weft-host.ts';
+import { WeftHost, type WeftHostOptions } from '../lib/weft-host.ts';
 import { ContenderUnavailable, type Running } from './contender.ts';
 
 type Kind = 'native' | 'portable';
-type FastPath = 'auto' | 'off';
+export type PlaneOptions = Pick<WeftHostOptions, 'fastPath' | 'threads'>;
 
 const NETWORK = 'bench';
 const ADDRESSES = ['10.77.0.1', '10.77.0.2'] as const;
@@ -32,7 +32,7 @@ async function start(host: WeftHost, kind: Kind): Promise<void> {
 export async function weftUp(
   topology: Topology,
   kind: Kind,
-  fastPath: FastPath = 'auto',
+  options: PlaneOptions = {},
 ): Promise<Running> {
   const directory = temporaryDirectory('bench');
   const [a, b] = topology.hosts.map(
@@ -41,7 +41,7 @@ export async function weftUp(
         name: 'ab'[index] ?? '',
         directory: directory.path,
         dataPlane: ASKED_FOR[kind],
-        fastPath,
+        ...options,
       }),
   ) as [WeftHost, WeftHost];
   for (const host of [a, b]) await start(host, kind);

@@ -1,12 +1,16 @@
 /** The command line of `npm run bench`. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { BASE_CONTENDER } from './result.ts';
 import { UNDERLAY_MODES, type UnderlayMode } from './topology.ts';
 
 export interface BenchOptions {
   readonly underlay: UnderlayMode;
   readonly rounds: number;
   readonly seconds: number;
-  readonly pacedMbps: number;
+  /** `auto`: what kernel VXLAN carries without loss, found out before the rounds. */
+  readonly pacedMbps: number | 'auto';
+  /** The contender that ratios are to. */
+  readonly base: string;
   readonly peers: boolean;
   /** Names; undefined: all. */
   readonly contenders?: readonly string[];
@@ -24,6 +28,10 @@ export interface GossipOptions {
   readonly json?: string;
 }
 
+export interface CniOptions {
+  readonly rounds: number;
+}
+
 export interface MicroOptions {
   readonly json?: string;
 }
@@ -35,6 +43,11 @@ export function wholeFrom(least: number, most: number): (text: string) => number
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
+}
+
+function wholeOrAuto(least: number, most: number): (text: string) => number | 'auto' {
+  const whole = wholeFrom(least, most);
+  return (text) => (text === 'auto' ? text : whole(text));
 }
 
 /** Splits `a,b` and refuses any name that is not among `known`. */
@@ -51,6 +64,7 @@ export interface Actions {
   readonly bench: (options: BenchOptions) => Promise<void>;
   readonly micro: (options: MicroOptions) => Promise<void>;
   readonly gossip: (options: GossipOptions) => Promise<void>;
+  readonly cni: (options: CniOptions) => Promise<void>;
 }
 
 /** The program; parsing it runs one of `actions`. */
@@ -68,7 +82,17 @@ export function benchProgram(
     )
     .option('--rounds <n>', 'turns that each contender takes', wholeFrom(1, 1000), 3)
     .option('--seconds <s>', 'how long each load runs', wholeFrom(1, 3600), 3)
-    .option('--paced-mbps <n>', 'rate of the paced UDP load', wholeFrom(1, 100_000), 500)
+    .option(
+      '--paced-mbps <n>',
+      'rate of the paced UDP load; auto: what kernel VXLAN carries without loss',
+      wholeOrAuto(1, 100_000),
+      'auto',
+    )
+    .addOption(
+      new Option('--base <name>', 'the contender that ratios are to')
+        .choices(contenders)
+        .default(BASE_CONTENDER),
+    )
     .option('--contenders <a,b>', `of ${contenders.join(', ')}`, namesOf(contenders))
     .option('--metrics <a,b>', `of ${metrics.join(', ')}`, namesOf(metrics))
     .option('--peers', 'add the peers; installs their Debian packages', false)
@@ -90,5 +114,10 @@ export function benchProgram(
     .option('--only <a,b>', 'of weft, serf (default: both)', namesOf(['weft', 'serf']))
     .option('--json <file>', 'write every sample and the machine')
     .action(actions.gossip);
+  program
+    .command('cni')
+    .description('Measures ADD and DEL of a container beside the reference plugins.')
+    .option('--rounds <n>', 'containers that each plugin gets', wholeFrom(1, 1000), 30)
+    .action(actions.cni);
   return program;
 }

@@ -31,6 +31,8 @@ export function tryRun(
         else reject(new Error(`can not start ${program}: ${error.message}`, { cause: error }));
       },
     );
+    // A program that ends without reading its input closes the pipe; its status tells the story.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);
   });
 }

@@ -44,9 +44,10 @@ function cells(
   samples: readonly Sample[],
   contender: string,
   columns: readonly Column[],
+  base: string,
 ): string[] {
   return columns.flatMap((column) => {
-    const figure = figureOf(samples, contender, column.key);
+    const figure = figureOf(samples, contender, column.key, base);
     const value = formatFigure(figure, column);
     return column.isHeadline ? [value, formatRatio(figure?.ratio)] : [value];
   });
@@ -56,16 +57,21 @@ function sectionTable(
   section: Section,
   contenders: readonly string[],
   samples: readonly Sample[],
+  base: string,
 ): string {
   const columns = [{ title: 'contender', align: 'left' as const }, ...headings(section.columns)];
-  const rows = contenders.map((name) => [name, ...cells(samples, name, section.columns)]);
+  const rows = contenders.map((name) => [name, ...cells(samples, name, section.columns, base)]);
   return `### ${section.title}\n\n${markdownTable(columns, rows)}`;
 }
 
-function footnotes(samples: readonly Sample[], absences: readonly Absence[]): string[] {
+function footnotes(
+  samples: readonly Sample[],
+  absences: readonly Absence[],
+  base: string,
+): string[] {
   const notes = [];
-  if (samples.some(({ contender }) => contender === BASE_CONTENDER)) {
-    notes.push(`ratio: to ${BASE_CONTENDER} in the same round, median over the rounds.`);
+  if (samples.some(({ contender }) => contender === base)) {
+    notes.push(`ratio: to ${base} in the same round, median over the rounds.`);
   }
   if (samples.some(({ foreignShare }) => foreignShare > FOREIGN_LIMIT)) {
     const share = `${FOREIGN_LIMIT * 100} %`;
@@ -88,6 +94,7 @@ export function renderReport(
   contenders: readonly string[],
   samples: readonly Sample[],
   absences: readonly Absence[],
+  base = BASE_CONTENDER,
 ): string {
   const measured = new Set(samples.flatMap(({ values }) => Object.keys(values)));
   const tables = sections
@@ -96,8 +103,8 @@ export function renderReport(
       columns: columns.filter(({ key }) => measured.has(key)),
     }))
     .filter(({ columns }) => columns.length > 0)
-    .map((section) => sectionTable(section, contenders, samples));
-  return `${[...tables, ...footnotes(samples, absences)].join('\n\n')}\n`;
+    .map((section) => sectionTable(section, contenders, samples, base));
+  return `${[...tables, ...footnotes(samples, absences, base)].join('\n\n')}\n`;
 }
 
 /** Ours are drawn in the accent colour. */

@@ -45,7 +45,7 @@ export interface Figure extends Summary {
 /** Above this share of the machine, load that is not ours marks the row: 5 % of two processors is a tenth of one. */
 export const FOREIGN_LIMIT = 0.05;
 
-/** The contender to which all others are compared. */
+/** The contender to which all others are compared, unless the run names another. */
 export const BASE_CONTENDER = 'kernel-vxlan';
 
 function valuesByRound(
@@ -66,11 +66,12 @@ export function figureOf(
   samples: readonly Sample[],
   contender: string,
   key: string,
+  base = BASE_CONTENDER,
 ): Figure | undefined {
   const own = valuesByRound(samples, contender, key);
   const summary = summarize([...own.values()]);
   if (summary === undefined) return undefined;
-  const ratios = ratiosByRound(own, valuesByRound(samples, BASE_CONTENDER, key));
+  const ratios = ratiosByRound(own, valuesByRound(samples, base, key));
   return {
     ...summary,
     ratio: ratios.length === 0 ? undefined : median(ratios),

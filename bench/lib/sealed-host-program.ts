@@ -1,8 +1,9 @@
 /**
- * One host of `sealed-host.ts`: a native data plane with a TAP device on one network and one sealed VTEP.
+ * One host of `sealed-host.ts`: a native data plane with a TAP device on one network and one VTEP, sealed
+ * unless told `plain`.
  * Runs inside the host's namespace:
  *
- *   node sealed-host-program.js ADDRESS PEER_ADDRESS MTU
+ *   node sealed-host-program.js ADDRESS PEER_ADDRESS MTU [plain]
  *
  * Says `ready` once its device is there. Then each line of its input is a `SealedCommand` in JSON, and each
  * is answered in order by a `SealedAnswer`. It ends with its input, or on SIGTERM.
@@ -37,7 +38,7 @@ function carryOut(plane: NativeDataPlane, peer: string, command: SealedCommand):
   else if (kind === 'removeReceiveKey') plane.removeReceiveKey(command.index);
 }
 
-const [address = '', peer = '', mtuText] = process.argv.slice(2);
+const [address = '', peer = '', mtuText, encapsulation] = process.argv.slice(2);
 const mtu = Number(mtuText);
 const plane = createNativeDataPlane({
   addresses: [address],
@@ -46,7 +47,12 @@ const plane = createNativeDataPlane({
 });
 plane.addNetwork(VNI, { mtu });
 plane.addPort(VNI, openOnLadder({ name: SEALED_DEVICE, mtu }).tap);
-plane.addVtep(VNI, { address: peer, port: MESH_PORT }, { encapsulation: 'sealed' });
+if (encapsulation === 'plain') {
+  plane.setPeer(peer, { takesPartialChecksums: true });
+  plane.addVtep(VNI, { address: peer, port: VXLAN_UDP_PORT });
+} else {
+  plane.addVtep(VNI, { address: peer, port: MESH_PORT }, { encapsulation: 'sealed' });
+}
 
 const input = createInterface({ input: process.stdin });
 process.once('SIGTERM', () => input.close());

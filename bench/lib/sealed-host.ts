@@ -9,7 +9,13 @@ import type { SealingKey } from '../../src/dataplane/native/native-data-plane.ts
 import { INNER_ETHERNET_BYTES, OUTER_IPV4_BYTES, OUTER_UDP_BYTES } from '../../src/encap/mtu.ts';
 import type { LabHost } from './lab.ts';
 import type { LabProcess } from './process.ts';
-import { UNDERLAY_MTU, type Ends, type Topology } from './topology.ts';
+import {
+  CONTAINER_ADDRESSES,
+  OVERLAY_MTU,
+  UNDERLAY_MTU,
+  type Ends,
+  type Topology,
+} from './topology.ts';
 
 const PROGRAM = fileURLToPath(new URL('./sealed-host-program.js', import.meta.url));
 
@@ -67,9 +73,10 @@ export class SealedHost {
     this.#program = program;
   }
 
-  /** Starts it on `host` with `peer` as its one sealed VTEP; its TAP device is there, down, when this returns. */
-  static async start(host: LabHost, peer: LabHost): Promise<SealedHost> {
-    const where = [host.address, peer.address, String(SEALED_MTU)];
+  /** Starts it on `host` with `peer` as its one VTEP; its TAP device is there, down, when this returns. */
+  static async start(host: LabHost, peer: LabHost, isSealed = true): Promise<SealedHost> {
+    const where = isSealed ? [String(SEALED_MTU)] : [String(OVERLAY_MTU), 'plain'];
+    where.unshift(host.address, peer.address);
     const program = host.namespace.start(process.execPath, [PROGRAM, ...where], {}, 'lines');
     await program.waitForLine(/^ready$/);
     return new SealedHost(host, program);
@@ -144,4 +151,22 @@ export async function startSealedPair(topology: Topology): Promise<SealedPair> {
     await namespace.ip(`link set ${SEALED_DEVICE} master br0 up`);
   }
   return { ends, hosts };
+}
+
+/** As `startSealedPair` without sealing, each TAP device being its container's own interface: no bridge, no veth. */
+export async function startDirectPair(topology: Topology): Promise<SealedPair> {
+  const containers = await topology.emptyContainers();
+  const [a, b] = topology.hosts;
+  const hosts = [await SealedHost.start(a, b, false), await SealedHost.start(b, a, false)] as const;
+  for (const [index, container] of containers.entries()) {
+    const { namespace } = topology.hosts[index === 0 ? 0 : 1];
+    await namespace.ip(`link set ${SEALED_DEVICE} netns ${container.name} name eth0`);
+    await container.ip(`addr add ${CONTAINER_ADDRESSES[index === 0 ? 0 : 1]}/24 dev eth0`);
+    await container.ip('link set eth0 up');
+  }
+  const [client, server] = containers;
+  return {
+    ends: { client, server, serverAddress: CONTAINER_ADDRESSES[1], mtu: OVERLAY_MTU },
+    hosts,
+  };
 }

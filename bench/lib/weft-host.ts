@@ -18,6 +18,8 @@ export interface WeftHostOptions {
   readonly dataPlane: 'auto' | 'native' | 'portable';
   /** Default `auto`. */
   readonly fastPath?: 'auto' | 'off';
+  /** Forwarder threads; default 1. */
+  readonly threads?: number;
 }
 
 /** A command that ended with another status than 0. */
@@ -51,11 +53,11 @@ export class WeftHost {
 
   /** Starts the daemon and returns the line in which it says that it is ready; `lastLines` tells why it did not. */
   async up(): Promise<string> {
-    const { name, directory, dataPlane, fastPath = 'auto' } = this.#options;
+    const { name, directory, dataPlane, fastPath = 'auto', threads = 1 } = this.#options;
     const daemon = this.host.namespace.start(process.execPath, [
       ...[WEFT, 'up', '--name', name, '--listen', this.meshAddress],
       ...['--socket', this.#socket, '--state-dir', join(directory, `${name}.state`)],
-      ...['--data-plane', dataPlane, '--fast-path', fastPath],
+      ...['--data-plane', dataPlane, '--fast-path', fastPath, '--threads', String(threads)],
     ]);
     this.#daemon = daemon;
     const ready = await daemon.waitForLine(/\bready\b/, READY_MS).catch((cause: unknown) => {

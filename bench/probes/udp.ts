@@ -1,9 +1,8 @@
 /** UDP at the full rate the sender can offer (our own generator), and paced (iperf3). */
 import { flood } from '../lib/udpgen.ts';
+import { sendPaced } from '../lib/paced-rate.ts';
 import type { Column } from '../lib/result.ts';
 import type { Load, Probe } from './probe.ts';
-
-const PACED_BYTES = 1400;
 
 function floodColumns(name: string, bytes: number): Column[] {
   const label = `UDP ${bytes} B`;
@@ -51,17 +50,6 @@ function fullRate(name: string, bytes: number): Probe {
 export const udp64 = fullRate('udp64', 64);
 export const udp1400 = fullRate('udp1400', 1400);
 
-interface UdpTotals {
-  readonly end: {
-    readonly sum: {
-      readonly bits_per_second: number;
-      readonly packets: number;
-      readonly lost_packets: number;
-      readonly lost_percent: number;
-    };
-  };
-}
-
 /** The same rate for every contender: it shows who can carry a steady load, not who is fastest. */
 export const udpPaced: Probe = {
   name: 'udp-paced',
@@ -83,17 +71,11 @@ export const udpPaced: Probe = {
     },
   ],
   async load({ ends }, { seconds, pacedMbps }): Promise<Load> {
-    const bytes = Math.min(PACED_BYTES, ends.mtu - 28);
-    const report = await ends.client.iperfTo(ends.server, {
-      address: ends.serverAddress,
-      seconds,
-      extra: ['-u', '-b', `${pacedMbps}M`, '-l', String(bytes)],
-    });
-    const { sum } = (report.raw as UdpTotals).end;
-    if (sum.packets === sum.lost_packets) throw new Error('iperf3 received nothing over UDP');
+    const { sentMbps, lossPercent } = await sendPaced(ends, pacedMbps, seconds);
+    if (lossPercent === 100) throw new Error('iperf3 received nothing over UDP');
     return () => ({
-      'udp-paced.receivedMbps': (sum.bits_per_second / 1e6) * (1 - sum.lost_percent / 100),
-      'udp-paced.lossPercent': sum.lost_percent,
+      'udp-paced.receivedMbps': sentMbps * (1 - lossPercent / 100),
+      'udp-paced.lossPercent': lossPercent,
     });
   },
 };

@@ -110,8 +110,9 @@ Napi::Value FastPathBinding::FindRoute(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value FastPathBinding::SetEndpoint(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), path_->SetEndpoint(Uint32(info[0]), MacOf(info[1]),
-                                                          Uint32(info[2]), Uint32(info[3])));
+  return Napi::Number::New(info.Env(),
+                           path_->SetEndpoint(Uint32(info[0]), MacOf(info[1]), Uint32(info[2]),
+                                              Uint32(info[3]), Uint32(info[4])));
 }
 
 void FastPathBinding::RemoveEndpoint(const Napi::CallbackInfo& info) {

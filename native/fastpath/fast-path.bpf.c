@@ -22,7 +22,7 @@
 #define bpf_ntohs(value) ((__u16)__builtin_bswap16(value))
 
 // The loader makes these maps and puts their descriptors where the program names them.
-extern char remotes, locals, ports, vteps, traffic, slow_sent, slow_received, config;
+extern char remotes, locals, ports, vteps, traffic, slow_sent, slow_received, bursts, config;
 
 static void* (*const map_lookup)(void* map, const void* key) = (void*)BPF_FUNC_map_lookup_elem;
 static long (*const skb_load_bytes)(const struct __sk_buff* skb, __u32 offset, void* to,
@@ -33,6 +33,7 @@ static long (*const skb_adjust_room)(struct __sk_buff* skb, __s32 len_diff, __u3
                                      __u64 flags) = (void*)BPF_FUNC_skb_adjust_room;
 static __u32 (*const get_hash_recalc)(struct __sk_buff* skb) = (void*)BPF_FUNC_get_hash_recalc;
 static __u64 (*const ktime_get_ns)(void) = (void*)BPF_FUNC_ktime_get_ns;
+static long (*const redirect)(__u32 ifindex, __u64 flags) = (void*)BPF_FUNC_redirect;
 static long (*const redirect_neigh)(__u32 ifindex, struct bpf_redir_neigh* params, int plen,
                                     __u64 flags) = (void*)BPF_FUNC_redirect_neigh;
 static long (*const redirect_peer)(__u32 ifindex, __u64 flags) = (void*)BPF_FUNC_redirect_peer;
@@ -86,6 +87,25 @@ INLINE int must_follow(void* flows, __u32 hash, __u64 now, int is_slow) {
   if (!until) return 1;
   if (is_slow) *until = now + SLOW_NS;
   return *until >= now;
+}
+
+// Small datagrams in bursts fare better in user space, which sends many in one call on one
+// processor while the sender has another: so many of a flow in such a time, in ns.
+#define BURST_DATAGRAMS 32
+#define BURST_NS 1000000ULL
+#define BURST_MAX_BYTES 512
+
+// Counts a datagram of a flow; whether it is one of a burst. Processors may lose each other's
+// counts, which only delays the answer.
+INLINE int is_burst(__u32 hash, __u64 now) {
+  const __u32 slot = hash % WEFT_SLOW_FLOWS;
+  struct weft_burst* burst = map_lookup(&bursts, &slot);
+  if (!burst) return 0;
+  if (burst->until < now) {
+    burst->until = now + BURST_NS;
+    burst->count = 0;
+  }
+  return ++burst->count >= BURST_DATAGRAMS;
 }
 
 // An inner packet's transport protocol (0 behind options and extension headers), the bytes of its
@@ -193,6 +213,11 @@ INLINE void write_outer(struct outer* outer, const struct weft_vtep* vtep, __u32
   outer->vxlan[VXLAN_VNI_AT + 2] = vni;
 }
 
+// Straight to where user space reads: the bridge would find nothing else for a MAC at a VTEP.
+INLINE int to_user_space(const struct weft_port* port) {
+  return port->tap == 0 ? TCX_NEXT_PROGRAM : (int)redirect(port->tap, 0);
+}
+
 SECTION("encap") int weft_encap(struct __sk_buff* skb) {
   const __u32 ifindex = skb->ifindex;
   const struct weft_port* port = map_lookup(&ports, &ifindex);
@@ -223,8 +248,11 @@ SECTION("encap") int weft_encap(struct __sk_buff* skb) {
   // know.
   const __u32 hash = get_hash_recalc(skb);
   const int takes_super_frames = vtep->segments && extent.protocol == PROTOCOL_TCP;
-  if (!takes_super_frames && must_follow(&slow_sent, hash, ktime_get_ns(), skb->gso_size != 0)) {
-    return TCX_NEXT_PROGRAM;
+  if (!takes_super_frames) {
+    const __u64 now = ktime_get_ns();
+    const int is_slow = skb->gso_size != 0 || (extent.protocol == PROTOCOL_UDP &&
+                                               bytes <= BURST_MAX_BYTES && is_burst(hash, now));
+    if (must_follow(&slow_sent, hash, now, is_slow)) return to_user_space(port);
   }
   const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
                       BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |

@@ -24,6 +24,7 @@ constexpr bpf::MapShape kShapes[] = {
     {"traffic", BPF_MAP_TYPE_PERCPU_HASH, sizeof(uint32_t), sizeof(weft_traffic), kMaxVteps},
     {"slow_sent", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(uint64_t), WEFT_SLOW_FLOWS},
     {"slow_received", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(uint64_t), WEFT_SLOW_FLOWS},
+    {"bursts", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(weft_burst), WEFT_SLOW_FLOWS},
     {"config", BPF_MAP_TYPE_ARRAY, sizeof(uint32_t), sizeof(weft_config), 1},
 };
 
@@ -87,10 +88,11 @@ int FastPath::LoadProgram(const std::vector<char>& object, const char* name, Own
   return fd;
 }
 
-int FastPath::SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu) {
+int FastPath::SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu, uint32_t tap) {
   weft_port port{};
   port.vni = vni;
   port.mtu = mtu;
+  port.tap = tap;
   StoreMac(port.mac, mac);
   const weft_local local{ifindex, mtu};
   const weft_fdb_key key = KeyOfMac(vni, mac);

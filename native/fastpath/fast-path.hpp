@@ -31,8 +31,9 @@ class FastPath {
                                         uint32_t fdb_max_age_ms, Failure& failure);
 
   // An endpoint's end on this host: encapsulates what comes from it, and gives it what is for
-  // `mac`. Called again it takes the new values.
-  int SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu);
+  // `mac`. Called again it takes the new values. `tap` is where user space reads the network's
+  // frames, or 0: what it does better than the kernel then comes to it over the bridge.
+  int SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu, uint32_t tap);
   void RemoveEndpoint(uint32_t vni, Mac mac, uint32_t ifindex);
 
   // Decapsulates what comes in at an underlay interface.
@@ -57,6 +58,7 @@ class FastPath {
     kTraffic,
     kSlowSent,
     kSlowReceived,
+    kBursts,
     kConfig,
     kMaps
   };

@@ -32,6 +32,8 @@ struct weft_port {
   __u32 mtu;
   __u8 mac[6];  // the only source that it may use here
   __u16 zero;
+  // Ifindex of the network's TAP device, where user space reads; 0: none.
+  __u32 tap;
 };
 
 // A VTEP of one network, by user space's id of it.
@@ -61,3 +63,10 @@ struct weft_config {
 
 // Flows, by a hash, that keep to the slow path until a time (CLOCK_MONOTONIC in ns).
 #define WEFT_SLOW_FLOWS 4096
+
+// Small datagrams of a flow in the present span of time, by the same hash.
+struct weft_burst {
+  __u64 until;  // CLOCK_MONOTONIC in ns
+  __u32 count;
+  __u32 zero;
+};

@@ -1,8 +1,11 @@
-// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, and
-// flock(2). Only conversions and single system calls; src/daemon/lifecycle.ts checks arguments and
-// words errors.
+// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, flock(2), and
+// sockets that hear one interface only. Only conversions and single system calls;
+// src/daemon/lifecycle.ts and src/os/device-socket.ts check arguments and word errors.
 
+#include <arpa/inet.h>
 #include <napi.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,6 +13,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -54,9 +58,79 @@ Napi::Value Lock(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result < 0 ? errno : 0);
 }
 
+// An IP address as text, with a port; false if it is none.
+bool FillInetAddress(const std::string& text, uint16_t port, sockaddr_storage& address,
+                     socklen_t& bytes) {
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address);
+  if (inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    bytes = sizeof(sockaddr_in);
+    return true;
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address);
+  if (inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) != 1) return false;
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(port);
+  bytes = sizeof(sockaddr_in6);
+  return true;
+}
+
+// Room for some thousands of short datagrams while the event loop is busy.
+constexpr int kReceiveBufferBytes = 4 << 20;
+
+// Before bind: with a device, an address that comes to it later may be bound, and other programs'
+// sockets on other interfaces do not matter; a TCP port whose connections linger can be had again.
+int Prepare(int fd, int family, int type, const std::string& device) {
+  const int on = 1;
+  if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+    return errno;
+  if (!device.empty()) {
+    const int freebind = family == AF_INET6
+                             ? setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on))
+                             : setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+    if (freebind < 0) return errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device.c_str(),
+                   static_cast<socklen_t>(device.size())) < 0)
+      return errno;
+  }
+  if (type == SOCK_STREAM) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  if (type == SOCK_DGRAM)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBufferBytes, sizeof(kReceiveBufferBytes));
+  return 0;
+}
+
+// bound(isStream, address, port, device): a descriptor of a socket bound to the address and, if a
+// device is named, to that interface alone; or an errno as a negative number.
+Napi::Value Bound(const Napi::CallbackInfo& info) {
+  const int type = info[0].As<Napi::Boolean>().Value() ? SOCK_STREAM : SOCK_DGRAM;
+  const std::string text = info[1].As<Napi::String>().Utf8Value();
+  const auto port = static_cast<uint16_t>(info[2].As<Napi::Number>().Uint32Value());
+  const std::string device = info[3].As<Napi::String>().Utf8Value();
+  sockaddr_storage address{};
+  socklen_t bytes = 0;
+  if (!FillInetAddress(text, port, address, bytes)) return Napi::Number::New(info.Env(), -EINVAL);
+  const int fd = socket(address.ss_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return Napi::Number::New(info.Env(), -errno);
+  int failure = Prepare(fd, address.ss_family, type, device);
+  if (failure == 0 && bind(fd, reinterpret_cast<const sockaddr*>(&address), bytes) < 0)
+    failure = errno;
+  if (failure == 0) return Napi::Number::New(info.Env(), fd);
+  close(fd);
+  return Napi::Number::New(info.Env(), -failure);
+}
+
+// interfaceIndex(name): the kernel's number of an interface, 0 if there is none of that name.
+Napi::Value InterfaceIndex(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>().Utf8Value();
+  return Napi::Number::New(info.Env(), if_nametoindex(name.c_str()));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("notify", Napi::Function::New(env, Notify));
   exports.Set("lock", Napi::Function::New(env, Lock));
+  exports.Set("bound", Napi::Function::New(env, Bound));
+  exports.Set("interfaceIndex", Napi::Function::New(env, InterfaceIndex));
   return exports;
 }
 

@@ -6,6 +6,8 @@ import type {
   Control,
   DetachRequest,
   ForgetRequest,
+  NameRemoval,
+  NameRequest,
   NetworkRequest,
   RenameRequest,
 } from './control.ts';
@@ -88,6 +90,9 @@ class HttpControl implements Control {
   rename = (request: RenameRequest) => this.#call('rename', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});
+  addName = (request: NameRequest) => this.#call('addName', request);
+  removeName = (request: NameRemoval) => this.#call('removeName', request);
+  listNames = () => this.#call('listNames', {});
   addVtep = (network: string, address: string) => this.#call('addVtep', { network, address });
   removeVtep = (network: string, address: string) => this.#call('removeVtep', { network, address });
   listVteps = (network: string) => this.#call('listVteps', { network });

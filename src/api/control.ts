@@ -29,6 +29,13 @@ export interface Control {
   /** Who owns the addresses of each network. */
   ipamStatus(): Promise<readonly PoolInfo[]>;
 
+  /** Gives an address a name in DNS, by this host. Told again, it changes nothing. */
+  addName(request: NameRequest): Promise<NameInfo>;
+  /** Takes such names away, whichever host gave them; returns what they were. */
+  removeName(request: NameRemoval): Promise<readonly NameInfo[]>;
+  /** All names in DNS, of endpoints and added ones. */
+  listNames(): Promise<readonly NameInfo[]>;
+
   addVtep(network: string, address: string): Promise<ForeignVtep>;
   removeVtep(network: string, address: string): Promise<void>;
   listVteps(network: string): Promise<readonly VtepInfo[]>;
@@ -72,8 +79,19 @@ export interface Status {
     readonly members: Readonly<Record<MemberState, number>>;
     readonly counters: Readonly<Record<string, number>>;
   };
+  readonly dns: DnsStatus;
   readonly networks: number;
   readonly endpoints: { readonly local: number; readonly mesh: number };
+}
+
+/** How this host answers questions for names. */
+export interface DnsStatus {
+  readonly domain: string;
+  /** Where it listens: `10.7.0.1:53 (blue)`. */
+  readonly listening: readonly string[];
+  /** Who is asked for names outside the domain. */
+  readonly upstreams: readonly string[];
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface PortInfo extends Traffic {
@@ -154,6 +172,8 @@ export interface NetworkDetail extends NetworkInfo {
   /** Bridge and TAP device on this host, if the network is realised here. */
   readonly bridge?: string;
   readonly device?: string;
+  /** What belongs into the resolv.conf of its endpoints on this host, if names are answered there. */
+  readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
   readonly createdBy: string;
   readonly createdAt: string;
   readonly attached: readonly EndpointInfo[];
@@ -184,6 +204,33 @@ export interface RenameRequest {
   /** Its id, or a unique prefix of 4 or more characters. */
   readonly endpoint: string;
   readonly names: readonly string[];
+}
+
+export interface NameRequest {
+  /** Relative to the domain; any case, kept in lower case. */
+  readonly name: string;
+  readonly address: string;
+  /** For endpoints of this network; default: of every network. */
+  readonly network?: string;
+}
+
+export interface NameRemoval {
+  readonly name: string;
+  /** Default: whatever the address. */
+  readonly address?: string;
+  /** Default: whatever the network. */
+  readonly network?: string;
+}
+
+export interface NameInfo {
+  readonly name: string;
+  readonly address: string;
+  readonly network?: string;
+  readonly host: string;
+  /** An endpoint's own, or one that `weft dns add` made. */
+  readonly origin: 'endpoint' | 'added';
+  /** Whether its host lives: else the name is silent. */
+  readonly isAlive: boolean;
 }
 
 export interface ForgetRequest {

@@ -8,6 +8,9 @@ import type {
   ForgetReport,
   ForgetRequest,
   JoinReport,
+  NameInfo,
+  NameRemoval,
+  NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
@@ -47,6 +50,9 @@ export interface Calls {
   readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
+  readonly addName: { input: NameRequest; answer: NameInfo };
+  readonly removeName: { input: NameRemoval; answer: readonly NameInfo[] };
+  readonly listNames: { input: Nothing; answer: readonly NameInfo[] };
   readonly addVtep: { input: ForeignVtep; answer: ForeignVtep };
   readonly removeVtep: { input: ForeignVtep; answer: undefined };
   readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
@@ -164,6 +170,24 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/ipam',
     answer: { list: ['network', 'subnet', 'voters', 'lease', 'shares', 'here'] },
     call: (control) => control.ipamStatus(),
+  },
+  addName: {
+    method: 'POST',
+    path: '/v1/names',
+    answer: { object: ['name', 'address', 'host', 'origin'] },
+    call: (control, request) => control.addName(request),
+  },
+  removeName: {
+    method: 'POST',
+    path: '/v1/names/remove',
+    answer: { list: ['name', 'address', 'host', 'origin'] },
+    call: (control, request) => control.removeName(request),
+  },
+  listNames: {
+    method: 'GET',
+    path: '/v1/names',
+    answer: { list: ['name', 'address', 'host', 'origin'] },
+    call: (control) => control.listNames(),
   },
   addVtep: {
     method: 'POST',

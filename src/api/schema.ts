@@ -52,6 +52,13 @@ const detachRequest = z.strictObject({
   pid: count.exactOptional(),
 });
 
+const nameRequest = z.strictObject({ name: text, address: text, network: text.exactOptional() });
+const nameRemoval = z.strictObject({
+  name: text,
+  address: text.exactOptional(),
+  network: text.exactOptional(),
+});
+
 const forgetRequest = z.strictObject({ host: text, force: z.boolean().exactOptional() });
 
 const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
@@ -68,6 +75,9 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   rename: renameRequest,
   forget: forgetRequest,
   ipamStatus: nothing,
+  addName: nameRequest,
+  removeName: nameRemoval,
+  listNames: nothing,
   addVtep: foreignVtep,
   removeVtep: foreignVtep,
   listVteps: ofNetwork,

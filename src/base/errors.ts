@@ -32,6 +32,7 @@ export const ERROR_CODES = {
   E_ENDPOINT_MISSING: 'missing',
   E_HOST_MISSING: 'missing',
   E_VTEP_MISSING: 'missing',
+  E_NAME_MISSING: 'missing',
   E_SANDBOX_MISSING: 'missing',
   E_DEVICE_MISSING: 'missing',
   E_ROUTE_MISSING: 'missing',

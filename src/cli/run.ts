@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
+import { addDnsCommands } from './commands/dns.ts';
 import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
 import { addIpamCommands } from './commands/ipam.ts';
@@ -51,6 +52,7 @@ function createProgram(context: Context): Command {
   addNetworkCommands(program, context);
   addEndpointCommands(program, context);
   addIpamCommands(program, context);
+  addDnsCommands(program, context);
   addForwardingCommands(program, context);
   addVersionCommand(program, context);
   return program;

@@ -26,6 +26,23 @@ function memberLine({ gossip: { members } }: Status): string {
 const answers = ({ arp, nd }: Status['dataPlane']['answered']): string =>
   `${countOf(arp, 'ARP request')} and ${countOf(nd, 'IPv6 solicitation')} for endpoints elsewhere`;
 
+/** Each network of the host has an address more to be asked at: the first tell what they are like. */
+const SHOWN_ADDRESSES = 2;
+
+function namesLine({ dns: { domain, listening } }: Status): string {
+  if (listening.length === 0) return `${domain}, not answered on this host`;
+  const more = listening.length - SHOWN_ADDRESSES;
+  const shown = listening.slice(0, SHOWN_ADDRESSES).join(', ');
+  return `${domain}, answered at ${shown}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function dnsTable({ dns: { counters } }: Status): string {
+  const rows = Object.entries(counters)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => [name, String(count)]);
+  return table(['NAMES', 'COUNT'], rows, '');
+}
+
 function identity(status: Status, wallNow: number): string {
   const { dataPlane, endpoints, networks } = status;
   const carried = new Set(dataPlane.ports.map(({ network }) => network)).size;
@@ -36,6 +53,8 @@ function identity(status: Status, wallNow: number): string {
     ['told to others', `${status.advertise}, VXLAN port ${status.vxlanPort}`],
     ['networks', `${networks} in the mesh, ${carried} carried here`],
     ['endpoints', `${endpoints.mesh} in the mesh, ${endpoints.local} here`],
+    ['names', namesLine(status)],
+    ['other names', status.dns.upstreams.join(', ') || 'nobody is asked'],
     ['data plane', `${dataPlane.kind} (${dataPlane.reason})`],
     ['answered here', answers(dataPlane.answered)],
     ...Object.entries(dataPlane.features).map(([name, value]) => [`  ${name}`, value] as const),
@@ -67,6 +86,7 @@ export function statusText(status: Status, wallNow: number): string {
     identity(status, wallNow),
     portTable(status),
     vtepTable(status),
+    dnsTable(status),
     dropTable(status),
   ];
   return parts.filter((part) => part !== '').join('\n\n');

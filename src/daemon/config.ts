@@ -3,9 +3,12 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { DEFAULT_MESH_PORT, MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
+import { canonicalDnsName, DNS_NAME_RULE } from '../base/dns-name.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { parseHostPort, parsePort } from '../base/host-port.ts';
+import type { SocketAddress } from '../base/types.ts';
 import { suggestion } from '../base/nearest.ts';
+import { DNS_PORT } from '../dns/resolv-conf.ts';
 import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import { LEASE_SECONDS } from '../network/network.ts';
 import {
@@ -13,6 +16,7 @@ import {
   FAST_PATHS,
   DEFAULT_OPTIONS,
   DOCKER_SCOPES,
+  DNS_CHOICES,
   LOG_LEVELS,
   MAX_THREADS,
   type DaemonOptions,
@@ -21,6 +25,11 @@ import {
 
 /** A year. */
 const MAX_ENDPOINT_LEASE_HOURS = 8_760;
+const MAX_DNS_TTL_SECONDS = 3600;
+/** Settings that may have several values. */
+const LISTS = new Set(
+  Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) => (Array.isArray(value) ? [key] : [])),
+);
 /** Settings that a config file may write as numbers. */
 const NUMBERS = new Set(
   Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) =>
@@ -103,6 +112,20 @@ function readTarget(given: Given): string {
   return wrong(given, 'write HOST, HOST:PORT or [IPV6]:PORT');
 }
 
+function readDomain(given: Given): string {
+  return canonicalDnsName(given.text) ?? wrong(given, DNS_NAME_RULE);
+}
+
+/** One address of this host or of a name server, and perhaps a port. */
+function readDnsAddress(given: Given): SocketAddress {
+  const parsed = parseHostPort(given.text);
+  const isWildcard = parsed?.host === '0.0.0.0' || parsed?.host === '::';
+  if (parsed === undefined || isIP(parsed.host) === 0 || isWildcard || parsed.port === 0) {
+    return wrong(given, 'write one IP address, and perhaps a port: 192.0.2.1 or [2001:db8::1]:53');
+  }
+  return { address: parsed.host, port: parsed.port ?? DNS_PORT };
+}
+
 /** How each setting is read from text. A key's environment variable is WEFT_ and the key in capitals. */
 const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unknown } = {
   name: readName,
@@ -120,6 +143,11 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
   dockerPlugin: readSocket,
   dockerScope: oneOf(DOCKER_SCOPES),
+  dns: oneOf(DNS_CHOICES),
+  dnsDomain: readDomain,
+  dnsListen: readDnsAddress,
+  dnsTtl: readCount(0, MAX_DNS_TTL_SECONDS, 'a number of seconds'),
+  dnsUpstream: readDnsAddress,
   logLevel: oneOf(LOG_LEVELS),
 };
 
@@ -134,7 +162,7 @@ export function environmentName(key: string): string {
 const flagName = (key: string): string =>
   `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
-/** Texts by key, as one source gives them; `join` alone may have several. */
+/** Texts by key, as one source gives them. */
 type Layer = Partial<Record<keyof DaemonOptions, readonly Given[]>>;
 
 function environmentLayer(env: Readonly<Record<string, string | undefined>>): Layer {
@@ -143,15 +171,15 @@ function environmentLayer(env: Readonly<Record<string, string | undefined>>): La
     const where = environmentName(key);
     const text = env[where];
     if (text === undefined || text === '') continue;
-    const texts = key === 'join' ? text.split(',') : [text];
+    const texts = LISTS.has(key) ? text.split(',') : [text];
     layer[key] = texts.map((one) => ({ text: one.trim(), where }));
   }
   return layer;
 }
 
-/** A JSON or commander value as texts: a string, a number, or for `join` a list of strings. */
+/** A JSON or commander value as texts: a string, a number, or a list of strings. */
 function asGiven(key: string, value: unknown, where: string): readonly Given[] {
-  const values: readonly unknown[] = key === 'join' && Array.isArray(value) ? value : [value];
+  const values: readonly unknown[] = LISTS.has(key) && Array.isArray(value) ? value : [value];
   return values.map((one) => {
     if (typeof one === 'string') return { text: one, where };
     if (typeof one === 'number' && NUMBERS.has(key)) return { text: String(one), where };
@@ -234,7 +262,7 @@ export async function loadOptions({ config, flags, env }: OptionSources): Promis
   const read: Record<string, unknown> = {};
   for (const key of CONFIG_KEYS) {
     const values = given[key]?.map((one) => READERS[key](one));
-    if (values !== undefined) read[key] = key === 'join' ? values : values[0];
+    if (values !== undefined) read[key] = LISTS.has(key) ? values : values[0];
   }
   if (read['name'] === undefined) {
     read['name'] = readName({ text: hostname(), where: "This machine's host name" });

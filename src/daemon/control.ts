@@ -8,6 +8,9 @@ import type {
   ForgetReport,
   ForgetRequest,
   JoinReport,
+  NameInfo,
+  NameRemoval,
+  NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
@@ -34,6 +37,8 @@ import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
+import type { NameRows } from './name-rows.ts';
+import type { NameService } from './name-service.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -69,6 +74,8 @@ export interface DaemonControlOptions {
   readonly workloads: Workloads;
   readonly addresses: Addresses;
   readonly forgetting: Forgetting;
+  readonly names: NameRows;
+  readonly nameService: NameService;
   readonly fabric: Fabric;
   readonly reconciler: Reconciler;
   readonly state: State;
@@ -113,6 +120,7 @@ export class DaemonControl implements Control {
         members: this.#memberCounts(),
         counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
       },
+      dns: this.#options.nameService.status(),
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -162,13 +170,15 @@ export class DaemonControl implements Control {
   }
 
   async inspectNetwork(name: string): Promise<NetworkDetail> {
-    const { networks, directory, fabric, peers } = this.#options;
+    const { networks, directory, fabric, nameService, peers } = this.#options;
     const network = networks.require(name);
+    const dns = nameService.resolvConf(network.name);
     const endpoints = directory.endpoints(name);
     const carried = fabric.get(network.vni);
     return {
       ...networkInfo(network, endpoints.length),
       ...(carried && { bridge: carried.bridge, device: carried.device }),
+      ...(dns && { dns }),
       createdBy: peers.nameOf(network.createdBy),
       createdAt: network.createdAt,
       attached: endpoints.map((endpoint) => this.#endpointInfo(endpoint, network)),
@@ -177,9 +187,10 @@ export class DaemonControl implements Control {
   }
 
   removeNetwork(name: string): Promise<void> {
-    const { networks, peers, reconciler } = this.#options;
+    const { names, networks, peers, reconciler } = this.#options;
     return this.#change(async () => {
       networks.remove(name, (host) => peers.nameOf(host));
+      names.removeNetwork(name);
       await reconciler.reconcile();
     });
   }
@@ -222,6 +233,18 @@ export class DaemonControl implements Control {
     return Promise.resolve(
       addresses.pools().map(({ network, holding }) => poolInfo(network, holding, words)),
     );
+  }
+
+  addName(request: NameRequest): Promise<NameInfo> {
+    return this.#change(() => Promise.resolve(this.#options.names.add(request)));
+  }
+
+  removeName(request: NameRemoval): Promise<readonly NameInfo[]> {
+    return this.#change(() => Promise.resolve(this.#options.names.remove(request)));
+  }
+
+  listNames(): Promise<readonly NameInfo[]> {
+    return Promise.resolve(this.#options.names.list());
   }
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
@@ -290,6 +313,8 @@ export class DaemonControl implements Control {
     return this.#options.serial.run(async () => {
       const result = await make();
       await this.#options.state.settled();
+      // A bridge may have come or gone with it. Nobody waits for that.
+      void this.#options.nameService.refresh();
       return result;
     });
   }
@@ -324,6 +349,7 @@ export class DaemonControl implements Control {
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
       ...(isFiltered ? [FILTERED_WARNING] : []),
       ...this.#options.addresses.losses,
+      ...this.#options.nameService.warnings(),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }

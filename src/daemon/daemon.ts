@@ -23,6 +23,7 @@ import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
 import { DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
+import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
@@ -30,12 +31,15 @@ import { Engines } from './engines.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { Journal } from './journal.ts';
+import { NameRows } from './name-rows.ts';
+import { NameService, type DnsSeam } from './name-service.ts';
 import { Networks } from './networks.ts';
 import type { DaemonOptions } from './options.ts';
 import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.ts';
 import { Reconciler } from './reconciler.ts';
 import {
   parseEndpointRecord,
+  parseNameRecord,
   parseNetworkRecord,
   parseUseRecord,
   parseVtepRecord,
@@ -47,6 +51,7 @@ import type { RunningDaemon } from './service.ts';
 import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
 import { Workloads } from './workloads.ts';
+import { feedZone } from './zone-feed.ts';
 
 const MS_PER_HOUR = 3_600_000;
 
@@ -58,6 +63,7 @@ export interface Seams {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
   readonly dataPlanes: DataPlaneFactories;
   readonly openStreams: (wanted: {
@@ -188,6 +194,7 @@ async function assemble(
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
     uses: mesh.table('uses', { validate: parseUseRecord }),
+    names: mesh.table('names', { validate: parseNameRecord }),
   };
   mesh.load(state.rows());
 
@@ -219,6 +226,15 @@ async function assemble(
     endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
   });
+  const names = new NameRows({
+    ...{ self: host, rows: tables.names, directory, networks, peers },
+  });
+  const zone = new Zone((id) => peers.isAlive(id));
+  feedZone(zone, tables, options.dnsDomain);
+  const nameService = new NameService({
+    ...{ self: host, settings: options, seam: deps.seams.dns, zone, directory, fabric },
+    ...{ clock, rng, log },
+  });
   const journal = new Journal(state);
   const workloads = new Workloads({
     addresses,
@@ -233,7 +249,8 @@ async function assemble(
   });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
-    ...{ addresses, forgetting: new Forgetting({ addresses, directory, peers }) },
+    ...{ addresses, names, nameService },
+    forgetting: new Forgetting({ addresses, directory, peers, names }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
@@ -257,12 +274,14 @@ async function assemble(
     }),
     tables.networks.onChange(() => {
       addresses.networksChanged();
+      nameService.changed();
       reconciler.request();
     }),
     tables.endpoints.onChange((change) => {
       feed.changeEndpoint(change);
       addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
+      if (isOurs) nameService.changed();
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
@@ -273,6 +292,7 @@ async function assemble(
   addresses.start();
   await reconciler.start();
   await docker.start();
+  await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
     resolve: (target) => resolveTarget(target, DEFAULT_MESH_PORT),
@@ -292,6 +312,7 @@ async function assemble(
       seeds.stop();
       docker.stop();
       reconciler.stop();
+      await nameService.stop();
       addresses.stop();
       await serial.run(() => mesh.leave());
       state.noteIncarnation(mesh.self.incarnation);

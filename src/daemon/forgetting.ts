@@ -4,6 +4,7 @@ import type { PeerId } from '../base/types.ts';
 import { ownersOf } from '../ipam/pool.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
+import type { NameRows } from './name-rows.ts';
 import type { Peers } from './peers.ts';
 
 const MIN_ID_PREFIX = 4;
@@ -12,9 +13,10 @@ export interface ForgettingOptions {
   readonly addresses: Addresses;
   readonly directory: Directory;
   readonly peers: Peers;
+  readonly names: NameRows;
 }
 
-/** Forgets hosts that will not come back: their addresses first, and then their endpoints' rows. */
+/** Forgets hosts that will not come back: their addresses first, and then their rows. */
 export class Forgetting {
   readonly #options: ForgettingOptions;
 
@@ -24,7 +26,7 @@ export class Forgetting {
 
   /** Done again, or by several hosts at once, it changes nothing more. */
   async forget({ host, force = false }: ForgetRequest): Promise<ForgetReport> {
-    const { addresses, directory, peers } = this.#options;
+    const { addresses, directory, names, peers } = this.#options;
     const id = this.#find(host);
     if (peers.isAlive(id)) {
       throw new AppError(
@@ -36,6 +38,7 @@ export class Forgetting {
     const endpoints = directory.endpointsOf(id).map((endpoint) => endpoint.id);
     for (const endpoint of endpoints) directory.removeEndpoint(endpoint);
     for (const use of directory.uses()) if (use.host === id) directory.removeUse(use);
+    names.removeHost(id);
     return { host: peers.nameOf(id), id, endpoints };
   }
 

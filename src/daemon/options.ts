@@ -1,5 +1,6 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import type { Scope } from '../plugin/docker/driver.ts';
+import type { SocketAddress } from '../base/types.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -15,6 +16,9 @@ export type DataPlaneChoice = (typeof DATA_PLANES)[number];
 
 export const FAST_PATHS = ['auto', 'off'] as const;
 export type FastPathChoice = (typeof FAST_PATHS)[number];
+
+export const DNS_CHOICES = ['on', 'off'] as const;
+export type DnsChoice = (typeof DNS_CHOICES)[number];
 
 /** Addresses to bind and the one mesh port, UDP and TCP. */
 export interface Listen {
@@ -61,6 +65,16 @@ export interface DaemonOptions {
   readonly dockerPlugin?: string;
   /** Whether Docker's networks are of one engine, or of its cluster. Default `local`. */
   readonly dockerScope: Scope;
+  /** Whether this host answers questions for names. Default `on`. */
+  readonly dns: DnsChoice;
+  /** What all names end in, in lower case without dots at its ends; the same on every host. Default `weft.local`. */
+  readonly dnsDomain: string;
+  /** Where names are answered beside the bridges' own addresses. Default nowhere. */
+  readonly dnsListen: readonly SocketAddress[];
+  /** Seconds that answers may be kept, 0 to 3600. Default 1. */
+  readonly dnsTtl: number;
+  /** Who is asked for all other names; none: the name servers of /etc/resolv.conf. Default none. */
+  readonly dnsUpstream: readonly SocketAddress[];
   /** Least severe line that is logged. Default `info`. */
   readonly logLevel: LogLevel;
 }
@@ -79,5 +93,10 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'docker
   ipamLeaseSeconds: 300,
   ipamEndpointLeaseHours: 24,
   dockerScope: 'local',
+  dns: 'on',
+  dnsDomain: 'weft.local',
+  dnsListen: [],
+  dnsTtl: 1,
+  dnsUpstream: [],
   logLevel: 'info',
 };

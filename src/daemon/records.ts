@@ -57,6 +57,15 @@ const vtepRecord = z.object({
 
 /** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
 const useRecord = z.object({ network: z.string().max(64), host: peerId });
+/** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
+const nameRecord = z.object({
+  name: dnsName,
+  address: z.string().max(64),
+  /** Absent: for endpoints of every network. */
+  network: z.string().max(64).exactOptional(),
+  /** It goes when this host is forgotten, and is silent while it is away. */
+  host: peerId,
+});
 
 const memberMeta = z.object({
   version: z.string().max(32),
@@ -69,6 +78,7 @@ export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type UseRecord = Readonly<z.infer<typeof useRecord>>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
@@ -81,5 +91,7 @@ export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
 export const parseUseRecord = (value: unknown): UseRecord | undefined =>
   useRecord.safeParse(value).data;
+export const parseNameRecord = (value: unknown): NameRecord | undefined =>
+  nameRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;

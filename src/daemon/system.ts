@@ -2,11 +2,16 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
 import type { DataPlaneFactories } from '../dataplane/select.ts';
+import { systemDnsSockets } from '../dns/system-sockets.ts';
 import { nativeAvailability } from '../dataplane/native/availability.ts';
 import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts';
 import { systemExec } from '../os/exec.ts';
+import { ChangingFile } from '../os/changing-file.ts';
+import { interfaceAddresses, openBoundSocket } from '../os/device-socket.ts';
 import { IpTool } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
+import { loadPerform } from '../os/netlink/addon.ts';
+import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
 import { openOnLadder } from '../tun/offload-ladder.ts';
 import { Tap } from '../tun/tap.ts';
@@ -54,10 +59,29 @@ function openTap({ log }: SystemDeps): Seams['openTap'] {
   };
 }
 
+/** Names: sockets on single interfaces, and the host's own name servers. */
+function dnsSeam(): Seams['dns'] {
+  const resolvConf = new ChangingFile('/etc/resolv.conf');
+  return {
+    openSockets: (counts) =>
+      systemDnsSockets(
+        (protocol, { address, port, device }) =>
+          openBoundSocket({ protocol, address, port, ...(device && { device: device.name }) }),
+        counts,
+      ),
+    interfaceAddresses,
+    resolvConf: () => resolvConf.read(),
+  };
+}
+
 /** The real kernel, disk and sockets of this host. */
 export function systemSeams(deps: SystemDeps): Seams {
+  const perform = loadPerform();
   return {
-    ...{ ip: new IpTool(systemExec), netns: systemNetns, sysctl: new ProcSysctl(systemExec) },
+    dns: dnsSeam(),
+    ip: new NetlinkIp(perform, new IpTool(systemExec)),
+    netns: systemNetns,
+    sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),

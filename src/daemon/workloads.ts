@@ -123,10 +123,11 @@ export class Workloads {
     }
     await journal.during('detach', endpoint, async () => {
       directory.removeEndpoint(endpoint.id);
-      const network = directory.network(endpoint.network);
-      if (network) reconciler.refreshMacs(network);
       reconciler.request();
       await sandboxes.detach(endpoint.id);
+      // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
+      const network = directory.network(endpoint.network);
+      if (network) reconciler.refreshMacs(network);
     });
     return endpoint;
   }

@@ -93,6 +93,11 @@ export class HashTree<T extends Leafed<T>> {
     return [...this.under(node)].length;
   }
 
+  /** Whether the digests one level below a node are kept, and not summed up on the spot. */
+  keepsBelow(node: number): boolean {
+    return levelOf(node) < this.#depth;
+  }
+
   /** The items under a node, in no particular order. */
   *under(node: number): Generator<T> {
     const level = levelOf(node);
@@ -117,15 +122,13 @@ export class HashTree<T extends Leafed<T>> {
     return digest;
   }
 
-  /** Digests of all the nodes that lie `levels` below a node, 4 bytes each, in order. */
-  digests(node: number, levels: number, salt: number): Buffer {
-    const count = FAN_OUT ** levels;
-    const digests = Buffer.alloc(count * DIGEST_BYTES);
-    const [low, high, first] =
-      levelOf(node) + levels <= this.#depth
-        ? [this.#low, this.#high, node * count]
-        : this.#sums(node, levels);
-    for (let index = 0; index < count; index++) {
+  /** Digests of the nodes one level below a node, 4 bytes each, in order. */
+  digests(node: number, salt: number): Buffer {
+    const digests = Buffer.alloc(FAN_OUT * DIGEST_BYTES);
+    const [low, high, first] = this.keepsBelow(node)
+      ? [this.#low, this.#high, node * FAN_OUT]
+      : this.#sums(node);
+    for (let index = 0; index < FAN_OUT; index++) {
       const digest = fold(low[first + index] ?? 0, high[first + index] ?? 0, salt);
       digests.writeUInt32BE(digest, index * DIGEST_BYTES);
     }
@@ -133,11 +136,10 @@ export class HashTree<T extends Leafed<T>> {
   }
 
   /** The sums of nodes deeper than this tree keeps any. */
-  #sums(node: number, levels: number): [Int32Array, Int32Array, number] {
-    const count = FAN_OUT ** levels;
-    const [low, high] = [new Int32Array(count), new Int32Array(count)];
+  #sums(node: number): [Int32Array, Int32Array, number] {
+    const [low, high] = [new Int32Array(FAN_OUT), new Int32Array(FAN_OUT)];
     for (const item of this.under(node)) {
-      const index = nodeAbove(item.position, levelOf(node) + levels) - node * count;
+      const index = nodeAbove(item.position, levelOf(node) + 1) - node * FAN_OUT;
       low[index] = (low[index] ?? 0) ^ item.low;
       high[index] = (high[index] ?? 0) ^ item.high;
     }

@@ -21,6 +21,11 @@ export class Parcel {
     return this.#pieces.length === 1;
   }
 
+  /** Bytes that are left. */
+  get room(): number {
+    return this.#room;
+  }
+
   /** Adds a piece; false if there is no room for it. */
   add(piece: Uint8Array): boolean {
     if (piece.length > this.#room) return false;

@@ -1,6 +1,7 @@
 import { weft } from './generated/wire.js';
-import { DIGEST_BYTES, FAN_OUT, isNode } from './hash-tree.ts';
+import { DIGEST_BYTES, FAN_OUT, isNode, ROOT, ROOT_DIGEST_BYTES } from './hash-tree.ts';
 import type { Stamp } from './hybrid-clock.ts';
+import { AFTER_ALL, type Recent } from './recent.ts';
 
 const proto = weft.gossip;
 
@@ -10,7 +11,8 @@ export type Range =
   | { readonly node: number; readonly kind: 'versions'; readonly versions: readonly number[] }
   | { readonly node: number; readonly kind: 'wanted'; readonly wanted: readonly number[] }
   | { readonly node: number; readonly kind: 'everything' }
-  | ({ readonly node: number; readonly kind: 'difference' } & Difference);
+  | ({ readonly node: number; readonly kind: 'difference' } & Difference)
+  | ({ readonly node: number; readonly kind: 'recent'; readonly root: Buffer } & Recent);
 
 export interface Difference {
   /** The recipient's versions that the sender lacks. */
@@ -83,6 +85,39 @@ function unpackLabels(packed: Uint8Array): Label[] | undefined {
   });
 }
 
+const FLOOR_BYTES = 8;
+/** No host lists more of its latest rows. */
+const LISTED_MAX = 64;
+
+function packFloor({ millis, count }: Stamp): Buffer {
+  const bytes = Buffer.alloc(FLOOR_BYTES);
+  bytes.writeUIntBE(millis, 0, 6);
+  bytes.writeUInt16BE(count, 6);
+  return bytes;
+}
+
+/** Without a root. */
+export function recentMessage({ floor, versions }: Recent): weft.gossip.Recent.$Properties {
+  return {
+    ...(floor === AFTER_ALL ? {} : { floor: packFloor(floor) }),
+    ...(versions.length === 0 ? {} : { versions: packDigests(versions) }),
+  };
+}
+
+/** Undefined if it is none; the root is not looked at. */
+export function recentFrom({
+  floor,
+  versions,
+}: weft.gossip.Recent.$Properties): Recent | undefined {
+  const listed = unpackDigests(versions ?? new Uint8Array());
+  if (listed === undefined || listed.length > LISTED_MAX) return undefined;
+  if (!floor || floor.length === 0) return { floor: AFTER_ALL, versions: listed };
+  if (floor.length !== FLOOR_BYTES) return undefined;
+  const bytes = Buffer.from(floor);
+  const stamp = { millis: bytes.readUIntBE(0, 6), count: bytes.readUInt16BE(6) };
+  return { floor: stamp, versions: listed };
+}
+
 function rangeMessage(range: Range): weft.gossip.Range.$Properties {
   const { node } = range;
   switch (range.kind) {
@@ -98,6 +133,8 @@ function rangeMessage(range: Range): weft.gossip.Range.$Properties {
       const { lacking, labels } = range;
       return { node, difference: { lacking: packDigests(lacking), labels: packLabels(labels) } };
     }
+    case 'recent':
+      return { node, recent: { ...recentMessage(range), root: range.root } };
   }
 }
 
@@ -112,7 +149,7 @@ export function encodePostponed(nodes: readonly number[]): Uint8Array {
 }
 
 function rangeFrom(message: weft.gossip.Range.$Properties): Range | undefined {
-  const { node = 0, digests, versions, wanted, everything, difference } = message;
+  const { node = 0, digests, versions, wanted, everything, difference, recent } = message;
   if (node === null || !isNode(node)) return undefined;
   if (digests) return digestsFrom(node, digests);
   if (versions) {
@@ -124,15 +161,22 @@ function rangeFrom(message: weft.gossip.Range.$Properties): Range | undefined {
     return list && { node, kind: 'wanted', wanted: list };
   }
   if (difference) return differenceFrom(node, difference);
+  if (recent) return recentRangeFrom(node, recent);
   return everything ? { node, kind: 'everything' } : undefined;
 }
 
 function digestsFrom(node: number, digests: Uint8Array): Range | undefined {
-  const count = digests.length / DIGEST_BYTES;
-  const isWhole = count === FAN_OUT || count === FAN_OUT ** 2;
-  return isWhole && isNode(node * count)
+  const isWhole = digests.length === FAN_OUT * DIGEST_BYTES;
+  return isWhole && isNode(node * FAN_OUT)
     ? { node, kind: 'digests', digests: Buffer.from(digests) }
     : undefined;
+}
+
+function recentRangeFrom(node: number, message: weft.gossip.Recent.$Properties): Range | undefined {
+  const recent = recentFrom(message);
+  const root = Buffer.from(message.root ?? new Uint8Array());
+  const isWhole = node === ROOT && root.length === ROOT_DIGEST_BYTES;
+  return recent && isWhole ? { node, kind: 'recent', root, ...recent } : undefined;
 }
 
 function differenceFrom(

@@ -1,29 +1,31 @@
 import { encodeRow } from './cargo.ts';
-import {
-  DIGEST_BYTES,
-  FAN_OUT,
-  fold,
-  levelOf,
-  MAX_LEVEL,
-  ROOT,
-  type HashTree,
-} from './hash-tree.ts';
+import { DIGEST_BYTES, FAN_OUT, levelOf, MAX_LEVEL, ROOT, type HashTree } from './hash-tree.ts';
 import type { HeldRow } from './held-row.ts';
 import { compareStamps } from './hybrid-clock.ts';
 import { MAX_SYNC_BYTES, Parcel, VISITS_MAX } from './parcel.ts';
 import { encodePostponed, encodeRange, type Difference, type Label, type Range } from './range.ts';
+import { AFTER_ALL, compareRecent, versionOf, type Recent, type RecentRows } from './recent.ts';
+import type { Opening } from './sync-message.ts';
 
 /*
- * Finding out in which rows two replicas differ, by walking down their hash trees together (see ADR 14).
- * The host that began asks and remembers what it asked; the other one answers each request from what it
- * holds, and remembers nothing.
+ * Finding out in which rows two replicas differ (see ADR 14): by their latest rows first, and if that does
+ * not do, by walking down their hash trees together. The host that began asks and remembers what it
+ * asked; the other one answers each request from what it holds, and remembers nothing.
  */
 
 type Tree = HashTree<HeldRow>;
 
+/** What of a replica takes part. */
+export interface Rows {
+  readonly tree: Tree;
+  readonly recent: RecentRows;
+  /** Reading of the hybrid clock, in ms, when this host was last known to be equal to another. */
+  readonly since: number | undefined;
+}
+
 /** A node with at most this many rows is described by their versions instead of digests one level down. */
 const LIST_MAX = 32;
-/** So little is sent at once to whoever has nothing. More goes to one host only at a time. */
+/** So little is sent at once to whoever asks. More goes to one host only at a time. */
 const EAGER_BYTES = 65_536;
 /** Room for the numbers of `RANGES_MAX` postponed nodes. */
 const POSTPONED_BYTES = 65_536;
@@ -31,23 +33,19 @@ const POSTPONED_BYTES = 65_536;
 /** About what a row takes in a message: to ask for no more rows than an answer has room for. */
 const ROW_BYTES = 128;
 
-/** From the root two levels at a step: one round less for 960 bytes more. */
-const levelsBelow = (node: number): number => (node === ROOT ? 2 : 1);
-
 /** Nodes below `node` whose digests by `tree` are not those given. */
 function* differing(tree: Tree, node: number, digests: Buffer, salt: number): Generator<number> {
-  const count = digests.length / DIGEST_BYTES;
-  const own = tree.digests(node, count === FAN_OUT ? 1 : 2, salt);
-  for (let index = 0; index < count; index++) {
+  const own = tree.digests(node, salt);
+  for (let index = 0; index < FAN_OUT; index++) {
     const at = index * DIGEST_BYTES;
-    if (own.readUInt32BE(at) !== digests.readUInt32BE(at)) yield node * count + index;
+    if (own.readUInt32BE(at) !== digests.readUInt32BE(at)) yield node * FAN_OUT + index;
   }
 }
 
 /** The rows under a node by the digests of their versions. */
 function versionsOf(tree: Tree, node: number, salt: number): Map<number, HeldRow> {
   const versions = new Map<number, HeldRow>();
-  for (const row of tree.under(node)) versions.set(fold(row.low, row.high, salt), row);
+  for (const row of tree.under(node)) versions.set(versionOf(row, salt), row);
   return versions;
 }
 
@@ -59,7 +57,7 @@ function describe(tree: Tree, node: number, salt: number): Range {
   if (isListed(tree, node)) {
     return { node, kind: 'versions', versions: [...versionsOf(tree, node, salt).keys()] };
   }
-  return { node, kind: 'digests', digests: tree.digests(node, levelsBelow(node), salt) };
+  return { node, kind: 'digests', digests: tree.digests(node, salt) };
 }
 
 /** Adds rows as long as there is room; false if it ran out. */
@@ -68,36 +66,82 @@ function addRows(rows: Iterable<HeldRow>, parcel: Parcel): boolean {
   return true;
 }
 
-/**
- * Answers what somebody says of all its rows at the beginning of a sync.
- * @param digest  of all its rows; zeros if it has none
- */
-export function answerOpening(tree: Tree, digest: Uint8Array, salt: number, parcel: Parcel): void {
-  if (tree.root().equals(digest)) return;
-  const hasNothing = digest.every((byte) => byte === 0);
+/** Answers what somebody says of all its rows at the beginning of a sync. */
+export function answerOpening(own: Rows, opening: Opening, salt: number, parcel: Parcel): void {
+  const { tree } = own;
+  if (tree.root().equals(opening.rows)) return;
+  const { recent } = opening;
+  if (recent !== undefined && answerRecent(own, recent, salt, parcel, EAGER_BYTES)) return;
+  const hasNothing = opening.rows.every((byte) => byte === 0);
   const few = new Parcel(new Uint8Array(), EAGER_BYTES);
   if (hasNothing && addRows(tree.under(ROOT), few) && parcel.add(few.finish())) return;
   parcel.add(encodeRange(describe(tree, ROOT, salt)));
 }
 
+/** Beside a root: by what the recipient told it lacks nothing, or gets it with this. */
+export const SAID_ALL: Recent = { floor: AFTER_ALL, versions: [] };
+
+/** Room for what is said beside the rows in an answer about the latest. */
+const RECENT_BYTES = 4096;
+
+/** Whether an answer that has been merged leaves nothing to compare. */
+export function isSettled({ tree }: Rows, ranges: readonly Range[]): boolean {
+  return ranges.every((range) => range.kind === 'recent' && range.root.equals(tree.root()));
+}
+
+/**
+ * Answers what somebody says of its latest rows: sends what it lacks of them and asks for what this host lacks.
+ * @param eager  send all of them within so many bytes, or none; undefined: as many as there is room for
+ * @returns false if that is too much work
+ */
+function answerRecent(
+  own: Rows,
+  theirs: Recent,
+  salt: number,
+  parcel: Parcel,
+  eager?: number,
+): boolean {
+  const { tree, recent, since } = own;
+  if (recent.isDeep(theirs.floor) && !parcel.visit(tree.size)) return false;
+  const { theyLack, weLack } = compareRecent(recent, theirs, salt);
+  const rows = new Parcel(
+    new Uint8Array(),
+    Math.min(eager ?? Infinity, parcel.room - RECENT_BYTES),
+  );
+  const isAllSent = addRows(theyLack, rows);
+  const isBrief = eager !== undefined && isAllSent && weLack.length === 0;
+  const said = isBrief ? SAID_ALL : recent.describe(since, salt);
+  parcel.add(encodeRange({ node: ROOT, kind: 'recent', ...said, root: tree.root() }));
+  if (weLack.length > 0) parcel.add(encodeRange({ node: ROOT, kind: 'wanted', wanted: weLack }));
+  if (isAllSent || eager === undefined) parcel.add(rows.finish());
+  return true;
+}
+
 /** Answers ranges as far as there is room, and names those that must be asked again. */
 export function answerRanges(
-  tree: Tree,
+  own: Rows,
   ranges: readonly Range[],
   salt: number,
   parcel: Parcel,
 ): void {
   if (ranges.length === 0) return;
   parcel.reserve(POSTPONED_BYTES);
-  const postponed = ranges.filter((range) => !answerRange(tree, range, salt, parcel));
+  const postponed = ranges.filter((range) => !answerRange(own, range, salt, parcel));
   parcel.release(POSTPONED_BYTES);
   if (postponed.length > 0) parcel.add(encodePostponed(postponed.map(({ node }) => node)));
 }
 
+/** Rows that are looked at for a range. */
+function costOf({ tree }: Rows, { node, kind }: Range): number {
+  if (kind === 'recent') return 1;
+  return kind === 'digests' && tree.keepsBelow(node) ? FAN_OUT * LIST_MAX : 1 + tree.count(node);
+}
+
 /** False if the answer is not whole. */
-function answerRange(tree: Tree, range: Range, salt: number, parcel: Parcel): boolean {
+function answerRange(own: Rows, range: Range, salt: number, parcel: Parcel): boolean {
+  const { tree } = own;
   const { node } = range;
-  if (!parcel.visit(1 + tree.count(node))) return false;
+  if (!parcel.visit(costOf(own, range))) return false;
   switch (range.kind) {
     case 'digests':
       for (const child of differing(tree, node, range.digests, salt)) {
@@ -105,10 +149,12 @@ function answerRange(tree: Tree, range: Range, salt: number, parcel: Parcel): bo
       }
       return true;
     case 'versions': {
-      const own = versionsOf(tree, node, salt);
-      const lacking = range.versions.filter((version) => !own.delete(version));
-      if (lacking.length === 0) return addRows(own.values(), parcel);
-      return parcel.add(encodeRange({ node, kind: 'difference', lacking, labels: labelsOf(own) }));
+      const extra = versionsOf(tree, node, salt);
+      const lacking = range.versions.filter((version) => !extra.delete(version));
+      if (lacking.length === 0) return addRows(extra.values(), parcel);
+      return parcel.add(
+        encodeRange({ node, kind: 'difference', lacking, labels: labelsOf(extra) }),
+      );
     }
     case 'difference': {
       const { sent, wanted } = decide(tree, range, salt);
@@ -121,6 +167,8 @@ function answerRange(tree: Tree, range: Range, salt: number, parcel: Parcel): bo
     case 'everything':
       if (addRows(tree.under(node), parcel)) return true;
       return parcel.add(encodeRange(describe(tree, node, salt)));
+    case 'recent':
+      return answerRecent(own, range, salt, parcel);
   }
 }
 
@@ -129,8 +177,8 @@ function wantedRows(
   { node, wanted }: Extract<Range, { kind: 'wanted' }>,
   salt: number,
 ): HeldRow[] {
-  const own = versionsOf(tree, node, salt);
-  return [...new Set(wanted)].map((version) => own.get(version)).filter((row) => row !== undefined);
+  const versions = new Set(wanted);
+  return [...tree.under(node)].filter((row) => versions.has(versionOf(row, salt)));
 }
 
 const tagOf = ({ position }: HeldRow): number => position & 0xffff;
@@ -178,7 +226,7 @@ function rowsAsked(range: Range): number {
 
 /** What is to be asked about a node; the range itself is made when it is sent, from what is held then. */
 type Question =
-  | { readonly kind: 'digests' | 'versions' | 'everything' }
+  | { readonly kind: 'recent' | 'digests' | 'versions' | 'everything' }
   | { readonly kind: 'wanted'; readonly wanted: readonly number[] }
   | {
       readonly kind: 'difference';
@@ -188,31 +236,48 @@ type Question =
 
 /** The asking side of one sync: what is still to be asked and sent. */
 export class Reconciliation {
-  readonly #tree: Tree;
+  readonly #own: Rows;
   readonly #salt: number;
   /** By node: what comes next. */
   readonly #agenda = new Map<number, Question>();
   /** By node: what the last request asked. */
   #asked = new Map<number, Question>();
-  #pushes: HeldRow[] = [];
+  readonly #pushes = new Set<HeldRow>();
+  /** Rows sent: what the other side refuses is not sent to it again. */
+  readonly #pushed = new Set<HeldRow>();
+  /** The other side was asked for its latest rows. */
+  #hasAsked = false;
+  #hasPulled = false;
+  #isEqual = false;
 
-  constructor(tree: Tree, salt: number) {
-    this.#tree = tree;
+  constructor(own: Rows, salt: number) {
+    this.#own = own;
     this.#salt = salt;
   }
 
   get isDone(): boolean {
-    return this.#agenda.size === 0 && this.#pushes.length === 0;
+    return this.#agenda.size === 0 && this.#pushes.size === 0;
   }
 
-  /** Takes in an answer; its rows have been merged before. */
-  accept(ranges: readonly Range[], postponed: readonly number[]): void {
+  /** The other side has said that it holds the same. */
+  get isEqual(): boolean {
+    return this.#isEqual;
+  }
+
+  /**
+   * Takes in an answer; its rows have been merged before.
+   * @param newRows  how many of them were news
+   */
+  accept(ranges: readonly Range[], postponed: readonly number[], newRows: number): void {
     let visits = VISITS_MAX;
     for (const range of ranges) {
-      visits -= 1 + this.#tree.count(range.node);
-      if (visits < 0) break;
+      const cost = costOf(this.#own, range);
+      if (cost > visits) continue;
+      visits -= cost;
       this.#consider(range);
     }
+    const latest = ranges.find((range) => range.kind === 'recent');
+    if (latest !== undefined) this.#compareLatest(latest, newRows, visits);
     for (const node of postponed) {
       const question = this.#asked.get(node);
       if (question !== undefined && !this.#agenda.has(node)) this.#agenda.set(node, question);
@@ -221,12 +286,7 @@ export class Reconciliation {
 
   /** Puts into a request what there is room for. Returns how many rows it sends. */
   fill(parcel: Parcel): number {
-    let sent = 0;
-    for (const { row } of this.#pushes) {
-      if (!parcel.add(encodeRow(row))) break;
-      sent++;
-    }
-    this.#pushes = this.#pushes.slice(sent);
+    const sent = this.#fillRows(parcel);
     this.#asked = new Map();
     let answerBytes = 0;
     for (const [node, question] of this.#agenda) {
@@ -240,19 +300,66 @@ export class Reconciliation {
     return sent;
   }
 
+  #fillRows(parcel: Parcel): number {
+    let sent = 0;
+    // A full request must still ask, or it would get no answer to go on from.
+    parcel.reserve(RECENT_BYTES);
+    for (const held of this.#pushes) {
+      if (!parcel.add(encodeRow(held.row))) break;
+      this.#pushes.delete(held);
+      this.#pushed.add(held);
+      sent++;
+    }
+    parcel.release(RECENT_BYTES);
+    return sent;
+  }
+
+  #push(rows: Iterable<HeldRow>): void {
+    for (const row of rows) if (!this.#pushed.has(row)) this.#pushes.add(row);
+  }
+
+  /**
+   * First this host gets what it lacks of the other's latest rows, then it sends what the other lacks, so
+   * that no version travels which a later one has replaced. What differs then is found by the tree.
+   */
+  #compareLatest(
+    latest: Extract<Range, { kind: 'recent' }>,
+    newRows: number,
+    visits: number,
+  ): void {
+    const { tree, recent } = this.#own;
+    this.#isEqual = tree.root().equals(latest.root);
+    if (this.#isEqual) {
+      this.#pushes.clear();
+      return;
+    }
+    const isTooMuch = recent.isDeep(latest.floor) && tree.size > visits;
+    const { theyLack, weLack } = isTooMuch
+      ? { theyLack: [], weLack: [] }
+      : compareRecent(recent, latest, this.#salt);
+    const isPulling = weLack.length > 0 && (newRows > 0 || !this.#hasPulled);
+    if (isPulling) this.#hasPulled = true;
+    else this.#push(theyLack);
+    const isMute = latest.floor === AFTER_ALL && !this.#hasAsked;
+    const isAsking = isPulling || isMute || this.#pushes.size > 0;
+    if (isAsking) this.#hasAsked = true;
+    const kind = isAsking ? 'recent' : this.#waysTo(ROOT);
+    this.#agenda.set(ROOT, { kind });
+  }
+
   #consider(range: Range): void {
     const { node } = range;
-    const own = (): Map<number, HeldRow> => versionsOf(this.#tree, node, this.#salt);
+    const { tree } = this.#own;
     switch (range.kind) {
       case 'digests':
-        for (const child of differing(this.#tree, node, range.digests, this.#salt)) {
+        for (const child of differing(tree, node, range.digests, this.#salt)) {
           this.#agenda.set(child, { kind: this.#waysTo(child) });
         }
         break;
       case 'versions': {
-        const extra = own();
+        const extra = versionsOf(tree, node, this.#salt);
         const lacking = range.versions.filter((version) => !extra.delete(version));
-        if (lacking.length === 0) this.#pushes.push(...extra.values());
+        if (lacking.length === 0) this.#push(extra.values());
         else if (extra.size === 0) this.#agenda.set(node, { kind: 'wanted', wanted: lacking });
         else {
           this.#agenda.set(node, { kind: 'difference', lacking, extra: new Set(extra.keys()) });
@@ -260,30 +367,36 @@ export class Reconciliation {
         break;
       }
       case 'difference': {
-        const { sent, wanted } = decide(this.#tree, range, this.#salt);
-        this.#pushes.push(...sent);
+        const { sent, wanted } = decide(tree, range, this.#salt);
+        this.#push(sent);
         if (wanted.length > 0) this.#agenda.set(node, { kind: 'wanted', wanted });
         break;
       }
       case 'wanted':
-        this.#pushes.push(...wantedRows(this.#tree, range, this.#salt));
+        this.#push(wantedRows(tree, range, this.#salt));
         break;
       case 'everything':
-        this.#pushes.push(...this.#tree.under(node));
+        this.#push(tree.under(node));
+        break;
+      case 'recent':
         break;
     }
   }
 
   #waysTo(node: number): 'everything' | 'versions' | 'digests' {
-    if (this.#tree.count(node) === 0) return 'everything';
-    return isListed(this.#tree, node) ? 'versions' : 'digests';
+    const { tree } = this.#own;
+    if (tree.count(node) === 0) return 'everything';
+    return isListed(tree, node) ? 'versions' : 'digests';
   }
 
   #rangeOf(node: number, question: Question): Range {
-    const [tree, salt] = [this.#tree, this.#salt];
+    const { tree, recent, since } = this.#own;
+    const salt = this.#salt;
     switch (question.kind) {
+      case 'recent':
+        return { node, kind: 'recent', ...recent.describe(since, salt), root: tree.root() };
       case 'digests':
-        return { node, kind: 'digests', digests: tree.digests(node, 1, salt) };
+        return { node, kind: 'digests', digests: tree.digests(node, salt) };
       case 'versions':
         return { node, kind: 'versions', versions: [...versionsOf(tree, node, salt).keys()] };
       case 'wanted': {

@@ -5,6 +5,7 @@ import type { Counters } from './counters.ts';
 import { HashTree } from './hash-tree.ts';
 import { HeldRow, readValue, type Author, type HeldTable } from './held-row.ts';
 import { compareStamps, HybridClock, type Stamp } from './hybrid-clock.ts';
+import { RecentRows } from './recent.ts';
 
 /** One version of one row. Immutable. */
 export interface Row {
@@ -85,6 +86,8 @@ const DECODED_MAX = 16_384;
 export class Replica {
   /** Digests of all rows, kept as they change. For reading. */
   readonly tree = new HashTree<HeldRow>();
+  /** The latest of them. For reading. */
+  readonly recent = new RecentRows(this.tree);
   readonly #settings: ReplicaSettings;
   readonly #counters: Counters;
   readonly #clock: HybridClock;
@@ -299,6 +302,7 @@ export class Replica {
     this.#authors.set(author.id, author);
     author.rows++;
     this.tree.add(held);
+    this.recent.add(held);
     const keeps = value !== undefined && this.#decoded < DECODED_MAX;
     held.keepDecoded(keeps ? value : undefined);
     if (keeps) this.#decoded++;
@@ -308,6 +312,7 @@ export class Replica {
     const { table, key, author } = held;
     table.rows.delete(key);
     this.tree.delete(held);
+    this.recent.delete(held);
     if (held.isDecoded) this.#decoded--;
     if (--author.rows === 0) this.#authors.delete(author.id);
     if (table.rows.size === 0 && table.options === undefined) this.#tables.delete(table.name);

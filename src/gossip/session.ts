@@ -8,7 +8,7 @@ import { encodeMembers, type Purpose, type SyncAcceptance } from './sync-message
 
 /** Exchanges of one sync: enough for 500 MiB of rows. */
 const ROUNDS_MAX = 512;
-/** Exchanges in a row that bring no row either way: an honest walk down the tree takes 3. */
+/** Exchanges in a row that bring no row either way: an honest sync has at most 6. */
 const FRUITLESS_MAX = 8;
 
 /** Syncs with one host that follow each other until it is equal: what changes meanwhile waits for its turn. */
@@ -57,9 +57,10 @@ export class Session {
     return isTold && this.rows?.isDone !== false;
   }
 
-  /** Rows have moved, so that it is worth asking once more whether both hold the same. */
+  /** Rows have moved, and the other has not said that it holds the same now, so that it is worth asking once more whether both hold the same. */
   get wantsSequel(): boolean {
-    return this.#hasMoved && this.sequel < SEQUELS_MAX && !this.isFruitless;
+    const isOpen = this.#hasMoved && this.rows?.isEqual !== true;
+    return isOpen && this.sequel < SEQUELS_MAX && !this.isFruitless;
   }
 
   /** It has gone on for too long, or too long without moving a row: the other side is wrong or lies. */
@@ -77,7 +78,7 @@ export class Session {
     this.#hasMoved ||= newRows > 0;
     this.#claims.push(...members.corrections(answer.claims));
     if (answer.known.length > 0) this.#compare(answer.known, answer.self, members);
-    this.rows?.accept(answer.ranges, answer.postponed);
+    this.rows?.accept(answer.ranges, answer.postponed, newRows);
   }
 
   /** Fills the next request. Returns how many rows it sends. */

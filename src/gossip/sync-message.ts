@@ -15,7 +15,15 @@ import { ROOT_DIGEST_BYTES } from './hash-tree.ts';
 import { MAX_MILLIS } from './hybrid-clock.ts';
 import type { MemberRecord, VersionRange } from './member.ts';
 import { MAX_LABEL_BYTES } from './message.ts';
-import { packDigests, rangesFrom, unpackDigests, type Ranges } from './range.ts';
+import {
+  packDigests,
+  rangesFrom,
+  recentFrom,
+  recentMessage,
+  unpackDigests,
+  type Ranges,
+} from './range.ts';
+import type { Recent } from './recent.ts';
 
 const proto = weft.gossip;
 
@@ -37,6 +45,8 @@ export interface Opening {
   readonly rows: Uint8Array;
   /** 8 bytes; `undefined`: no member is known. */
   readonly members: Uint8Array | undefined;
+  /** Undefined: the sender has no row. */
+  readonly recent: Recent | undefined;
 }
 
 /** Members by 4-byte digests. Empty lists are the same as none. */
@@ -84,8 +94,12 @@ function sharedUntilFrom(message: { readonly sharedUntil?: unknown }): number | 
   return until > 0 && until <= MAX_MILLIS ? until : undefined;
 }
 
-function openingMessage({ rows, members }: Opening): weft.gossip.Opening.$Properties {
-  return members === undefined ? { rows } : { rows, members };
+function openingMessage({ rows, members, recent }: Opening): weft.gossip.Opening.$Properties {
+  return {
+    rows,
+    ...(members === undefined ? {} : { members }),
+    ...(recent === undefined ? {} : { recent: recentMessage(recent) }),
+  };
 }
 
 function openingFrom(
@@ -96,7 +110,8 @@ function openingFrom(
   const isWhole = rows.length === ROOT_DIGEST_BYTES;
   const isAlone = members.length === 0;
   if (!isWhole || !(isAlone || members.length === ROOT_DIGEST_BYTES)) return undefined;
-  return { rows, members: isAlone ? undefined : members };
+  const recent = message.recent ? recentFrom(message.recent) : undefined;
+  return { rows, members: isAlone ? undefined : members, recent };
 }
 
 /** Digests of members as a piece of a request or an answer: the field has one number in both. */

@@ -18,7 +18,14 @@ import { MemberDigest } from './member-digest.ts';
 import type { Membership } from './membership.ts';
 import { decodeHeader, encodeHeader } from './message.ts';
 import { Parcel } from './parcel.ts';
-import { answerOpening, answerRanges, Reconciliation } from './reconcile.ts';
+import {
+  answerOpening,
+  answerRanges,
+  isSettled,
+  Reconciliation,
+  SAID_ALL,
+  type Rows,
+} from './reconcile.ts';
 import type { Replica } from './replica.ts';
 import { Session } from './session.ts';
 import {
@@ -72,6 +79,8 @@ export class Synchroniser {
   readonly #pending = new Map<number, Session>();
   /** The one sync that may move rows: two at once would bring the same rows twice. */
   #mover: Session | undefined;
+  /** The sync whose opening has told what it could be sent, until its answer comes; but not for long. */
+  #told: { readonly session: Session; readonly until: number } | undefined;
   /** Hosts whose rows differ, by address, for after that. */
   readonly #waiting = new Map<string, SocketAddress>();
   /** Members that have come back and were not synced with since. */
@@ -257,14 +266,31 @@ export class Synchroniser {
   }
 
   #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
-    const { roster, rng, outbox } = this.#core;
-    const opening: Opening = {
-      rows: this.#replica.tree.root(),
-      members: roster.active === 0 ? undefined : this.#members.root(),
-    };
+    const { roster, rng, outbox, config } = this.#core;
     const began = this.#replica.reading(outbox.at.wall);
     const salt = randomInt(rng, 2 ** 32);
-    return this.#ask(new Session({ to, purpose, salt, began, sequel }), opening);
+    // Of several at once only one may be told what it could send, or it would come more than once.
+    const isAlone = this.#mover === undefined && !this.#isAnswerDue();
+    const { tree, recent, since } = this.#rows();
+    const told = isAlone ? recent.describe(since, salt) : SAID_ALL;
+    const opening: Opening = {
+      rows: tree.root(),
+      members: roster.active === 0 ? undefined : this.#members.root(),
+      recent: tree.size === 0 ? undefined : told,
+    };
+    const session = new Session({ to, purpose, salt, began, sequel });
+    if (isAlone) this.#told = { session, until: outbox.at.now + config.probeTimeout };
+    return this.#ask(session, opening);
+  }
+
+  /** A host that was told what it could send may be sending it. */
+  #isAnswerDue(): boolean {
+    return this.#told !== undefined && this.#core.outbox.at.now < this.#told.until;
+  }
+
+  #rows(): Rows {
+    const { tree, recent } = this.#replica;
+    return { tree, recent, since: this.#contact.until };
   }
 
   /** Sends the next request of a sync. */
@@ -328,10 +354,10 @@ export class Synchroniser {
   /** Members come first: a host that joins learns them all by one exchange. */
   #reply({ opening, salt, ...request }: SyncRequest, head: Uint8Array): Uint8Array {
     const parcel = new Parcel(head);
-    const { tree } = this.#replica;
+    const rows = this.#rows();
     for (const piece of this.#membersFor({ opening, salt, ...request })) parcel.add(piece);
-    if (opening !== undefined) answerOpening(tree, opening.rows, salt, parcel);
-    answerRanges(tree, request.ranges, salt, parcel);
+    if (opening !== undefined) answerOpening(rows, opening, salt, parcel);
+    answerRanges(rows, request.ranges, salt, parcel);
     return parcel.finish();
   }
 
@@ -373,15 +399,16 @@ export class Synchroniser {
   }
 
   #goOn(exchange: number, session: Session, answer: SyncAcceptance, news: number): void {
-    if (session.isFirst && answer.ranges.length > 0) this.#claimRows(session);
     const { isFirst } = session;
+    const isSame = isSettled(this.#rows(), answer.ranges);
+    if (isFirst && !isSame) this.#claimRows(session);
     session.accept(answer, this.#members, news);
     if (isFirst) {
       if (session.purpose !== 'push-pull') this.#bringForward(this.#soon());
       this.#conclude(exchange, session, answer.self);
     }
     if (session.isFruitless) this.#core.counters.add('syncsFruitless');
-    const wasCompared = session.rows !== undefined || (isFirst && answer.ranges.length === 0);
+    const wasCompared = session.rows !== undefined || (isFirst && isSame);
     if (session.isDone && wasCompared) this.#noteContact(session, answer.sharedUntil);
     if (session.isDone || session.isFruitless) this.#end(session);
     else this.#ask(session);
@@ -419,23 +446,31 @@ export class Synchroniser {
 
   /** Makes a sync the one that moves rows, or puts its host on the list for later. */
   #claimRows(session: Session): void {
-    if (this.#mover === undefined) {
+    const isFree = this.#told?.session === session || !this.#isAnswerDue();
+    if (this.#mover === undefined && isFree) {
       this.#mover = session;
-      session.rows = new Reconciliation(this.#replica.tree, session.salt);
-    } else if (this.#waiting.size < WAITING_MAX) {
+      session.rows = new Reconciliation(this.#rows(), session.salt);
+      if (this.#told?.session === session) this.#told = undefined;
+      return;
+    }
+    if (this.#waiting.size < WAITING_MAX) {
       this.#waiting.set(formatSocketAddress(session.to), session.to);
     }
+    // Should the answer that is due not come, somebody else is asked.
+    if (!isFree) this.#bringForward(this.#core.config.probeTimeout);
   }
 
   /** A sync is over: the next host whose rows differ has its turn. */
   #end(session: Session): void {
-    if (this.#mover !== session) return;
-    this.#mover = undefined;
-    if (session.isDone && session.wantsSequel) {
-      this.#begin('push-pull', session.to, session.sequel + 1);
-    }
+    if (this.#mover === session) {
+      this.#mover = undefined;
+      if (session.isDone && session.wantsSequel) {
+        this.#begin('push-pull', session.to, session.sequel + 1);
+      }
+    } else if (this.#told?.session === session) this.#told = undefined;
+    else return;
     const [next] = this.#waiting;
-    if (next === undefined) return;
+    if (next === undefined || this.#mover !== undefined) return;
     this.#waiting.delete(next[0]);
     this.#begin('push-pull', next[1]);
   }

@@ -33,7 +33,7 @@ export interface SandboxesOptions {
  *
  * Nothing else in a sandbox is touched: its loopback, routes (but the one that comes with the address)
  * and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
- * both for a TAP device that takes neither. Attaching starts four processes (20 ms; 80 on a busy host).
+ * both for a TAP device that takes neither. Attaching asks the kernel four times.
  */
 export class Sandboxes {
   readonly #ip: Ip;
@@ -131,8 +131,8 @@ export class Sandboxes {
   }
 
   /**
-   * Looks inside the sandbox and repairs what is wrong with the endpoint's interface there: one process
-   * more than nothing if all is well. Returns and rejects as `attach`.
+   * Looks inside the sandbox and repairs what is wrong with the endpoint's interface there. Returns and
+   * rejects as `attach`.
    */
   async inspect(attachment: Attachment, hostEnd: Link): Promise<string[]> {
     const { endpoint } = attachment;

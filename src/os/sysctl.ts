@@ -37,15 +37,24 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+/** Writes a file under /proc/sys/net as the namespace at a path has it. Rejects with E_COMMAND_FAILED. */
+export type WriteWithin = (within: string, path: string, value: string) => Promise<void>;
+
 /** `Sysctl` by files under /proc/sys/net, which show the namespace of whoever reads them. */
 export class ProcSysctl implements Sysctl {
   readonly #exec: Exec;
   readonly #root: string;
+  readonly #writeWithin: WriteWithin;
 
-  /** `root` is another folder only in tests. */
-  constructor(exec: Exec, root = '/proc/sys/net') {
+  /** `root` is another folder only in tests; `writeWithin` spares a process for each setting of a sandbox. */
+  constructor(exec: Exec, root = '/proc/sys/net', writeWithin?: WriteWithin) {
     this.#exec = exec;
     this.#root = root;
+    this.#writeWithin =
+      writeWithin ??
+      (async (within, path, value) => {
+        await this.#exec.run('nsenter', [`--net=${within}`, 'tee', path], { input: value });
+      });
   }
 
   async disableIpv6(ifname: string): Promise<void> {
@@ -68,13 +77,13 @@ export class ProcSysctl implements Sysctl {
 
   async enableIpv6(ifname: string, within: string): Promise<void> {
     const target = this.#ipv6(ifname);
-    await this.#exec.run('nsenter', [`--net=${within}`, 'tee', target], { input: '0' });
+    await this.#writeWithin(within, target, '0');
   }
 
   async announceAddresses(ifname: string, within: string, family: 4 | 6): Promise<void> {
     const name = family === 4 ? 'arp_notify' : 'ndisc_notify';
     const target = join(this.#root, `ipv${family}/conf`, ifname, name);
-    await this.#exec.run('nsenter', [`--net=${within}`, 'tee', target], { input: '1' });
+    await this.#writeWithin(within, target, '1');
   }
 
   async filtersBridgedFrames(): Promise<boolean> {

@@ -6,7 +6,7 @@ import test from 'ava';
 import type { Control } from '../../src/api/control.ts';
 import { createClient } from '../../src/api/client.ts';
 import { AppError } from '../../src/base/errors.ts';
-import { FAKE_PEERS, FAKE_STATUS } from '../fakes/fake-control.ts';
+import { FAKE_NAMES, FAKE_PEERS, FAKE_STATUS } from '../fakes/fake-control.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 import { serve } from './served.ts';
 
@@ -38,6 +38,10 @@ test('every method goes through the socket and comes back whole', async (t) => {
   const renamed = await client.rename({ endpoint: endpoint.endpoint, names: ['www'] });
   t.deepEqual(renamed, { ...endpoint, names: ['www'] });
   t.deepEqual(await client.detach({ endpoint: endpoint.endpoint }), renamed);
+  const name = { name: 'gw', address: '10.7.0.9', network: 'blue' };
+  t.like(await client.addName(name), name);
+  t.like((await client.removeName(name))[0], name);
+  t.deepEqual(await client.listNames(), FAKE_NAMES);
   const vtep = { network: 'blue', address: '[2001:db8::9]:4789' };
   t.deepEqual(await client.addVtep(vtep.network, vtep.address), vtep);
   t.is((await client.listVteps('blue'))[0]?.address, vtep.address);
@@ -47,7 +51,7 @@ test('every method goes through the socket and comes back whole', async (t) => {
   await client.removeNetwork('blue');
 
   const methods = new Set(control.calls.map(({ method }) => method));
-  t.is(methods.size, 16);
+  t.is(methods.size, 19);
 });
 
 test('names with odd letters reach the daemon unchanged', async (t) => {

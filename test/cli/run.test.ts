@@ -27,6 +27,9 @@ const HUMAN: readonly (readonly [string, RegExp])[] = [
   ['vtep add blue 192.0.2.10:9', /^added 192\.0\.2\.10:9 to blue/],
   ['vtep ls blue', /192\.0\.2\.9:4789 +foreign +0 B/],
   ['fdb blue', /static +10\.7\.0\.2\/24 on host-a\n.*:02 +vtep 192\.0\.2\.2:4789 +learned +1m 15s/],
+  ['dns ls', /^NAME +ADDRESS[\s\S]*web +10\.7\.0\.2 +blue[\s\S]*gw .*host-b \(away\) +added/],
+  ['dns add Gw 10.7.0.9', /^added gw, 10\.7\.0\.9/],
+  ['dns rm gw', /^removed gw, 10\.7\.0\.9/],
   ['join host-b', /^joined host-b \(host-b\)/],
   ['version', /^weft \d+\.\d+\.\d+ \(node v.*\ndaemon 0\.1\.0 .*mesh protocol 1/],
 ];

@@ -3,7 +3,12 @@ import { seededRng } from '../../src/base/rng.ts';
 import { asMillis, asPeerId, asVni, asMac, type PeerId } from '../../src/base/types.ts';
 import { Addresses } from '../../src/daemon/addresses.ts';
 import { Directory } from '../../src/daemon/directory.ts';
-import type { EndpointRecord, NetworkRecord, UseRecord, VtepRecord } from '../../src/daemon/records.ts';
+import type {
+  EndpointRecord,
+  NetworkRecord,
+  UseRecord,
+  VtepRecord,
+} from '../../src/daemon/records.ts';
 import type { Member } from '../../src/gossip/member.ts';
 import type { Endpoint } from '../../src/network/endpoint.ts';
 import type { Addressing, NetworkDefinition } from '../../src/network/network.ts';

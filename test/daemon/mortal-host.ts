@@ -48,6 +48,16 @@ export class World {
   }
 }
 
+/** No bridge has an address, so that nobody asks for names. */
+const silentDns: Seams['dns'] = {
+  openSockets: () => ({
+    listen: () => Promise.reject(new Error('nothing is to be listened on')),
+    ask: () => Promise.reject(new Error('nobody is to be asked')),
+  }),
+  interfaceAddresses: () => [],
+  resolvConf: () => '',
+};
+
 /** A TAP device that is a link of the kernel as long as its owner lives. */
 class KernelTap extends MemoryTap {
   readonly #kernel: FakeKernel;
@@ -215,6 +225,7 @@ export class MortalHost {
     });
     return {
       ...{ ip: kernel, netns: kernel, sysctl: kernel },
+      dns: silentDns,
       openState: () => new State(new MortalStore(this.disk, life)),
       dataPlanes: {
         portable: {

@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
+import { flood } from '../../bench/lib/udpgen.ts';
 import { UNDERLAY_MODES, type UnderlayMode } from '../../bench/lib/topology.ts';
 import type { TrafficCounters } from '../../src/dataplane/dataplane.ts';
 import { Tap } from '../../src/tun/tap.ts';
@@ -128,6 +129,26 @@ test('what it carries is in the counters of port and VTEP, to the frame', async 
     const grown = counted.map((value, at) => value - (before[index]?.[at] ?? 0));
     t.deepEqual(grown, [...once, ...once, 400]);
   }
+});
+
+test('small datagrams in bursts go by user space, in order; the others do not wait for them', async (t) => {
+  const { a, web, db } = await twoContainers(t, 'fpbst');
+  const ends = { client: web, server: db, serverAddress: DB.v4, mtu: NETWORK_MTU };
+  const bySlowPath = async (): Promise<number> => {
+    const { ports } = (await a.status()).dataPlane;
+    return ports.reduce((sum, { rxFrames }) => sum + rxFrames, 0) - (await carried(a));
+  };
+  const before = await bySlowPath();
+  await eventually(async () => {
+    const { sent, received, reordered } = await flood(ends, { bytes: 64, seconds: 0.3 });
+    t.true(received <= sent);
+    t.is(reordered, 0);
+    return (await bySlowPath()) - before > 1000;
+  }, 20_000);
+  const fast = await carried(a);
+  const { received } = await flood(ends, { bytes: 64, seconds: 0.5, rate: 1000 });
+  t.true(received >= 450);
+  t.true((await carried(a)) - fast >= 450, 'paced ones do not');
 });
 
 test('frames of the MTU fit, and strange sources take the slow path', async (t) => {

@@ -101,7 +101,7 @@ export interface TestMesh {
 
 /** Hosts with addresses and directories, but no daemon yet; all is removed when the test ends. */
 export async function makeHosts(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   area: string,
   names: readonly string[],
   dataPlane: DataPlaneName = 'native',
@@ -124,7 +124,7 @@ export const USER_SPACE = ['--fast-path', 'off'] as const;
 
 /** Hosts with daemons that have joined the first; `flags` go to each `weft up`. */
 export async function startMesh(
-  t: ExecutionContext,
+  t: Pick<ExecutionContext, 'teardown'>,
   area: string,
   names: readonly string[],
   dataPlane: DataPlaneName = 'native',

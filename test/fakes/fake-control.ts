@@ -5,6 +5,9 @@ import type {
   EndpointInfo,
   FdbInfo,
   ForgetRequest,
+  NameInfo,
+  NameRemoval,
+  NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
@@ -51,9 +54,23 @@ export const FAKE_STATUS: Status = {
     members: { alive: 2, suspect: 0, dead: 1, left: 0 },
     counters: { probes: 12, acks: 12 },
   },
+  dns: {
+    domain: 'weft.local',
+    listening: ['10.7.0.1:53 (blue)'],
+    upstreams: ['192.0.2.53:53'],
+    counters: { udp: 7, malformed: 1, ignored: 0 },
+  },
   networks: 1,
   endpoints: { local: 1, mesh: 2 },
 };
+
+export const FAKE_NAMES: readonly NameInfo[] = [
+  {
+    ...{ name: 'web', address: '10.7.0.2', network: 'blue', host: 'host-a' },
+    ...{ origin: 'endpoint', isAlive: true },
+  },
+  { name: 'gw', address: '192.0.2.9', host: 'host-b', origin: 'added', isAlive: false },
+];
 
 const HOST_A = { host: 'host-a', id: '0123456789abcdef0123456789abcdef', state: 'alive' } as const;
 const HOST_B = { host: 'host-b', id: 'b123456789abcdef0123456789abcdef', state: 'dead' } as const;
@@ -249,6 +266,21 @@ export class FakeControl implements Control {
   async ipamStatus() {
     await this.#enter('ipamStatus');
     return FAKE_POOLS;
+  }
+
+  async addName(request: NameRequest): Promise<NameInfo> {
+    await this.#enter('addName', request);
+    return { ...request, host: 'host-a', origin: 'added', isAlive: true };
+  }
+
+  async removeName(request: NameRemoval): Promise<readonly NameInfo[]> {
+    await this.#enter('removeName', request);
+    return [{ address: '10.7.0.9', ...request, host: 'host-a', origin: 'added', isAlive: true }];
+  }
+
+  async listNames() {
+    await this.#enter('listNames');
+    return FAKE_NAMES;
   }
 
   async addVtep(network: string, address: string) {

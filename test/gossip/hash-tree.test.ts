@@ -59,7 +59,7 @@ test('whatever its depth, a tree answers as the plain definition does, for every
       const found = new Set(tree.under(node));
       t.true(found.size === under.length && under.every((item) => found.has(item)));
       t.is(tree.count(node), under.length);
-      const digests = tree.digests(node, 1, salt);
+      const digests = tree.digests(node, salt);
       for (let child = 0; child < 16; child++) {
         const below = under.filter((item) => path(item, level + 1) === 16 * node + child);
         const [low, high] = below.reduce(([a, b], item) => [a ^ item.low, b ^ item.high], [0, 0]);

@@ -90,6 +90,27 @@ test('a restarted host moves only what differs', (t) => {
   t.true(took <= 1000 && moved <= 2 * differing);
 });
 
+test('a restarted host whose first calls meet silence has the rows all the same', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.mesh(6);
+  const [first, away, ...others] = hosts as [SimHost, SimHost, ...SimHost[]];
+  for (let index = 0; index < 50; index++) first.put(TABLE, `key-${index}`, { index });
+  cluster.run(60_000);
+  cluster.kill(away);
+  for (let index = 0; index < 10; index++) first.put(TABLE, `key-${index}`, { index, again: true });
+  cluster.run(30_000);
+  for (const silent of others.slice(0, 2)) cluster.cuts.block(away.number, silent.number);
+  const seeds = others.slice(0, 3).map(({ reached }) => reached);
+  const again = cluster.restart(away, { seeds });
+  const { tree } = first.machine.replica;
+  const took = cluster.runUntil(
+    () => again.machine.replica.tree.root().equals(tree.root()),
+    10_000,
+  );
+  t.log(`${Math.round(took)} ms`);
+  t.true(took <= 1500);
+});
+
 test('what each side of a cut wrote is on both after healing; deleted stays deleted', (t) => {
   const cluster = new Cluster({ seed: seedFor(t), network: LOSSY });
   const hosts = cluster.mesh(10);

@@ -50,6 +50,19 @@ function addUpFlags(command: Command): Command {
       ),
     )
     .option('--docker-scope <scope>', "local, or global for a cluster's engines (default: local)")
+    .option('--dns <choice>', 'on or off: answer questions for names (default: on)')
+    .option('--dns-domain <name>', 'what all names end in (default: weft.local)')
+    .option(
+      '--dns-listen <addr[:port]>',
+      "where names are answered beside the bridges' addresses; may be repeated",
+      collect,
+    )
+    .option('--dns-ttl <seconds>', 'how long answers may be kept, 0 to 3600 (default: 1)')
+    .option(
+      '--dns-upstream <addr[:port]>',
+      'who is asked for other names; may be repeated (default: as in /etc/resolv.conf)',
+      collect,
+    )
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)');
 }
 

@@ -136,7 +136,8 @@ export interface NativeFastPath {
   deviceIndex(name: string): number;
   /** IPv4 literals; an empty source leaves the choice to the kernel. */
   findRoute(destination: string, source: string): NativeRoute | undefined;
-  setEndpoint(vni: number, mac: number, ifindex: number, mtu: number): number;
+  /** `tap`: index of the device where user space reads the network's frames, or 0. */
+  setEndpoint(vni: number, mac: number, ifindex: number, mtu: number, tap: number): number;
   removeEndpoint(vni: number, mac: number, ifindex: number): void;
   attachUnderlay(ifindex: number): number;
   detachUnderlay(ifindex: number): void;

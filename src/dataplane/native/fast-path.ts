@@ -35,6 +35,8 @@ export class FastPath {
   readonly #vteps = new Map<number, FastVtep>();
   /** Index of each endpoint's device, by MAC. */
   readonly #endpoints = new Map<Vni, ReadonlyMap<Mac, number>>();
+  /** Where user space reads a network's frames: index of its port's device. */
+  readonly #taps = new Map<Vni, number>();
   /** Of VTEPs that are gone, by network. */
   readonly #past = new Map<Vni, TrafficCounters>();
   /** Names of the underlay interfaces, by index. */
@@ -81,8 +83,18 @@ export class FastPath {
   removeNetwork(vni: Vni): void {
     this.setEndpoints(vni, 0, []);
     this.#endpoints.delete(vni);
+    this.#taps.delete(vni);
     this.#refusals.delete(vni);
     this.#past.delete(vni);
+  }
+
+  /** The network's port has this device from now on; undefined: it has none. */
+  setPort(vni: Vni, mtu: number, device: string | undefined): void {
+    const index = device === undefined ? 0 : this.#kernel.deviceIndex(device);
+    this.#taps.set(vni, index);
+    for (const [mac, ifindex] of this.#endpoints.get(vni) ?? []) {
+      this.#kernel.setEndpoint(vni, mac, ifindex, mtu, index);
+    }
   }
 
   /** Makes `wanted` the endpoints of a network. A device that is not there (any more) is left out. */
@@ -99,7 +111,8 @@ export class FastPath {
     this.#refusals.delete(vni);
     for (const [mac, ifindex] of next) {
       if (known.get(mac) === ifindex) continue;
-      const errno = this.#kernel.setEndpoint(vni, mac, ifindex, mtu);
+      const tap = this.#taps.get(vni) ?? 0;
+      const errno = this.#kernel.setEndpoint(vni, mac, ifindex, mtu, tap);
       if (errno === 0) continue;
       this.#refusals.set(vni, errno);
       next.delete(mac);

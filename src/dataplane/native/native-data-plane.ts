@@ -234,6 +234,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     network.ports.set(id, port);
     this.#ports.set(id, port);
     this.#native.addPort(vni, id, fds, vnetHeaderBytes, traffic.slots, traffic.first);
+    this.#fast?.setPort(vni, network.mtu, device.name);
     return id;
   }
 
@@ -241,7 +242,9 @@ class ThreadedDataPlane implements NativeDataPlane {
     const port = this.#ports.get(id);
     if (port === undefined) return;
     this.#ports.delete(id);
-    this.#networks.get(port.vni)?.ports.delete(id);
+    const network = this.#networks.get(port.vni);
+    network?.ports.delete(id);
+    if (network !== undefined) this.#fast?.setPort(port.vni, network.mtu, undefined);
     this.#native.removePort(id);
     this.#pool.giveBack(port.traffic);
     port.device.close();

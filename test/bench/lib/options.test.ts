@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import {
   benchProgram,
   type BenchOptions,
+  type CniOptions,
   type GossipOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
@@ -11,6 +12,7 @@ interface Heard {
   bench?: BenchOptions;
   micro?: MicroOptions;
   gossip?: GossipOptions;
+  cni?: CniOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -19,6 +21,7 @@ async function parse(...words: string[]): Promise<Heard> {
     bench: (options) => Promise.resolve(void (heard.bench = options)),
     micro: (options) => Promise.resolve(void (heard.micro = options)),
     gossip: (options) => Promise.resolve(void (heard.gossip = options)),
+    cni: (options) => Promise.resolve(void (heard.cni = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -27,7 +30,14 @@ async function parse(...words: string[]): Promise<Heard> {
 
 test('without options all contenders run three rounds on the veth as it is', async (t) => {
   const { bench } = await parse();
-  t.like(bench, { underlay: 'offload', rounds: 3, seconds: 3, pacedMbps: 500, peers: false });
+  t.like(bench, {
+    underlay: 'offload',
+    rounds: 3,
+    seconds: 3,
+    pacedMbps: 'auto',
+    base: 'kernel-vxlan',
+    peers: false,
+  });
   t.is(bench?.contenders, undefined);
 });
 
@@ -40,12 +50,15 @@ test('the gossip bench has options of its own', async (t) => {
 });
 
 test('options are read and converted', async (t) => {
-  const words = '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt';
+  const words =
+    '--underlay no-offload --rounds 5 --seconds 5 --contenders weft,bare --metrics rtt --base weft --paced-mbps 9';
   const { bench } = await parse(...words.split(' '), '--json', 'a.json', '--plot', 'a.svg');
   t.like(bench, {
     ...{ underlay: 'no-offload', rounds: 5, seconds: 5, json: 'a.json', plot: 'a.svg' },
     contenders: ['weft', 'bare'],
     metrics: ['rtt'],
+    base: 'weft',
+    pacedMbps: 9,
   });
 });
 
@@ -57,6 +70,8 @@ for (const words of [
   '--underlay fast',
   '--contenders bare,nobody',
   '--metrics ping',
+  '--base nobody',
+  '--paced-mbps fast',
   'macro',
 ]) {
   test(`refused: ${words}`, async (t) => {
@@ -68,4 +83,9 @@ test('micro has a --json of its own', async (t) => {
   const { bench, micro } = await parse('micro', '--json', 'm.json');
   t.is(bench, undefined);
   t.deepEqual(micro, { json: 'm.json' });
+});
+
+test('the CNI bench has rounds', async (t) => {
+  t.deepEqual((await parse('cni')).cni, { rounds: 30 });
+  t.deepEqual((await parse('cni', '--rounds', '5')).cni, { rounds: 5 });
 });

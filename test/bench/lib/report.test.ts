@@ -83,3 +83,10 @@ test('only headline columns become panels, and ours are marked', (t) => {
     },
   ]);
 });
+
+test('ratios are to the contender named, and the footnote says so', (t) => {
+  const samples = [tcp(1, BASE_CONTENDER, 10), tcp(1, 'weft-portable', 4)];
+  const report = renderReport(SECTIONS, ['weft-portable'], samples, [], 'weft-portable');
+  t.regex(report, /weft-portable \| +4\.0 \| +1\.00 \|/);
+  t.regex(report, /ratio: to weft-portable in the same round/);
+});

@@ -14,6 +14,7 @@ const ROUTE: NativeRoute = {
 class FakeKernel implements NativeFastPath {
   readonly devices = new Map<string, number>();
   readonly endpoints = new Map<string, number>();
+  readonly taps = new Set<number>();
   readonly vteps = new Map<number, readonly [string, string, number, number, number, boolean]>();
   readonly underlays = new Set<number>();
   readonly counters = new Map<number, TrafficCounters>();
@@ -33,7 +34,9 @@ class FakeKernel implements NativeFastPath {
     return 0;
   }
 
-  setEndpoint(vni: number, mac: number, ifindex: number): number {
+  setEndpoint(...[vni, mac, ifindex, , tap]: Parameters<NativeFastPath['setEndpoint']>): number {
+    this.taps.clear();
+    this.taps.add(tap);
     if (this.refusal === 0) this.endpoints.set(`${vni}/${mac}/${ifindex}`, ifindex);
     return this.refusal;
   }
@@ -111,6 +114,12 @@ test('endpoints follow what is wanted, by the device that is there', (t) => {
     { mac: two, device: 'wv2' },
   ]);
   t.deepEqual([...kernel.endpoints.values()], [12, 13]);
+  t.deepEqual([...kernel.taps], [0]);
+  kernel.devices.set('wtap', 30);
+  path.setPort(VNI, 1450, 'wtap');
+  t.deepEqual([...kernel.taps], [30], 'the port came later');
+  path.setPort(VNI, 1450, undefined);
+  t.deepEqual([...kernel.taps], [0]);
   path.removeNetwork(VNI);
   t.is(kernel.endpoints.size, 0);
 });

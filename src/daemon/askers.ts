@@ -1,0 +1,92 @@
+import type { PeerId } from '../base/types.ts';
+import type { Permission } from '../dns/server.ts';
+import type { ListenAt } from '../dns/sockets.ts';
+import {
+  containsAddress,
+  parseAddress,
+  parseCidr,
+  type Cidr,
+  type IpAddress,
+} from '../wire/cidr.ts';
+import type { Directory } from './directory.ts';
+
+/**
+ * Whoever asks an address of the host from elsewhere gets no answer, lest the host help strangers flood
+ * others (RFC 5358): loopback, RFC 1918, RFC 6598, link-local and RFC 4193 may.
+ */
+const NEAR = [
+  ...['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'],
+  ...['169.254.0.0/16', '::1/128', 'fe80::/10', 'fc00::/7'],
+].flatMap((text) => parseCidr(text) ?? []);
+
+const isIn = (subnets: readonly Cidr[], address: IpAddress | undefined): boolean =>
+  address !== undefined && subnets.some((subnet) => containsAddress(subnet, address));
+
+/** What the tables said when somebody last asked. */
+interface Known {
+  readonly subnets: readonly { readonly network: string; readonly subnet: Cidr }[];
+  /** By network and address: the networks of this host's endpoints, each one's own first. */
+  readonly views: ReadonlyMap<string, readonly string[]>;
+}
+
+const keyOf = (network: string, address: string): string => `${network} ${address}`;
+const bare = (cidr: string): string => cidr.split('/')[0] ?? '';
+
+/** Decides what somebody sees who asks for names. */
+export class Askers {
+  readonly #self: PeerId;
+  readonly #directory: Directory;
+  #known: Known | undefined;
+
+  constructor(self: PeerId, directory: Directory) {
+    this.#self = self;
+    this.#directory = directory;
+  }
+
+  /** Networks, or endpoints of this host, have changed. */
+  changed(): void {
+    this.#known = undefined;
+  }
+
+  /**
+   * An endpoint sees its network, and after that the other networks of its sandbox. The host sees all: it
+   * asks a bridge from the bridge's own address, from which the kernel takes nothing that comes by a wire.
+   * At an address of the host, an asker is known by its own address: one inside the subnet of one network
+   * sees that network; of several, none, since it can't be told which; one outside all of them is a host.
+   */
+  permit(at: ListenAt, asker: string): Permission | undefined {
+    if (at.network !== undefined && asker === at.address) return { view: 'all', mayForward: true };
+    if (at.network !== undefined) return this.#ofNetwork(at.network, asker);
+    const address = parseAddress(asker);
+    const { subnets } = (this.#known ??= this.#look());
+    const [found, ...others] = subnets.filter(({ subnet }) => isIn([subnet], address));
+    if (found === undefined) {
+      return isIn(NEAR, address) ? { view: 'all', mayForward: true } : undefined;
+    }
+    return others.length === 0
+      ? this.#ofNetwork(found.network, asker)
+      : { view: [], mayForward: true };
+  }
+
+  #ofNetwork(network: string, asker: string): Permission {
+    const { views } = (this.#known ??= this.#look());
+    return { view: views.get(keyOf(network, asker)) ?? [network], mayForward: true };
+  }
+
+  #look(): Known {
+    const subnets = this.#directory.networks().flatMap(({ name, subnet }) => {
+      const parsed = parseCidr(subnet);
+      return parsed === undefined ? [] : [{ network: name, subnet: parsed }];
+    });
+    const own = this.#directory.endpointsOf(this.#self);
+    const bySandbox = new Map<string, string[]>();
+    for (const { sandbox, network } of own) {
+      bySandbox.set(sandbox.inode, [...(bySandbox.get(sandbox.inode) ?? []), network]);
+    }
+    const views = own.map(({ network, address, sandbox }) => {
+      const networks = new Set([network, ...(bySandbox.get(sandbox.inode) ?? [])]);
+      return [keyOf(network, bare(address)), [...networks]] as const;
+    });
+    return { subnets, views: new Map(views) };
+  }
+}

@@ -1,0 +1,133 @@
+import { formatAddress, readAddress } from '../../wire/cidr.ts';
+import type { Link, LinkAddress } from '../ip-json.ts';
+import {
+  ADDRESS,
+  ADDRESS_BYTES,
+  ATTRIBUTE_BYTES,
+  BRIDGE,
+  FAMILY,
+  HEADER_BYTES,
+  IFF_UP,
+  INFO,
+  LINK,
+  LINK_BYTES,
+  TYPE,
+} from './message.ts';
+
+/** ARPHRD_LOOPBACK of linux/if_arp.h. */
+const LOOPBACK = 772;
+const SCOPES: ReadonlyMap<number, string> = new Map([
+  [0, 'global'],
+  [200, 'site'],
+  [253, 'link'],
+  [254, 'host'],
+  [255, 'nowhere'],
+]);
+
+type Attributes = ReadonlyMap<number, Buffer>;
+
+/** Cuts at a length that does not fit: the kernel's, so that never happens, and never reads beyond. */
+function attributesOf(bytes: Buffer): Attributes {
+  const found = new Map<number, Buffer>();
+  for (let at = 0; at + ATTRIBUTE_BYTES <= bytes.length;) {
+    const length = bytes.readUInt16LE(at);
+    if (length < ATTRIBUTE_BYTES) break;
+    // The two upper bits tell of nesting and byte order.
+    const type = bytes.readUInt16LE(at + 2) & 0x3fff;
+    found.set(type, bytes.subarray(at + ATTRIBUTE_BYTES, at + length));
+    at += (length + 3) & ~3;
+  }
+  return found;
+}
+
+interface Message {
+  readonly type: number;
+  readonly head: Buffer;
+  readonly attributes: Attributes;
+}
+
+function messagesOf(bytes: Buffer, headBytes: number): Message[] {
+  const messages = [];
+  for (let at = 0; at + HEADER_BYTES + headBytes <= bytes.length;) {
+    const length = bytes.readUInt32LE(at);
+    if (length < HEADER_BYTES + headBytes) break;
+    const body = bytes.subarray(at + HEADER_BYTES, at + length);
+    messages.push({
+      type: bytes.readUInt16LE(at + 4),
+      head: body.subarray(0, headBytes),
+      attributes: attributesOf(body.subarray(headBytes)),
+    });
+    at += (length + 3) & ~3;
+  }
+  return messages;
+}
+
+const text = (value: Buffer | undefined): string => value?.toString().replace(/\0.*$/s, '') ?? '';
+const number = (value: Buffer | undefined): number | undefined =>
+  value === undefined || value.length < 4 ? undefined : value.readUInt32LE(0);
+
+function macOf(value: Buffer | undefined): string {
+  return value === undefined ? '' : value.toString('hex').replace(/..(?!$)/g, '$&:');
+}
+
+function bridgeOf(kind: string, data: Buffer | undefined): Link['bridge'] {
+  if (kind !== 'bridge' || data === undefined) return undefined;
+  const settings = attributesOf(data);
+  return {
+    stp: number(settings.get(BRIDGE.stp)) !== 0,
+    multicastSnooping: settings.get(BRIDGE.multicastSnooping)?.[0] !== 0,
+  };
+}
+
+function readLink(
+  { head, attributes }: Message,
+  nameOf: (index: number) => string | undefined,
+  addresses: readonly LinkAddress[],
+): Link {
+  const info = attributesOf(attributes.get(LINK.info) ?? Buffer.alloc(0));
+  const kind = text(info.get(INFO.kind)) || (head.readUInt16LE(2) === LOOPBACK ? 'loopback' : '');
+  const masterIndex = number(attributes.get(LINK.master));
+  const master = masterIndex === undefined ? undefined : nameOf(masterIndex);
+  // Only a link in another namespace is told by its index, as ip(8) has it.
+  const peerIndex = attributes.has(LINK.netnsId) ? number(attributes.get(LINK.link)) : undefined;
+  const bridge = bridgeOf(kind, info.get(INFO.data));
+  return {
+    ...{ index: head.readInt32LE(4), name: text(attributes.get(LINK.name)), kind },
+    ...{ mac: macOf(attributes.get(LINK.address)), mtu: number(attributes.get(LINK.mtu)) ?? 0 },
+    isUp: (head.readUInt32LE(8) & IFF_UP) !== 0,
+    ...(master !== undefined && { master }),
+    ...(peerIndex !== undefined && { peerIndex }),
+    ...(attributes.has(LINK.alias) && { alias: text(attributes.get(LINK.alias)) }),
+    ...(bridge && { bridge }),
+    addresses,
+  };
+}
+
+function readLinkAddress({ head, attributes }: Message): LinkAddress | undefined {
+  const family = head[0] === FAMILY.inet ? 4 : head[0] === FAMILY.inet6 ? 6 : undefined;
+  const bytes = attributes.get(ADDRESS.local) ?? attributes.get(ADDRESS.address);
+  if (family === undefined || bytes?.length !== (family === 4 ? 4 : 16)) return undefined;
+  return {
+    address: formatAddress(readAddress(bytes, 0, family)),
+    prefixLength: head[1] ?? 0,
+    scope: SCOPES.get(head[3] ?? 0) ?? String(head[3]),
+  };
+}
+
+/** Reads the answers to `encodeDump`: of links and of addresses. */
+export function readLinks(links: Buffer, addresses: Buffer): Link[] {
+  const byIndex = new Map<number, LinkAddress[]>();
+  for (const message of messagesOf(addresses, ADDRESS_BYTES)) {
+    const address = message.type === TYPE.newAddress ? readLinkAddress(message) : undefined;
+    if (address === undefined) continue;
+    const index = message.head.readUInt32LE(4);
+    byIndex.set(index, [...(byIndex.get(index) ?? []), address]);
+  }
+  const found = messagesOf(links, LINK_BYTES).filter(({ type }) => type === TYPE.newLink);
+  const names = new Map(
+    found.map(({ head, attributes }) => [head.readInt32LE(4), text(attributes.get(LINK.name))]),
+  );
+  return found.map((message) =>
+    readLink(message, (index) => names.get(index), byIndex.get(message.head.readInt32LE(4)) ?? []),
+  );
+}

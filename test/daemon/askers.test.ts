@@ -1,0 +1,68 @@
+import test from 'ava';
+import { asMac, asPeerId, asVni } from '../../src/base/types.ts';
+import { Askers } from '../../src/daemon/askers.ts';
+import { Directory } from '../../src/daemon/directory.ts';
+import type { EndpointRecord, NetworkRecord, VtepRecord } from '../../src/daemon/records.ts';
+import { memoryRows } from '../fakes/memory-rows.ts';
+
+const SELF = asPeerId('a');
+const HOST_ADDRESS = { address: '192.0.2.1', port: 53 };
+const onBridge = (network: string) => ({
+  ...{ address: '10.7.0.1', port: 53, network, device: { name: 'weft-b', index: 3 } },
+});
+
+function world() {
+  const networks = memoryRows<NetworkRecord>();
+  const endpoints = memoryRows<EndpointRecord>();
+  const directory = new Directory({
+    networks,
+    endpoints,
+    vteps: memoryRows<VtepRecord>(),
+    uses: memoryRows(),
+  });
+  const define = (name: string, subnet: string): void =>
+    directory.putNetwork({
+      ...{ id: name, name, vni: asVni(1), subnet, mtu: 1450, encap: 'vxlan' },
+      ...{ createdBy: SELF, createdAt: '' },
+    });
+  const attach = (id: string, network: string, address: string, inode: string): void =>
+    directory.putEndpoint({
+      ...{ id, network, address, host: SELF, mac: asMac(1), ifname: 'eth0' },
+      sandbox: { path: `/run/netns/${inode}`, inode },
+    });
+  define('blue', '10.7.0.0/24');
+  define('red', '10.7.0.0/24');
+  define('green', '10.8.0.0/24');
+  attach('1', 'blue', '10.7.0.2/24', 'web');
+  attach('2', 'green', '10.8.0.2/24', 'web');
+  attach('3', 'red', '10.7.0.2/24', 'db');
+  return { askers: new Askers(SELF, directory), attach };
+}
+
+test('on a bridge an endpoint sees its network, then the others of its sandbox', (t) => {
+  const { askers, attach } = world();
+  t.deepEqual(askers.permit(onBridge('blue'), '10.7.0.2')?.view, ['blue', 'green']);
+  t.deepEqual(askers.permit(onBridge('red'), '10.7.0.2')?.view, ['red']);
+  t.deepEqual(askers.permit(onBridge('blue'), '10.7.0.99')?.view, ['blue'], 'a nested station');
+  attach('4', 'blue', '10.7.0.9/24', 'db');
+  askers.changed();
+  t.deepEqual(askers.permit(onBridge('red'), '10.7.0.2')?.view, ['red', 'blue']);
+});
+
+test("the host sees all, from the bridge's own address", (t) => {
+  t.is(world().askers.permit(onBridge('blue'), '10.7.0.1')?.view, 'all');
+});
+
+test("at an address of the host an asker is known by its own, and never sees another network's names", (t) => {
+  const { askers } = world();
+  const view = (asker: string) => askers.permit(HOST_ADDRESS, asker)?.view;
+  t.deepEqual(view('10.8.0.2'), ['green', 'blue']);
+  t.deepEqual(view('10.8.0.200'), ['green']);
+  t.deepEqual(view('10.7.0.2'), [], 'two networks have that subnet');
+  t.is(view('127.0.0.1'), 'all');
+  t.is(view('192.168.1.7'), 'all');
+  t.is(view('fd00::7'), 'all');
+  t.is(view('198.51.100.7'), undefined, 'a stranger');
+  t.is(view('2001:db8::7'), undefined);
+  t.is(view('nonsense'), undefined);
+});

@@ -1,0 +1,123 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { tryRun } from '../../bench/lib/process.ts';
+import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
+import { CniRuntime, REFERENCE_PLUGINS } from './cni-runtime.ts';
+import { Containerd } from './cri/containerd.ts';
+import { makeImage } from './cri/image.ts';
+import { startMesh, type WeftHost } from './mesh.ts';
+
+/** Two nodes with the program and a config in the folders that runtimes read. */
+async function nodes(t: ExecutionContext, area: string, version: string) {
+  const mesh = await startMesh(t, area, ['a', 'b']);
+  const made = await Promise.all(
+    mesh.hosts.map(async (host) => {
+      const cni = await CniRuntime.on(host.namespace, host.stateDirectory);
+      const plugin = { type: 'weft', socket: host.socket, subnet: '10.7.0.0/24' };
+      cni.configure('pods', version, {
+        ...plugin,
+        capabilities: { ips: true, mac: true, aliases: true },
+      });
+      copyFileSync(join(REFERENCE_PLUGINS, 'loopback'), join(cni.plugins, 'loopback'));
+      return { host, cni };
+    }),
+  );
+  return { mesh, nodes: made };
+}
+
+async function attached(host: WeftHost): Promise<readonly EndpointInfo[]> {
+  return (await host.json<NetworkDetail>('network', 'inspect', 'pods')).attached;
+}
+
+const pingFrom = async (pid: number, address: string): Promise<number> =>
+  (await tryRun('nsenter', [`--net=/proc/${pid}/ns/net`, 'ping', '-c1', '-w20', address])).status;
+
+test("containerd's CRI runs a pod on each of two nodes, and each reaches the other", async (t) => {
+  const { mesh, nodes: both } = await nodes(t, 'cri', '1.0.0');
+  const [first] = mesh.hosts;
+  if (!first) throw new Error('two hosts were asked for');
+  mkdirSync(first.stateDirectory, { recursive: true });
+  const image = await makeImage(first.directory, 'localhost/weft-pause:1');
+  const engines: Containerd[] = [];
+  const pods = await Promise.all(
+    both.map(async ({ host, cni }) => {
+      const directory = join(host.directory, `ctrd-${host.name}`);
+      const containerd = await Containerd.start(host.namespace, directory, cni, image);
+      engines.push(containerd);
+      const pod = await containerd.runPod(`web-${host.name}`);
+      return { containerd, pod, address: await containerd.addressOf(pod) };
+    }),
+  );
+  const [one, two] = pods;
+  if (!one || !two) throw new Error('two pods were asked for');
+  t.regex(one.address, /^10\.7\.0\.\d+$/);
+  t.not(one.address, two.address);
+  t.is(await pingFrom(await one.containerd.pidOf(one.pod), two.address), 0);
+  const names = (await attached(first)).map(({ names: each }) => each?.[0]).sort();
+  t.deepEqual(names, ['web-a', 'web-b']);
+  for (const { containerd, pod } of pods) await containerd.removePod(pod);
+  t.deepEqual(await attached(first), []);
+  for (const containerd of engines) await containerd.stop();
+});
+
+/** Folders and settings of a podman on a node, so that it touches nothing of the machine's. */
+function podmanOn({ host, cni }: Awaited<ReturnType<typeof nodes>>['nodes'][number]) {
+  const directory = join(host.directory, `podman-${host.name}`);
+  mkdirSync(directory, { recursive: true });
+  const quoted = (text: string): string => JSON.stringify(text);
+  writeFileSync(
+    join(directory, 'containers.conf'),
+    `[network]
+network_backend = "cni"
+cni_plugin_dirs = [${quoted(cni.plugins)}, ${quoted(REFERENCE_PLUGINS)}]
+network_config_dir = ${quoted(cni.configs)}
+default_network = "pods"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+tmp_dir = ${quoted(join(directory, 'tmp'))}
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+`,
+  );
+  writeFileSync(
+    join(directory, 'storage.conf'),
+    `[storage]
+driver = "overlay"
+graphroot = ${quoted(join(directory, 'root'))}
+runroot = ${quoted(join(directory, 'run'))}
+`,
+  );
+  return (...words: readonly string[]): Promise<string> =>
+    host.namespace.run('env', [
+      `CONTAINERS_CONF=${join(directory, 'containers.conf')}`,
+      `CONTAINERS_STORAGE_CONF=${join(directory, 'storage.conf')}`,
+      ...['podman', ...words],
+    ]);
+}
+
+test('podman runs a container on each of two nodes, with an alias and an address of its own', async (t) => {
+  const { mesh, nodes: both } = await nodes(t, 'podman', '0.4.0');
+  const [first] = mesh.hosts;
+  const [one, two] = both.map(podmanOn);
+  if (!first || !one || !two) throw new Error('two hosts were asked for');
+  const image = await makeImage(first.directory, 'localhost/weft-box:1');
+  for (const podman of [one, two]) await podman('load', '-q', '-i', image);
+  const runArguments = ['run', '-d', '--network', 'pods'];
+  await one(...runArguments, '--name', 'web', '--ip', '10.7.0.77', 'localhost/weft-box:1');
+  await two(...runArguments, '--name', 'db', '--network-alias', 'sql', 'localhost/weft-box:1');
+  const endpoints = await attached(first);
+  t.deepEqual(endpoints.find(({ address }) => address === '10.7.0.77/24')?.names?.[0], 'web');
+  t.true(endpoints.some(({ names }) => names?.includes('sql')));
+  const said = await two('exec', 'db', '/bin/busybox', 'ping', '-c1', '-w20', '10.7.0.77');
+  t.regex(said, /1 packets received/);
+  for (const [podman, name] of [
+    [one, 'web'],
+    [two, 'db'],
+  ] as const) {
+    await podman('rm', '-f', '-t', '0', name);
+  }
+  t.deepEqual(await attached(first), []);
+});
