@@ -47,6 +47,7 @@ export class DockerEngine {
   readonly name: string;
   readonly #options: DockerEngineOptions;
   #process: LabProcess | undefined;
+  #mounts: LabProcess | undefined;
 
   constructor(options: DockerEngineOptions) {
     this.#options = options;
@@ -74,14 +75,21 @@ export class DockerEngine {
       ...[`--pidfile=${join(directory, 'pid')}`, `--host=unix://${this.#socket}`],
       ...[`--cgroup-parent=/${this.#cgroup}`, ...flags, ...more],
     ];
-    const mounts = `mkdir -p /run/docker && mount --bind ${join(directory, 'run')} /run/docker`;
-    this.#process = namespace.start('unshare', [
-      ...['-m', '--propagation', 'private', 'sh', '-c'],
-      `${mounts} && exec dockerd "$@"`,
-      'sh',
-      ...words,
-    ]);
+    const mounts = await this.#mountNamespace();
+    this.#process = namespace.start('nsenter', [`--mount=${mounts}`, 'dockerd', ...words]);
     await this.#process.waitForLine(/API listen on/, 60_000);
+  }
+
+  /** One for the engine's whole life: what it mounts for its containers must be there when it restarts. */
+  async #mountNamespace(): Promise<string> {
+    const { namespace, directory } = this.#options;
+    const mount = `mkdir -p /run/docker && mount --bind ${join(directory, 'run')} /run/docker`;
+    this.#mounts ??= namespace.start('unshare', [
+      ...['-m', '--propagation', 'private', 'sh', '-c'],
+      `${mount} && echo mounted && exec sleep infinity`,
+    ]);
+    await this.#mounts.waitForLine(/^mounted/);
+    return `/proc/${this.#mounts.pid ?? 0}/ns/mnt`;
   }
 
   /** Ends it as SIGTERM does, containers too unless it was told to let them live. */
@@ -123,6 +131,7 @@ export class DockerEngine {
     const ids = stdout.split('\n').filter((id) => id !== '');
     if (ids.length > 0) await this.tryDocker('rm', '-f', ...ids);
     await this.stop();
+    await this.#mounts?.stop();
     for (const controller of readdirSync('/sys/fs/cgroup')) {
       await tryRun('find', [
         ...[`/sys/fs/cgroup/${controller}/${this.#cgroup}`, '-depth', '-type', 'd'],
