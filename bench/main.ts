@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- dns`: names. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { kernelVxlan } from './contenders/kernel-vxlan.ts';
@@ -13,6 +13,7 @@ import { panelsOf, renderReport, type Section } from './lib/report.ts';
 import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
 import { runCni } from './cni/run.ts';
+import { runDns } from './dns/run.ts';
 import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
@@ -138,7 +139,7 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro, gossip: runGossip, cni: runCni },
+  { bench: runBench, micro: runMicro, gossip: runGossip, cni: runCni, dns: runDns },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

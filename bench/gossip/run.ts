@@ -5,6 +5,7 @@ import { Lab, type LabNamespace } from '../lib/lab.ts';
 import { describeMachine, machineFacts } from '../lib/machine.ts';
 import { markdownTable } from '../lib/markdown.ts';
 import type { GossipOptions } from '../lib/options.ts';
+import { readRunSeconds } from '../lib/proc.ts';
 import { summarize } from '../lib/statistics.ts';
 import { installPackages } from '../peers/install.ts';
 import type { GossipAgent, GossipContender } from './contender.ts';
@@ -19,16 +20,18 @@ const BATCH = 10;
 const FORMED_WITHIN_MS = 120_000;
 const SEEN_WITHIN_MS = 60_000;
 /**
- * From the forming of the mesh to the count of idle traffic. So long, because hosts that were starved of
- * the processor while all of them started doubt themselves and probe less for half a minute.
+ * From the forming of the last mesh to the count of idle traffic. So long, because hosts that were starved
+ * of the processor while all of them started doubt themselves and probe less for half a minute.
  */
-const SETTLE_MS = 45_000;
+const SETTLE_MS = 40_000;
 /** From a join seen by all to the kill of the newcomer; what is random about it is not left to the clock. */
 const AT_LEAST_ALIVE_MS = 1500;
 
 export interface GossipResult {
   readonly contender: string;
   readonly formedMs: number;
+  /** Processor time of all its processes while the mesh formed, in s. */
+  readonly formingCpu: number;
   readonly idle: Rates;
   /** One per round: from the command until all others knew. */
   readonly joinsMs: readonly number[];
@@ -50,7 +53,7 @@ class Bench {
   }
 
   /** Starts all agents, has them join the first, and waits until all know all. */
-  async form(hosts: number): Promise<number> {
+  async form(hosts: number): Promise<{ formedMs: number; formingCpu: number }> {
     for (let first = 1; first <= hosts; first += BATCH) {
       const numbers = Array.from(
         { length: Math.min(BATCH, hosts + 1 - first) },
@@ -58,13 +61,17 @@ class Bench {
       );
       this.#agents.push(...(await Promise.all(numbers.map((number) => this.#start(number)))));
     }
-    const begin = performance.now();
+    const [begin, cpu] = [performance.now(), this.#cpu()];
     const known = Promise.all(
       this.#agents.map(({ name }) => this.#seen('joined', name, FORMED_WITHIN_MS)),
     );
     for (const agent of this.#agents.slice(1)) await agent.join(addressOf(1));
     await known;
-    return performance.now() - begin;
+    return { formedMs: performance.now() - begin, formingCpu: this.#cpu() - cpu };
+  }
+
+  #cpu(): number {
+    return this.#agents.reduce((sum, { process }) => sum + readRunSeconds(process.pid ?? 0), 0);
   }
 
   async idle(seconds: number): Promise<Rates> {
@@ -105,29 +112,55 @@ async function took(end: Promise<void>, begin: () => Promise<void> | void): Prom
   return duration;
 }
 
-async function measure(contender: GossipContender, options: GossipOptions): Promise<GossipResult> {
+/** A mesh under measurement, and what was found of it so far. */
+interface Turn {
+  readonly contender: GossipContender;
+  readonly bench: Bench;
+  readonly formedMs: number;
+  readonly formingCpu: number;
+  readonly joinsMs: number[];
+  readonly killsMs: number[];
+}
+
+async function form(contender: GossipContender, hosts: number, lab: Lab): Promise<Turn> {
+  const namespace = await lab.namespace(contender.name);
+  await countTraffic(namespace);
+  const bench = new Bench(contender, namespace);
+  const formed = await bench.form(hosts);
+  console.error(`${contender.name}: ${hosts} processes know each other`);
+  return { contender, bench, ...formed, joinsMs: [], killsMs: [] };
+}
+
+async function comeAndGo({ contender, bench, ...turn }: Turn, number: number): Promise<void> {
+  const { joinMs, killMs } = await bench.comeAndGo(number);
+  console.error(
+    `${contender.name}: n${number} seen after ${joinMs.toFixed(0)} ms, its kill after ${killMs.toFixed(0)} ms`,
+  );
+  turn.joinsMs.push(joinMs);
+  turn.killsMs.push(killMs);
+}
+
+/**
+ * All meshes are up together and take their rounds side by side, most of which is waiting: what they
+ * use of the processors meanwhile is little, and the machine is the same for all.
+ */
+async function measure(
+  contenders: readonly GossipContender[],
+  { hosts, rounds, idleSeconds }: GossipOptions,
+): Promise<GossipResult[]> {
   const lab = new Lab('gossip');
   try {
-    const namespace = await lab.namespace(contender.name);
-    await countTraffic(namespace);
-    const bench = new Bench(contender, namespace);
-    const formedMs = await bench.form(options.hosts);
-    console.error(`${contender.name}: ${options.hosts} processes know each other`);
+    const turns: Turn[] = [];
+    for (const contender of contenders) turns.push(await form(contender, hosts, lab));
     await pause(SETTLE_MS);
-    const idle = await bench.idle(options.idleSeconds);
-    const rounds = [];
-    for (let round = 1; round <= options.rounds; round++) {
-      const { joinMs, killMs } = await bench.comeAndGo(options.hosts + round);
-      console.error(
-        `${contender.name}: join ${round} seen after ${joinMs.toFixed(0)} ms, kill after ${killMs.toFixed(0)} ms`,
-      );
-      rounds.push({ joinMs, killMs });
+    const idle = await Promise.all(turns.map(({ bench }) => bench.idle(idleSeconds)));
+    for (let round = 1; round <= rounds; round++) {
+      await Promise.all(turns.map((turn) => comeAndGo(turn, hosts + round)));
     }
-    return {
-      ...{ contender: contender.name, formedMs, idle },
-      joinsMs: rounds.map(({ joinMs }) => joinMs),
-      killsMs: rounds.map(({ killMs }) => killMs),
-    };
+    return turns.map(({ contender, formedMs, formingCpu, joinsMs, killsMs }, index) => ({
+      ...{ contender: contender.name, formedMs, formingCpu, joinsMs, killsMs },
+      idle: idle[index] as Rates,
+    }));
   } finally {
     await lab.destroy();
   }
@@ -158,6 +191,7 @@ export function renderGossip(results: readonly GossipResult[]): string {
     row('… TCP with headers, B/s', ({ idle }) => idle.tcp.toFixed(0)),
     row('… all, B/s', ({ idle }) => (idle.udp + idle.tcp).toFixed(0)),
     row('all join at once: known to all, s', ({ formedMs }) => seconds(formedMs)),
+    row('… processor time of all programs, s', ({ formingCpu }) => formingCpu.toFixed(2)),
   ]);
 }
 
@@ -169,8 +203,7 @@ export async function runGossip(options: GossipOptions): Promise<void> {
   console.log(
     `${options.hosts} processes on one loopback; ${options.rounds} joins and kills of one more; ${options.idleSeconds} s idle.\n`,
   );
-  const results = [];
-  for (const contender of contenders) results.push(await measure(contender, options));
+  const results = await measure(contenders, options);
   console.log(renderGossip(results));
   console.log(
     `\n${contenders.map(({ name, describe }) => `- \`${name}\`: ${describe}`).join('\n')}`,

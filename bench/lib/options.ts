@@ -32,6 +32,15 @@ export interface CniOptions {
   readonly rounds: number;
 }
 
+export interface DnsOptions {
+  /** Questions a second. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Further names that the host knows. */
+  readonly names: number;
+  readonly json?: string;
+}
+
 export interface MicroOptions {
   readonly json?: string;
 }
@@ -65,6 +74,7 @@ export interface Actions {
   readonly micro: (options: MicroOptions) => Promise<void>;
   readonly gossip: (options: GossipOptions) => Promise<void>;
   readonly cni: (options: CniOptions) => Promise<void>;
+  readonly dns: (options: DnsOptions) => Promise<void>;
 }
 
 /** The program; parsing it runs one of `actions`. */
@@ -119,5 +129,13 @@ export function benchProgram(
     .description('Measures ADD and DEL of a container beside the reference plugins.')
     .option('--rounds <n>', 'containers that each plugin gets', wholeFrom(1, 1000), 30)
     .action(actions.cni);
+  program
+    .command('dns')
+    .description('Measures how fast a host answers for names, by dnsperf from a container.')
+    .option('--rate <n>', 'questions a second', wholeFrom(1, 1_000_000), 8000)
+    .option('--seconds <s>', 'how long each load runs', wholeFrom(1, 3600), 10)
+    .option('--names <n>', 'further names that the host knows', wholeFrom(0, 60_000), 1000)
+    .option('--json <file>', 'write every latency and the machine')
+    .action(actions.dns);
   return program;
 }

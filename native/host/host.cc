@@ -1,5 +1,5 @@
-// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, flock(2), and
-// sockets that hear one interface only. Only conversions and single system calls;
+// What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, flock(2),
+// and sockets that hear one interface only. Only conversions and single system calls;
 // src/daemon/lifecycle.ts and src/os/device-socket.ts check arguments and word errors.
 
 #include <arpa/inet.h>

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
+import { addCompletionCommand } from './commands/completion.ts';
 import { addDnsCommands } from './commands/dns.ts';
 import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
@@ -33,7 +34,8 @@ function usageSentence(text: string): string {
   return `weft: ${words}; see "weft --help".\n`;
 }
 
-function createProgram(context: Context): Command {
+/** The tree of all commands; each acts through `context`. */
+export function createProgram(context: Context): Command {
   const { io } = context;
   const program = new Command('weft')
     .description('One Ethernet for containers on many hosts.')
@@ -54,6 +56,7 @@ function createProgram(context: Context): Command {
   addIpamCommands(program, context);
   addDnsCommands(program, context);
   addForwardingCommands(program, context);
+  addCompletionCommand(program, context);
   addVersionCommand(program, context);
   return program;
 }

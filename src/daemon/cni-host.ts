@@ -12,6 +12,7 @@ import type { Endpoint } from '../network/endpoint.ts';
 import type { CniHost, Hindrance, NetworkFacts } from '../plugin/cni/host.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
+import type { NameService } from './name-service.ts';
 import type { Peers } from './peers.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
@@ -28,6 +29,7 @@ export interface DaemonCniHostOptions {
   readonly workloads: Pick<Workloads, 'examine'>;
   readonly addresses: Pick<Addresses, 'pools' | 'now'>;
   readonly peers: Peers;
+  readonly nameService: Pick<NameService, 'resolvConf'>;
   readonly state: Pick<State, 'failure'>;
   readonly serial: Serial;
   readonly clock: Clock;
@@ -49,7 +51,9 @@ export class DaemonCniHost implements CniHost {
 
   network(name: string): NetworkFacts | undefined {
     const network = this.#options.directory.network(name);
-    return network && { subnets: [network.subnet], gateways: [] };
+    if (network === undefined) return undefined;
+    const dns = this.#options.nameService.resolvConf(name);
+    return { subnets: [network.subnet], gateways: [], ...(dns && { dns }) };
   }
 
   async ensureNetwork(request: NetworkRequest): Promise<void> {

@@ -256,7 +256,8 @@ async function assemble(
   });
 
   const cni = new DaemonCniHost({
-    ...{ self: host, control, directory, workloads, addresses, peers, state, serial, clock },
+    ...{ self: host, control, directory, workloads, addresses, peers, nameService, state, serial },
+    clock,
   });
 
   const stopListening = [

@@ -11,6 +11,8 @@ export interface NetworkFacts {
   readonly subnets: readonly string[];
   /** Addresses that this host answers at as the network's gateway. */
   readonly gateways: readonly string[];
+  /** Where its containers ask for names, if this host answers them. */
+  readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
 }
 
 /**

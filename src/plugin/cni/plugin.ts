@@ -12,10 +12,11 @@ import {
   readIdentity,
   versionOf,
   type Config,
+  type Dns,
   type Identity,
 } from './config.ts';
 import { CniError, CODE, fromAppError } from './error.ts';
-import type { CniHost, Hindrance } from './host.ts';
+import type { CniHost, Hindrance, NetworkFacts } from './host.ts';
 import { compareWithResult, shapeResult } from './result.ts';
 import { NEWEST_VERSION, SUPPORTED_VERSIONS } from './version.ts';
 
@@ -100,14 +101,14 @@ export class CniPlugin implements Face {
   }
 
   #result(call: Call, config: Config, endpoint: EndpointInfo): object {
-    const gateways = this.#host.network(endpoint.network)?.gateways ?? [];
+    const { gateways = [], dns } = this.#host.network(endpoint.network) ?? {};
     return shapeResult(
       config.cniVersion,
       {
         addresses: [endpoint.address],
         gateways,
         routes: gateways.map((gw) => ({ dst: gw.includes(':') ? '::/0' : '0.0.0.0/0', gw })),
-        dns: config.runtimeConfig.dns ?? config.dns,
+        dns: config.runtimeConfig.dns ?? config.dns ?? (dns && namesAt(dns)),
         interface: { ...endpoint, sandbox: call.netns },
       },
       config.prevResult,
@@ -240,6 +241,10 @@ export class CniPlugin implements Face {
 
 /** How the origins of a config's endpoints begin; a container's id ends each. */
 const originOf = ({ name }: Pick<Identity, 'name'>): string => `cni ${name} `;
+
+const namesAt = ({ servers, search }: NonNullable<NetworkFacts['dns']>): Dns => ({
+  ...{ nameservers: [...servers], search: [...search] },
+});
 
 /** Code 2, with key and value, for what a config or runtime asks and nobody would do. */
 function refuseUnsupported(call: Call, config: Config): void {

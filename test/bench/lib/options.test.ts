@@ -4,6 +4,7 @@ import {
   benchProgram,
   type BenchOptions,
   type CniOptions,
+  type DnsOptions,
   type GossipOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
@@ -13,6 +14,7 @@ interface Heard {
   micro?: MicroOptions;
   gossip?: GossipOptions;
   cni?: CniOptions;
+  dns?: DnsOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -22,6 +24,7 @@ async function parse(...words: string[]): Promise<Heard> {
     micro: (options) => Promise.resolve(void (heard.micro = options)),
     gossip: (options) => Promise.resolve(void (heard.gossip = options)),
     cni: (options) => Promise.resolve(void (heard.cni = options)),
+    dns: (options) => Promise.resolve(void (heard.dns = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -88,4 +91,9 @@ test('micro has a --json of its own', async (t) => {
 test('the CNI bench has rounds', async (t) => {
   t.deepEqual((await parse('cni')).cni, { rounds: 30 });
   t.deepEqual((await parse('cni', '--rounds', '5')).cni, { rounds: 5 });
+});
+
+test('dns asks 8000 questions a second unless told otherwise', async (t) => {
+  t.like((await parse('dns')).dns, { rate: 8000, seconds: 10, names: 1000 });
+  t.like((await parse('dns', '--rate', '100', '--names', '0')).dns, { rate: 100, names: 0 });
 });

@@ -111,6 +111,17 @@ test('capabilities reach the endpoint: address, MAC, names', async (t) => {
   t.like(body, { dns: { nameservers: ['10.66.0.1'], search: ['weft.local'] } });
 });
 
+test('containers are told where names are answered, unless their config says otherwise', async (t) => {
+  const { host, call } = plugin();
+  const dns = { servers: ['10.66.0.1'], search: ['weft.local'] };
+  host.networks.set('pods', { subnets: ['10.66.0.0/24'], gateways: [], dns });
+  const nameservers = ['10.66.0.1'];
+  t.like((await call('ADD', CONFIG)).body, { dns: { nameservers, search: ['weft.local'] } });
+  const own = { ...CONFIG, dns: { nameservers: ['192.0.2.53'] } };
+  const { body } = await call('ADD', own, { CNI_IFNAME: 'eth1' });
+  t.deepEqual((body as { dns: object }).dns, { nameservers: ['192.0.2.53'] });
+});
+
 test('a name that DNS has no room for does not hinder a container; the older conventions hold', async (t) => {
   const { host, call } = plugin();
   const CNI_ARGS = 'K8S_POD_NAME=no name;IP=10.66.0.8;MAC=02:00:00:00:00:08';
