@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- dns`: names. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- cni`: containers; `-- dns`: names. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { kernelVxlan } from './contenders/kernel-vxlan.ts';

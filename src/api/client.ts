@@ -90,6 +90,9 @@ class HttpControl implements Control {
   rename = (request: RenameRequest) => this.#call('rename', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});
+  ipamAudit = () => this.#call('ipamAudit', {});
+  ipamPlan = () => this.#call('ipamPlan', {});
+  ipamRepair = (plan: string) => this.#call('ipamRepair', { plan });
   addName = (request: NameRequest) => this.#call('addName', request);
   removeName = (request: NameRemoval) => this.#call('removeName', request);
   listNames = () => this.#call('listNames', {});

@@ -28,6 +28,12 @@ export interface Control {
   forget(request: ForgetRequest): Promise<ForgetReport>;
   /** Who owns the addresses of each network. */
   ipamStatus(): Promise<readonly PoolInfo[]>;
+  /** What the tables, the owners of addresses and this host's interfaces disagree on. */
+  ipamAudit(): Promise<AuditReport>;
+  /** What a repair would do about networks and addresses that meshes seeded apart both have. */
+  ipamPlan(): Promise<IpamPlan>;
+  /** Does what the plan of that id says; E_PLAN_CHANGED if it would be another by now. */
+  ipamRepair(plan: string): Promise<RepairReport>;
 
   /** Gives an address a name in DNS, by this host. Told again, it changes nothing. */
   addName(request: NameRequest): Promise<NameInfo>;
@@ -275,6 +281,90 @@ export interface ShareInfo extends PoolHost {
   readonly open: number;
   /** First and last address of each range, at most 16 of them. */
   readonly ranges: readonly string[];
+}
+
+export interface AuditReport {
+  readonly findings: readonly AuditFinding[];
+  /** Nothing disagrees: there are notes at most. */
+  readonly isClean: boolean;
+}
+
+export interface AuditFinding {
+  readonly code:
+    | 'address-twice'
+    | 'address-outside'
+    | 'address-reserved'
+    | 'address-void'
+    | 'address-not-owned'
+    | 'address-not-open'
+    | 'interface-missing'
+    | 'interface-address'
+    | 'interface-bridge'
+    | 'interface-unknown'
+    | 'lease-lapsed'
+    | 'space-unreachable';
+  readonly severity: 'error' | 'warning' | 'note';
+  /** What is wrong and what to do. */
+  readonly sentence: string;
+}
+
+/** What a repair would do; the same on every host that has the same rows. */
+export interface IpamPlan {
+  /** Names what is to be decided; empty if there is nothing. */
+  readonly plan: string;
+  readonly merges: readonly NetworkMerge[];
+  readonly vnis: readonly VniChange[];
+  readonly endpoints: readonly EndpointFate[];
+}
+
+/** A network whose name an older one has becomes part of that one. */
+export interface NetworkMerge {
+  readonly network: string;
+  readonly id: string;
+  readonly subnet: string;
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly into: string;
+  readonly intoId: string;
+  readonly intoSubnet: string;
+  readonly intoCreatedBy: string;
+  readonly intoCreatedAt: string;
+}
+
+/** A network whose VNI an older one has gets another. */
+export interface VniChange {
+  readonly network: string;
+  readonly id: string;
+  readonly from: number;
+  readonly vni: number;
+  /** The older network. */
+  readonly owner: string;
+}
+
+/** What becomes of an endpoint: it goes to network `to`, with its address or a new one. */
+export interface EndpointFate {
+  readonly endpoint: string;
+  readonly host: string;
+  readonly network: string;
+  readonly to: string;
+  readonly address: string;
+  readonly keeps: boolean;
+  /** Why it can't keep the address. */
+  readonly why?: string;
+  /** The host that owns the kept address now and gives it to the endpoint's host. */
+  readonly from?: string;
+}
+
+export interface RepairReport {
+  /** What is still to be planned and repaired; empty if nothing. */
+  readonly plan: string;
+  /** Endpoints that have not moved yet, since their hosts are away or could not get an address. */
+  readonly waiting: readonly {
+    readonly endpoint: string;
+    readonly host: string;
+    readonly network: string;
+    readonly address: string;
+  }[];
 }
 
 export interface DetachRequest {

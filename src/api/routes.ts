@@ -1,5 +1,6 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
@@ -7,6 +8,7 @@ import type {
   ForeignVtep,
   ForgetReport,
   ForgetRequest,
+  IpamPlan,
   JoinReport,
   NameInfo,
   NameRemoval,
@@ -17,6 +19,7 @@ import type {
   PeerInfo,
   PoolInfo,
   RenameRequest,
+  RepairReport,
   Status,
   VersionInfo,
   VtepInfo,
@@ -50,6 +53,9 @@ export interface Calls {
   readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
+  readonly ipamAudit: { input: Nothing; answer: AuditReport };
+  readonly ipamPlan: { input: Nothing; answer: IpamPlan };
+  readonly ipamRepair: { input: { readonly plan: string }; answer: RepairReport };
   readonly addName: { input: NameRequest; answer: NameInfo };
   readonly removeName: { input: NameRemoval; answer: readonly NameInfo[] };
   readonly listNames: { input: Nothing; answer: readonly NameInfo[] };
@@ -170,6 +176,24 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/ipam',
     answer: { list: ['network', 'subnet', 'voters', 'lease', 'shares', 'here'] },
     call: (control) => control.ipamStatus(),
+  },
+  ipamAudit: {
+    method: 'GET',
+    path: '/v1/ipam/audit',
+    answer: { object: ['findings', 'isClean'] },
+    call: (control) => control.ipamAudit(),
+  },
+  ipamPlan: {
+    method: 'GET',
+    path: '/v1/ipam/plan',
+    answer: { object: ['plan', 'merges', 'vnis', 'endpoints'] },
+    call: (control) => control.ipamPlan(),
+  },
+  ipamRepair: {
+    method: 'POST',
+    path: '/v1/ipam/repair',
+    answer: { object: ['plan', 'waiting'] },
+    call: (control, { plan }) => control.ipamRepair(plan),
   },
   addName: {
     method: 'POST',

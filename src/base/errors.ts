@@ -39,6 +39,8 @@ export const ERROR_CODES = {
 
   E_NETWORK_EXISTS: 'conflict',
   E_NETWORK_IN_USE: 'conflict',
+  E_NETWORK_DISPUTED: 'conflict',
+  E_PLAN_CHANGED: 'conflict',
   E_VNI_TAKEN: 'conflict',
   E_SUBNET_ROUTED: 'conflict',
   E_ADDRESS_TAKEN: 'conflict',

@@ -1,5 +1,6 @@
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
+import type { Endpoint } from '../network/endpoint.ts';
 import type { Failure } from '../ipam/message.ts';
 
 interface Words {
@@ -9,6 +10,18 @@ interface Words {
   readonly address: string | undefined;
   readonly hostName: (host: PeerId) => string;
 }
+
+/** Two networks of one name wait for a repair, and an endpoint of the other one has the address. */
+export const disputedAddress = (
+  address: string,
+  network: string,
+  { id, host, network: other }: Endpoint,
+  hostName: (host: PeerId) => string,
+): AppError =>
+  new AppError(
+    'E_NETWORK_DISPUTED',
+    `Address ${address} of network ${network} is that of endpoint ${id} on host ${hostName(host)} in the other network of that name, ${other}; give another, or make one network of them with "weft ipam plan" and "weft ipam repair".`,
+  );
 
 const seconds = (ms: number): string => {
   const whole = Math.ceil(ms / 1000);

@@ -18,12 +18,12 @@ import type { Failure, Outcome, PoolId, Reply } from '../ipam/message.ts';
 import { isVoid } from '../ipam/pool.ts';
 import type { Mesh } from '../gossip/driver.ts';
 import { isActive } from '../gossip/member.ts';
-import type { TableChange } from '../gossip/table.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { AddressIndex } from './address-index.ts';
-import { addressError } from './address-sentences.ts';
-import type { Directory } from './directory.ts';
+import { addressError, disputedAddress } from './address-sentences.ts';
+import { bareAddress, shared } from './conflicts.ts';
+import { plainName, type Directory, type RowChange } from './directory.ts';
 import { addressAt, offsetOf, poolSpec } from './pool-spec.ts';
 import type { EndpointRecord } from './records.ts';
 import type { Reservations } from './reservations.ts';
@@ -63,6 +63,9 @@ export class Addresses {
   readonly #awaited = new Map<number, (outcome: Outcome) => void>();
   readonly #timers = new Set<Timer>();
   readonly #lost = new Map<string, string>();
+  /** Other networks of the same name, by the pool's id. */
+  readonly #twins = new Map<PoolId, readonly NetworkDefinition[]>();
+  #mover: string | undefined;
   #sweeping: Timer | undefined;
   #malformed = 0;
   #slept = 0;
@@ -121,12 +124,22 @@ export class Addresses {
       this.#networks.delete(id);
     }
     for (const network of networks.values()) {
-      if (!this.#networks.has(network.id)) this.#addPool(network);
+      // The same by another name, or on another VNI.
+      if (this.#networks.has(network.id)) this.#networks.set(network.id, network);
+      else this.#addPool(network);
+    }
+    this.#twins.clear();
+    for (const group of shared([...networks.values()], ({ name }) => plainName(name))) {
+      for (const { id } of group)
+        this.#twins.set(
+          id,
+          group.filter((other) => other.id !== id),
+        );
     }
   }
 
   /** A row of the endpoint table has changed, here or elsewhere: an address is taken, or rests. */
-  endpointChanged({ key, value, previous }: TableChange<EndpointRecord>): void {
+  endpointChanged({ key, value, previous }: RowChange<EndpointRecord>): void {
     if (previous !== undefined) this.#index.remove(key, previous);
     if (value !== undefined) this.#index.add(key, value);
     if (value !== undefined && this.#isVoid({ id: key, ...value })) this.#sweepSoon();
@@ -143,11 +156,21 @@ export class Addresses {
   }
 
   /**
-   * Gets an address for a new endpoint, `wanted` (CIDR) or one that is free, and holds it until
-   * `release`. Rejects with E_ADDRESS_EXHAUSTED, E_ADDRESS_NO_MAJORITY, E_ADDRESS_AWAY, E_ADDRESS_TAKEN,
+   * Gets an address for an endpoint, `wanted` (CIDR or bare) or one that is free, and holds it until
+   * `release`. `mover` is an endpoint that has it already in another network of the same name, and
+   * moves from there: it is not in its own way. Rejects with E_ADDRESS_EXHAUSTED, E_ADDRESS_NO_MAJORITY, E_ADDRESS_AWAY, E_ADDRESS_TAKEN,
    * E_ADDRESS_BUSY.
    */
-  async acquire(network: NetworkDefinition, wanted?: string): Promise<Acquired> {
+  async acquire(network: NetworkDefinition, wanted?: string, mover?: string): Promise<Acquired> {
+    this.#mover = mover;
+    try {
+      return await this.#acquire(network, wanted);
+    } finally {
+      this.#mover = undefined;
+    }
+  }
+
+  async #acquire(network: NetworkDefinition, wanted: string | undefined): Promise<Acquired> {
     const offset = wanted === undefined ? undefined : offsetOf(network, wanted);
     const now = this.#now();
     // The disk may have kept this host from taking the pool up when the network came.
@@ -315,6 +338,10 @@ export class Addresses {
     const { hostName } = this.#options;
     const { name, subnet } = network;
     const offset = address === undefined ? undefined : offsetOf(network, address);
+    if (failure.kind === 'in-use' && address !== undefined) {
+      const [rival] = this.#twinHolders(network, address).filter(({ id }) => id !== this.#mover);
+      if (rival !== undefined) return disputedAddress(bareAddress(address), name, rival, hostName);
+    }
     const [holder] = offset === undefined ? [] : this.#holders(network, offset);
     const isHeld = failure.kind === 'in-use' && holder !== undefined;
     const told: Failure = isHeld ? { kind: 'in-use', owner: holder.host } : failure;
@@ -323,7 +350,17 @@ export class Addresses {
 
   #isTaken(pool: PoolId, offset: bigint): boolean {
     const network = this.#networks.get(pool);
-    return network !== undefined && this.#holders(network, offset).length > 0;
+    if (network === undefined) return false;
+    const rivals = this.#twinHolders(network, addressAt(network, offset));
+    return [...this.#holders(network, offset), ...rivals].some(({ id }) => id !== this.#mover);
+  }
+
+  /** Endpoints that have an address of this network in another one of its name. */
+  #twinHolders({ id }: NetworkDefinition, address: string): Endpoint[] {
+    return (this.#twins.get(id) ?? []).flatMap((twin) => {
+      const offset = offsetOf(twin, bareAddress(address));
+      return offset === undefined ? [] : this.#holders(twin, offset);
+    });
   }
 
   /** Endpoints that have an address, and still a right to it. */

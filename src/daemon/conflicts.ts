@@ -1,11 +1,12 @@
 import { AppError } from '../base/errors.ts';
+import type { PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import { byAge, type NetworkDefinition } from '../network/network.ts';
 import { containsAddress, parseCidr } from '../wire/cidr.ts';
-import type { Directory } from './directory.ts';
+import { plainName, type Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */
-function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[][] {
+export function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[][] {
   const groups = new Map<string | number, T[]>();
   for (const item of items) {
     const group = groups.get(keyOf(item));
@@ -15,51 +16,71 @@ function shared<T>(items: readonly T[], keyOf: (item: T) => string | number): T[
   return [...groups.values()].filter((group) => group.length > 1);
 }
 
-/** The older network keeps a VNI that two claim; of equal age, the lower id. */
-function byAge(a: NetworkDefinition, b: NetworkDefinition): number {
-  return a.createdAt.localeCompare(b.createdAt) || a.id.localeCompare(b.id);
+/** Each network that an older one of the same key stands before, with that one. */
+function younger(
+  networks: readonly NetworkDefinition[],
+  keyOf: (network: NetworkDefinition) => string | number,
+): Map<string, NetworkDefinition> {
+  const found = new Map<string, NetworkDefinition>();
+  for (const group of shared(networks, keyOf)) {
+    const [owner, ...others] = group.sort(byAge);
+    if (owner) for (const other of others) found.set(other.name, owner);
+  }
+  return found;
 }
 
-/**
- * Networks whose VNI an older network has: made at the same time on two hosts, or in two meshes that
- * were joined later. They must not be realised, or two Ethernets would become one.
- */
-export function displacedNetworks(
+const isNotMerged = ({ mergedInto }: NetworkDefinition): boolean => mergedInto === undefined;
+
+/** Networks whose name an older one has: made in meshes that were joined later, or cut apart. */
+export const homonyms = (
   networks: readonly NetworkDefinition[],
-): Map<string, NetworkDefinition> {
-  const displaced = new Map<string, NetworkDefinition>();
-  for (const group of shared(networks, (network) => network.vni)) {
-    const [owner, ...others] = group.sort(byAge);
-    if (owner) for (const other of others) displaced.set(other.name, owner);
-  }
-  return displaced;
-}
+): ReadonlyMap<string, NetworkDefinition> =>
+  younger(networks.filter(isNotMerged), ({ name }) => plainName(name));
+
+/** Networks whose VNI an older one has. No host may carry both, or two Ethernets would become one. */
+export const displacedNetworks = (
+  networks: readonly NetworkDefinition[],
+): ReadonlyMap<string, NetworkDefinition> =>
+  younger(networks.filter(isNotMerged), ({ vni }) => vni);
 
 /** Without the prefix length: two meshes may have given one network two of them. */
-const bare = (address: string): string => address.split('/')[0] ?? address;
+export const bareAddress = (address: string): string => address.split('/')[0] ?? address;
 
-function isInside(address: string, subnet: string): boolean {
+export function isInside(address: string, subnet: string): boolean {
   const [inner, outer] = [parseCidr(address), parseCidr(subnet)];
   return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
 }
 
+/** Endpoints of one network that have one address, by groups. */
+export const sharedAddresses = (endpoints: readonly Endpoint[]): Endpoint[][] =>
+  shared(endpoints, ({ address }) => bareAddress(address));
+
+const REMEDY = 'see "weft ipam plan"';
+
 /**
- * One sentence for every VNI or address that two hold at once, and for every endpoint whose network
- * turned out to be another of the same name; only a partition can bring them about.
+ * One sentence for every name, VNI or address that two hold at once, and for every endpoint outside its
+ * network; only a partition, or meshes that were seeded apart, can bring them about.
  */
 export function describeConflicts(
   directory: Directory,
   hostName: (host: Endpoint['host']) => string,
 ): string[] {
   const networks = directory.networks();
-  const vnis = [...displacedNetworks(networks)].map(
-    ([name, owner]) =>
-      `Network ${name} is not carried: its VNI ${owner.vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
-  );
+  const twins = homonyms(networks);
+  const names = [...twins].map(([name, owner]) => {
+    const { subnet = '', createdBy = owner.createdBy } = directory.network(name) ?? {};
+    return `Network ${owner.name} was made twice, by ${hostName(owner.createdBy)} with ${owner.subnet} and later by ${hostName(createdBy)} with ${subnet}: the later one is shown as ${name}, the two are kept apart, and nothing can be attached to it; ${REMEDY}.`;
+  });
+  const vnis = [...displacedNetworks(networks)]
+    .filter(([name, owner]) => plainName(name) !== plainName(owner.name))
+    .map(
+      ([name, owner]) =>
+        `Network ${name} has VNI ${owner.vni} of the older network ${owner.name}: no host carries both, and nothing can be attached to ${name}; ${REMEDY}.`,
+    );
   const addresses = networks.flatMap(({ name }) =>
-    shared(directory.endpoints(name), (endpoint) => bare(endpoint.address)).map((group) => {
+    sharedAddresses(directory.endpoints(name)).map((group) => {
       const holders = group.map(({ id, host }) => `${id} on ${hostName(host)}`).join(' and ');
-      return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; detach one of them.`;
+      return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; ${REMEDY}, or detach one of them.`;
     }),
   );
   const outside = networks.flatMap(({ name, subnet }) =>
@@ -68,21 +89,41 @@ export function describeConflicts(
       .filter(({ address }) => !isInside(address, subnet))
       .map(
         ({ id, host, address }) =>
-          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name} as it was made elsewhere; detach it and attach it again.`,
+          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name}; detach it and attach it again.`,
       ),
   );
-  return [...vnis, ...addresses, ...outside];
+  return [...names, ...vnis, ...addresses, ...outside];
 }
 
-/** E_VNI_TAKEN if an older network has the VNI, so that this one is carried nowhere. */
-export function refuseDisplaced(
-  { name, vni }: Pick<NetworkDefinition, 'name' | 'vni'>,
-  networks: readonly NetworkDefinition[],
+/**
+ * Of networks that share a name or a VNI, until a repair: the older one takes new endpoints, and only on
+ * hosts that have none of the other. Rejects with E_NETWORK_DISPUTED, E_VNI_TAKEN.
+ */
+export function refuseDisputed(
+  { name, vni }: NetworkDefinition,
+  directory: Directory,
+  self: PeerId,
 ): void {
+  const networks = directory.networks();
+  const isHere = (network: string): boolean => directory.hasEndpoints({ network, host: self });
+  const remedy = 'see "weft ipam plan", and then "weft ipam repair"';
+  const twins = networks.filter(
+    (other) => other.name !== name && plainName(other.name) === plainName(name),
+  );
+  const isYounger =
+    homonyms(networks).has(name) || twins.some(({ name: other }) => other === plainName(name));
+  const twin = isYounger ? plainName(name) : twins.find((other) => isHere(other.name))?.name;
+  if (twin !== undefined) {
+    throw new AppError(
+      'E_NETWORK_DISPUTED',
+      `Network ${name} can't be attached to on this host: it is one of two networks that were made by that name in meshes joined later, beside ${twin}; ${remedy}.`,
+    );
+  }
   const owner = displacedNetworks(networks).get(name);
-  if (owner === undefined) return;
+  const rival = owner?.name ?? directory.rivals(name).find(isHere);
+  if (rival === undefined) return;
   throw new AppError(
     'E_VNI_TAKEN',
-    `Network ${name} can't be used: its VNI ${vni} belongs to the older network ${owner.name}; remove ${name} and create it again.`,
+    `Network ${name} can't be attached to on this host: network ${rival} has the same VNI ${vni}; ${remedy}.`,
   );
 }

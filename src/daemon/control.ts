@@ -1,5 +1,6 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
@@ -7,6 +8,7 @@ import type {
   ForeignVtep,
   ForgetReport,
   ForgetRequest,
+  IpamPlan,
   JoinReport,
   NameInfo,
   NameRemoval,
@@ -17,6 +19,7 @@ import type {
   PeerInfo,
   PoolInfo,
   RenameRequest,
+  RepairReport,
   Status,
   VersionInfo,
   VtepInfo,
@@ -37,11 +40,13 @@ import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
+import type { Moving } from './moving.ts';
 import type { NameRows } from './name-rows.ts';
 import type { NameService } from './name-service.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
+import type { Repairs } from './repairs.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { parseTarget, parseVtep, resolveTarget } from './targets.ts';
@@ -64,6 +69,9 @@ export const OPEN_MESH_WARNING =
 const FILTERED_WARNING =
   "This host's firewall judges bridged frames (net.bridge.bridge-nf-call-iptables is 1): its forward rules, such as Docker's, may drop what workloads say to each other; set it to 0 or allow the bridges weft-*.";
 
+/** Key of the note that a change of networks or VTEPs leaves while it lasts; nothing is to be recovered. */
+const NOTE = 'rows';
+
 export interface DaemonControlOptions {
   readonly dataPlane: DataPlane;
   readonly dataPlaneReason: string;
@@ -74,6 +82,9 @@ export interface DaemonControlOptions {
   readonly workloads: Workloads;
   readonly addresses: Addresses;
   readonly forgetting: Forgetting;
+  readonly repairs: Repairs;
+  readonly audit: () => Promise<AuditReport>;
+  readonly moving: Moving;
   readonly names: NameRows;
   readonly nameService: NameService;
   readonly fabric: Fabric;
@@ -158,7 +169,9 @@ export class DaemonControl implements Control {
   }
 
   createNetwork(request: NetworkRequest): Promise<NetworkInfo> {
-    return this.#change(async () => networkInfo(await this.#options.networks.create(request), 0));
+    return this.#changeNoted(async () =>
+      networkInfo(await this.#options.networks.create(request), 0),
+    );
   }
 
   listNetworks(): Promise<readonly NetworkInfo[]> {
@@ -188,7 +201,7 @@ export class DaemonControl implements Control {
 
   removeNetwork(name: string): Promise<void> {
     const { names, networks, peers, reconciler } = this.#options;
-    return this.#change(async () => {
+    return this.#changeNoted(async () => {
       networks.remove(name, (host) => peers.nameOf(host));
       names.removeNetwork(name);
       await reconciler.reconcile();
@@ -235,6 +248,25 @@ export class DaemonControl implements Control {
     );
   }
 
+  /** Between changes, so that none is seen half done. */
+  ipamAudit(): Promise<AuditReport> {
+    return this.#options.serial.run(() => this.#options.audit());
+  }
+
+  ipamPlan(): Promise<IpamPlan> {
+    return Promise.resolve(this.#options.repairs.plan());
+  }
+
+  /** Decided as any change; what the hosts then do is waited for outside, or this one could not. */
+  async ipamRepair(plan: string): Promise<RepairReport> {
+    const { repairs } = this.#options;
+    await this.#change(() => {
+      repairs.decide(plan);
+      return Promise.resolve();
+    });
+    return repairs.settled();
+  }
+
   addName(request: NameRequest): Promise<NameInfo> {
     return this.#change(() => Promise.resolve(this.#options.names.add(request)));
   }
@@ -248,7 +280,7 @@ export class DaemonControl implements Control {
   }
 
   addVtep(name: string, address: string): Promise<ForeignVtep> {
-    return this.#change(() => {
+    return this.#changeNoted(() => {
       const { networks, directory, peers } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
@@ -265,7 +297,7 @@ export class DaemonControl implements Control {
   }
 
   removeVtep(name: string, address: string): Promise<void> {
-    return this.#change(() => {
+    return this.#changeNoted(() => {
       const { networks, directory } = this.#options;
       const network = networks.require(name).name;
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
@@ -319,6 +351,22 @@ export class DaemonControl implements Control {
     });
   }
 
+  /**
+   * As `#change`, where other hosts hear of it before it is on this host's disk: a disk that takes not
+   * even a note refuses the change before anybody hears.
+   */
+  #changeNoted<T>(make: () => Promise<T>): Promise<T> {
+    const { state } = this.#options;
+    return this.#change(async () => {
+      await state.begin(NOTE, {});
+      try {
+        return await make();
+      } finally {
+        state.end(NOTE);
+      }
+    });
+  }
+
   /** Tries each address of a target in turn. */
   async #join(
     target: string,
@@ -339,7 +387,7 @@ export class DaemonControl implements Control {
   }
 
   async #warnings(): Promise<string[]> {
-    const { directory, peers, state, sysctl } = this.#options;
+    const { directory, moving, peers, state, sysctl } = this.#options;
     const failure = state.failure;
     const isFiltered = await sysctl.filtersBridgedFrames();
     return [
@@ -349,6 +397,7 @@ export class DaemonControl implements Control {
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
       ...(isFiltered ? [FILTERED_WARNING] : []),
       ...this.#options.addresses.losses,
+      ...(moving.hindrance === undefined ? [] : [moving.hindrance]),
       ...this.#options.nameService.warnings(),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];

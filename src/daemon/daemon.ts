@@ -30,7 +30,9 @@ import { EndpointFeed } from './endpoint-feed.ts';
 import { Engines } from './engines.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
+import { auditAddresses } from './ipam-audit.ts';
 import { Journal } from './journal.ts';
+import { Moving } from './moving.ts';
 import { NameRows } from './name-rows.ts';
 import { NameService, type DnsSeam } from './name-service.ts';
 import { Networks } from './networks.ts';
@@ -39,11 +41,13 @@ import { encodeMemberMeta, memberVtep, peerCapabilities, Peers } from './peers.t
 import { Reconciler } from './reconciler.ts';
 import {
   parseEndpointRecord,
+  parseMoveRecord,
   parseNameRecord,
   parseNetworkRecord,
   parseUseRecord,
   parseVtepRecord,
 } from './records.ts';
+import { Repairs } from './repairs.ts';
 import { Reservations } from './reservations.ts';
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
@@ -194,6 +198,7 @@ async function assemble(
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
     uses: mesh.table('uses', { validate: parseUseRecord }),
+    moves: mesh.table('moves', { validate: parseMoveRecord }),
     names: mesh.table('names', { validate: parseNameRecord }),
   };
   mesh.load(state.rows());
@@ -230,7 +235,7 @@ async function assemble(
     ...{ self: host, rows: tables.names, directory, networks, peers },
   });
   const zone = new Zone((id) => peers.isAlive(id));
-  feedZone(zone, tables, options.dnsDomain);
+  feedZone(zone, { directory, names: tables.names }, options.dnsDomain);
   const nameService = new NameService({
     ...{ self: host, settings: options, seam: deps.seams.dns, zone, directory, fabric },
     ...{ clock, rng, log },
@@ -247,9 +252,25 @@ async function assemble(
     ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
     hostName: (id) => peers.nameOf(id),
   });
+  const moving = new Moving({
+    ...{ self: host, directory, moves: tables.moves, addresses, journal, reconciler, sandboxes },
+    isFirst: () => peers.isFirstAlive(host),
+    follow: (from, to) => engines.follow(from, to),
+    ...{ serial, clock, rng, log },
+  });
+  const repairs = new Repairs({
+    ...{ directory, moves: tables.moves, addresses, clock },
+    nameOf: (id) => peers.nameOf(id),
+  });
   const control = new DaemonControl({
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
-    ...{ addresses, names, nameService },
+    ...{ addresses, repairs, moving, names, nameService },
+    audit: () =>
+      auditAddresses({
+        ...{ self: host, directory, addresses, ip, netns },
+        nameOf: (id) => peers.nameOf(id),
+        isAlive: (id) => peers.isAlive(id),
+      }),
     forgetting: new Forgetting({ addresses, directory, peers, names }),
     ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
@@ -268,17 +289,19 @@ async function assemble(
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
     }),
-    tables.vteps.onChange((change) => feed.changeForeign(change)),
+    directory.onVtep((change) => feed.changeForeign(change)),
     tables.uses.onChange(({ value, previous, origin }) => {
       if (origin === 'remote' && value === undefined && previous) engines.collect(previous.network);
       reconciler.request();
     }),
-    tables.networks.onChange(() => {
+    directory.onNetworks(() => {
       addresses.networksChanged();
       nameService.changed();
       reconciler.request();
+      moving.request();
     }),
-    tables.endpoints.onChange((change) => {
+    tables.moves.onChange(() => moving.request()),
+    directory.onEndpoint((change) => {
       feed.changeEndpoint(change);
       addresses.endpointChanged(change);
       const isOurs = [change.previous, change.value].some((row) => row?.host === host);
@@ -289,9 +312,10 @@ async function assemble(
   const docker = new DockerDriver({
     ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
   });
-  await journal.recover(directory, log);
+  await journal.recover(directory, log, (id) => sandboxes.detach(id));
   addresses.start();
   await reconciler.start();
+  moving.request();
   await docker.start();
   await nameService.start();
   const seeds = new SeedBook({
@@ -315,6 +339,7 @@ async function assemble(
       reconciler.stop();
       await nameService.stop();
       addresses.stop();
+      moving.stop();
       await serial.run(() => mesh.leave());
       state.noteIncarnation(mesh.self.incarnation);
       mesh.stop();

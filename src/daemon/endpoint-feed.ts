@@ -115,9 +115,14 @@ export class EndpointFeed {
     apply: (opened: Opened, endpoint: Endpoint) => void,
   ): void {
     if (record === undefined || record.host === this.#self) return;
-    const opened = this.#opened.get(record.network);
     const vtep = this.#vteps.get(record.host);
-    if (opened === undefined || vtep === undefined) return;
+    if (vtep === undefined) return;
+    for (const rival of this.#directory.rivals(record.network)) {
+      const other = this.#opened.get(rival);
+      if (other !== undefined) this.#syncVtep(other, vtep.address);
+    }
+    const opened = this.#opened.get(record.network);
+    if (opened === undefined) return;
     apply(opened, { id, ...record });
     this.#syncVtep(opened, vtep.address);
   }
@@ -187,14 +192,26 @@ export class EndpointFeed {
     this.#target.setVtep(vni, address, this.#wantedVtep(network, address));
   }
 
-  /** A foreign VTEP is flooded to; a member's if one of its endpoints is on the network. */
+  /**
+   * A foreign VTEP is flooded to; a member's if one of its endpoints is on the network. A member that has
+   * endpoints on another network with the same VNI is none: two Ethernets would become one.
+   */
   #wantedVtep(network: string, address: string): FloodedVtep | undefined {
     const foreign = this.#directory.vtep(network, address);
     if (foreign !== undefined) return { address, port: foreign.port, floods: true };
     const hosts = [...(this.#hostsAt.get(address) ?? [])];
     const vtep = hosts.map((host) => this.#vteps.get(host)).find((each) => each !== undefined);
+    if (this.#isRivals(network, hosts)) return undefined;
     const floods = hosts.some((host) => this.#directory.hasEndpoints({ network, host }));
     return vtep && { ...vtep, floods };
+  }
+
+  #isRivals(network: string, hosts: readonly PeerId[]): boolean {
+    return this.#directory
+      .rivals(network)
+      .some((rival) =>
+        hosts.some((host) => this.#directory.hasEndpoints({ network: rival, host })),
+      );
   }
 
   #wantedVteps(network: string): FloodedVtep[] {

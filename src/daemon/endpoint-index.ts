@@ -32,6 +32,11 @@ export class EndpointIndex {
     return this.#networks.get(network)?.has(host) ?? false;
   }
 
+  /** Whether any host has an endpoint on the network. */
+  isUsed(network: string): boolean {
+    return this.#networks.has(network);
+  }
+
   *ofNetwork(network: string): Generator<string> {
     for (const ids of this.#networks.get(network)?.values() ?? []) yield* ids;
   }

@@ -25,9 +25,10 @@ import type { Ip } from '../os/ip.ts';
 import { parseAddress } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import type { Addresses } from './addresses.ts';
-import { refuseDisplaced } from './conflicts.ts';
-import type { Directory } from './directory.ts';
+import { refuseDisputed } from './conflicts.ts';
+import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
+import { mergeTarget } from './moving.ts';
 import type { Networks } from './networks.ts';
 import { planPool } from './pool-plan.ts';
 import type { Reconciler } from './reconciler.ts';
@@ -92,7 +93,7 @@ export class Engines implements Plumbing {
         const network =
           directory.network(name) ??
           (await networks.create({ ...request, shared: true }, 'docker'));
-        refuseDisplaced(network, directory.networks());
+        refuseDisputed(network, directory, self);
         await reconciler.carry(network);
         return this.#info(network);
       } catch (error) {
@@ -127,7 +128,8 @@ export class Engines implements Plumbing {
    * whoever hears of the last mark that goes removes it.
    */
   collect(name: string): void {
-    if (this.#isLeft(name)) this.#options.directory.removeNetwork(name);
+    const { networks, hostName } = this.#options;
+    if (this.#isLeft(name)) networks.remove(name, hostName);
   }
 
   async reserve({
@@ -156,18 +158,38 @@ export class Engines implements Plumbing {
     const network = directory.network(name);
     if (network === undefined) return false;
     const address = checkWanted(network, wanted);
-    if (reservations.get(network.id, address) === undefined) return false;
-    await reservations.remove({ pool: network.id, address });
+    const pools = [network, ...this.#formerly(network)];
+    const pool = pools.find(({ id }) => reservations.get(id, address) !== undefined);
+    if (pool === undefined) return false;
+    await reservations.remove({ pool: pool.id, address });
     const hasEndpoint = directory
-      .endpointsAt({ network: name, host: self })
+      .endpointsAt({ network: pool.name, host: self })
       .some((endpoint) => endpoint.address === address);
-    if (!hasEndpoint) addresses.release(network, address);
+    if (!hasEndpoint) addresses.release(pool, address);
     return true;
+  }
+
+  /** Before a repair moves an endpoint of this host: what is reserved for it goes along. */
+  async follow(from: Endpoint, { network, address, epoch }: Endpoint): Promise<void> {
+    const { directory, reservations } = this.#options;
+    const [old, fresh] = [directory.network(from.network), directory.network(network)];
+    const held = old && reservations.get(old.id, from.address);
+    if (held === undefined || fresh === undefined || fresh.id === old?.id) return;
+    const { holder, since } = held;
+    const row = { pool: fresh.id, address, holder, since };
+    await reservations.put(epoch === undefined ? row : { ...row, epoch });
+    await reservations.remove(held);
   }
 
   reservations(): readonly Reservation[] {
     const { directory, reservations, self } = this.#options;
-    const names = new Map(directory.networks().map(({ id, name }) => [id, name]));
+    const networks = directory.networks();
+    const names = new Map([
+      ...networks.flatMap((network) =>
+        this.#formerly(network).map(({ id }) => [id, network.name] as const),
+      ),
+      ...networks.map(({ id, name }) => [id, name] as const),
+    ]);
     const used = new Set(
       directory.endpointsOf(self).map(({ network, address }) => `${network} ${address}`),
     );
@@ -180,9 +202,9 @@ export class Engines implements Plumbing {
 
   plug(request: PlugRequest): Promise<Plugged> {
     return this.#change(async () => {
-      const { directory, networks, addresses, reservations } = this.#options;
+      const { directory, networks, addresses, reservations, self } = this.#options;
       const network = networks.require(request.network);
-      refuseDisplaced(network, directory.networks());
+      refuseDisputed(network, directory, self);
       const present = directory.endpoint(request.endpoint);
       if (present !== undefined) return this.#again(present, network);
       const planned = this.#plan(network, request);
@@ -324,6 +346,18 @@ export class Engines implements Plumbing {
 
   #info(network: NetworkDefinition): NetworkInfo {
     return networkInfo(network, this.#options.directory.endpoints(network.name).length);
+  }
+
+  /** Younger networks that bore its name when an engine reserved in them, merged into it or not yet. */
+  #formerly({ id, name }: NetworkDefinition): NetworkDefinition[] {
+    const { directory } = this.#options;
+    const twins = directory
+      .networks()
+      .filter((each) => each.id !== id && plainName(each.name) === name);
+    const merged = directory
+      .mergedNetworks()
+      .filter((each) => mergeTarget(directory, each)?.id === id);
+    return [...twins, ...merged];
   }
 
   /** An engine made it, and nothing in the mesh needs it any more. */

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import type { Logger } from '../base/log.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { Directory } from './directory.ts';
 import { parseEndpointRecord } from './records.ts';
 import type { State } from './state.ts';
 
-/** Attaching and detaching: what changes the kernel and the tables, and may be cut off between the two. */
-type Act = 'attach' | 'detach';
+/**
+ * What changes the kernel and the tables, and may be cut off between the two. A move gives an endpoint
+ * that stays another network or address.
+ */
+type Act = 'attach' | 'detach' | 'move';
 
 interface Begun {
   readonly act: Act;
@@ -14,7 +17,7 @@ interface Begun {
 }
 
 const begunNote = z.object({
-  act: z.enum(['attach', 'detach']),
+  act: z.enum(['attach', 'detach', 'move']),
   id: z.string(),
   endpoint: z.unknown(),
 });
@@ -63,13 +66,25 @@ export class Journal {
 
   /**
    * After a start, before anything is reconciled: undoes each attach whose row did not reach the disk
-   * and completes each detach. Interfaces follow, since the auditor removes what no row knows.
+   * and completes each detach and move. Interfaces follow, since the auditor removes what no row knows;
+   * that of a moved endpoint is removed by `unplug`, to be made anew, unless a container engine made it:
+   * then it keeps address and MAC.
    */
-  async recover(directory: Directory, log: Logger): Promise<void> {
+  async recover(
+    directory: Directory,
+    log: Logger,
+    unplug: (endpointId: string) => Promise<unknown>,
+  ): Promise<void> {
     for (const note of this.#store.begun()) {
       const begun = readNote(note);
       if (begun === undefined) continue;
       const { act, endpoint } = begun;
+      if (act === 'move') {
+        if (directory.endpoint(endpoint.id) !== undefined) directory.putEndpoint(endpoint);
+        if (!isEngineManaged(endpoint)) await unplug(endpoint.id);
+        this.#store.end(endpoint.id);
+        continue;
+      }
       const isKept = act === 'attach' && directory.endpoint(endpoint.id) !== undefined;
       if (!isKept) await this.#remove(act, endpoint, directory, log);
       this.#store.end(endpoint.id);

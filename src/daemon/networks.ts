@@ -19,6 +19,7 @@ import { MAX_VOTERS } from '../ipam/pool.ts';
 import { checkAddressing } from '../network/addressing.ts';
 import { formatCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
+import { mergeTarget } from './moving.ts';
 
 export interface NetworksOptions {
   readonly self: PeerId;
@@ -104,7 +105,10 @@ export class Networks {
   remove(name: string, hostName: (host: PeerId) => string): void {
     const { directory } = this.#options;
     this.require(name);
-    const users = directory.uses(name).map(({ host }) => hostName(host));
+    const users = directory
+      .uses(name)
+      .map(({ host }) => hostName(host))
+      .sort();
     if (users.length > 0) {
       throw new AppError(
         'E_NETWORK_IN_USE',
@@ -124,6 +128,9 @@ export class Networks {
       );
     }
     for (const vtep of directory.vteps(name)) directory.removeVtep(name, vtep.address);
+    for (const merged of directory.mergedNetworks()) {
+      if (mergeTarget(directory, merged)?.name === name) directory.removeNetwork(merged.id);
+    }
     directory.removeNetwork(name);
   }
 }

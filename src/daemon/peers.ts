@@ -49,6 +49,11 @@ export class Peers {
     return id === this.#source.self.id || (member !== undefined && isActive(member));
   }
 
+  /** Whether the host has the lowest id of those that are alive. */
+  isFirstAlive(id: PeerId): boolean {
+    return this.ids().every((other) => id <= other || !this.isAlive(other));
+  }
+
   /** The host's name, or its id if the mesh no longer remembers it. */
   nameOf(id: PeerId): string {
     return id === this.#source.self.id

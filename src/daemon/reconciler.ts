@@ -5,10 +5,9 @@ import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { engineEndName, hostEndName } from '../network/names.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import { byAge, type NetworkDefinition } from '../network/network.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
-import { displacedNetworks } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import type { EndpointFeed } from './endpoint-feed.ts';
 import type { Carried, Fabric } from './fabric.ts';
@@ -201,14 +200,13 @@ export class Reconciler {
     return this.#options.directory.endpointsOf(this.#options.self);
   }
 
-  /** Endpoints of this host by network, without networks that may not be carried. */
+  /** Endpoints of this host by network; of two networks with one VNI one only. */
   #desired(): Desired[] {
     const { directory, self } = this.#options;
-    const networks = directory.networks();
-    const displaced = displacedNetworks(networks);
     const own = this.#ownEndpoints();
-    return networks
-      .filter(({ name }) => !displaced.has(name))
+    const desired = directory
+      .networks()
+      .sort(byAge)
       .map((network) => ({
         network,
         endpoints: own.filter((endpoint) => endpoint.network === network.name),
@@ -216,7 +214,13 @@ export class Reconciler {
       .filter(
         ({ network: { name }, endpoints }) =>
           endpoints.length > 0 || directory.isUsed({ network: name, host: self }),
-      );
+      )
+      // What is only in an engine's list never takes the VNI from what has endpoints.
+      .sort((a, b) => Number(a.endpoints.length === 0) - Number(b.endpoints.length === 0));
+    const first = new Map(
+      desired.map(({ network }) => [network.vni, network.id] as const).reverse(),
+    );
+    return desired.filter(({ network }) => first.get(network.vni) === network.id);
   }
 
   /** A network that was removed, lost its last endpoint here, or has another VNI or MTU by now. */

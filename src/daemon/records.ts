@@ -13,9 +13,11 @@ import { LEASE_SECONDS, MAX_RESERVED, type NetworkDefinition } from '../network/
 const peerId = z.string().regex(/^[0-9a-f]{32}$/) as unknown as z.ZodType<PeerId>;
 const dnsName = z.string().max(MAX_NAME_CHARACTERS).regex(CANONICAL_DNS_NAME);
 
-/** Without the name, which is the key. */
+const networkId = z.string().regex(/^[0-9a-f]{32}$/);
+
+/** Without the id, which is the key: two meshes may have made networks of one name. */
 const networkRecord = z.object({
-  id: z.string().regex(/^[0-9a-f]{32}$/),
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
   vni: z.int().min(1).max(0xffffff) as unknown as z.ZodType<Vni>,
   subnet: z.string().max(64),
   mtu: z.int().min(552).max(65535),
@@ -32,10 +34,13 @@ const networkRecord = z.object({
       reserved: z.array(z.string().max(64)).max(MAX_RESERVED).exactOptional(),
     })
     .exactOptional(),
+  mergedInto: networkId.exactOptional(),
+  mergePlan: z.string().max(64).exactOptional(),
 });
 
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
+  /** The network's id. */
   network: z.string().max(64),
   host: peerId,
   /** A 48-bit integer. */
@@ -50,6 +55,7 @@ const endpointRecord = z.object({
 
 /** Keyed by `NETWORK ADDRESS`. */
 const vtepRecord = z.object({
+  /** The network's id. */
   network: z.string().max(64),
   address: z.string().max(64),
   port: z.int().min(1).max(65535),
@@ -57,6 +63,8 @@ const vtepRecord = z.object({
 
 /** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
 const useRecord = z.object({ network: z.string().max(64), host: peerId });
+/** Keyed by the endpoint's id: it must get another address than this one. */
+const moveRecord = z.object({ from: z.string().max(64) });
 /** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
 const nameRecord = z.object({
   name: dnsName,
@@ -74,10 +82,11 @@ const memberMeta = z.object({
   partialChecksums: z.boolean().default(false),
 });
 
-export type NetworkRecord = Omit<NetworkDefinition, 'name'>;
+export type NetworkRecord = Omit<NetworkDefinition, 'id'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type UseRecord = Readonly<z.infer<typeof useRecord>>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
+export type MoveRecord = Readonly<z.infer<typeof moveRecord>>;
 export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
@@ -91,6 +100,8 @@ export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
 export const parseUseRecord = (value: unknown): UseRecord | undefined =>
   useRecord.safeParse(value).data;
+export const parseMoveRecord = (value: unknown): MoveRecord | undefined =>
+  moveRecord.safeParse(value).data;
 export const parseNameRecord = (value: unknown): NameRecord | undefined =>
   nameRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>

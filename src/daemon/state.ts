@@ -50,6 +50,8 @@ export class State {
   /** The newest write of each key that is on its way. */
   readonly #last = new Map<string, Write>();
   #why = '';
+  /** Why the last note was refused, until the disk takes a write again. */
+  #noteRefused: string | undefined;
 
   /** Throws what the store throws if it can't be written. */
   constructor(store: Store) {
@@ -147,7 +149,9 @@ export class State {
   async begin(key: string, what: unknown): Promise<void> {
     try {
       await this.#store.put(['doing', key], Buffer.from(JSON.stringify(what)));
+      this.#noteRefused = undefined;
     } catch (cause) {
+      this.#noteRefused = sentenceOf(cause);
       throw this.#unwritable(sentenceOf(cause), cause, '; nothing has been changed');
     }
   }
@@ -193,9 +197,9 @@ export class State {
     }
   }
 
-  /** Why something is not on disk; undefined while writing works. */
+  /** Why something is not on disk, or was not begun for want of it; undefined while writing works. */
   get failure(): string | undefined {
-    return this.#refused.size === 0 ? undefined : this.#why;
+    return this.#refused.size === 0 ? this.#noteRefused : this.#why;
   }
 
   /**
@@ -205,7 +209,7 @@ export class State {
   async settled(): Promise<void> {
     this.#retry();
     await Promise.all(this.#pending);
-    if (this.failure !== undefined) throw this.#unwritable(this.failure);
+    if (this.#refused.size > 0) throw this.#unwritable(this.#why);
   }
 
   /** What the disk still refuses is lost. */

@@ -15,7 +15,7 @@ import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
-import { refuseDisplaced } from './conflicts.ts';
+import { refuseDisputed } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
@@ -57,9 +57,9 @@ export class Workloads {
    * between them the next start removes.
    */
   async attach(request: AttachRequest): Promise<Endpoint> {
-    const { addresses, directory, journal, networks, netns, reconciler } = this.#options;
+    const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
-    refuseDisplaced(network, directory.networks());
+    refuseDisputed(network, directory, self);
     const ifname = request.ifname ?? DEFAULT_IFNAME;
     checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));

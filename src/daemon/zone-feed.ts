@@ -1,22 +1,31 @@
 import { canonicalAddress } from '../wire/cidr.ts';
 import type { Zone, ZoneEntry } from '../dns/zone.ts';
-import type { Rows } from './directory.ts';
-import type { EndpointRecord, NameRecord, NetworkRecord } from './records.ts';
+import type { Directory, Rows } from './directory.ts';
+import type { EndpointRecord, NameRecord } from './records.ts';
 
-/** The tables that names are made of. */
-export interface NameTables {
-  readonly endpoints: Rows<EndpointRecord>;
-  readonly networks: Rows<NetworkRecord>;
+/** What names are made of. */
+export interface NameSources {
+  readonly directory: Directory;
   readonly names: Rows<NameRecord>;
 }
 
 /** Carries what the tables say into the zone, first all of it and then change by change. */
-export function feedZone(zone: Zone, tables: NameTables, domain: string): void {
-  follow(tables.networks, (key, value) => zone.setNetwork(key, value && [value.subnet]));
-  follow(tables.endpoints, (key, value) => {
+export function feedZone(zone: Zone, { directory, names }: NameSources, domain: string): void {
+  let known: string[] = [];
+  const setNetworks = (): void => {
+    const networks = directory.networks();
+    for (const { name, subnet } of networks) zone.setNetwork(name, [subnet]);
+    const present = networks.map(({ name }) => name);
+    for (const gone of known) if (!present.includes(gone)) zone.setNetwork(gone, undefined);
+    known = present;
+  };
+  setNetworks();
+  directory.onNetworks(setNetworks);
+  const putEndpoint = (key: string, value: EndpointRecord | undefined): void =>
     zone.put(`endpoint ${key}`, value && endpointEntry(value, domain));
-  });
-  follow(tables.names, (key, value) => zone.put(`name ${key}`, value && nameEntry(value)));
+  for (const { id, ...value } of directory.endpoints()) putEndpoint(id, value);
+  directory.onEndpoint(({ key, value }) => putEndpoint(key, value));
+  follow(names, (key, value) => zone.put(`name ${key}`, value && nameEntry(value)));
 }
 
 function follow<T>(rows: Rows<T>, apply: (key: string, value: T | undefined) => void): void {

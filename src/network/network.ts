@@ -28,6 +28,21 @@ export interface NetworkDefinition {
   readonly origin?: NetworkOrigin;
   /** How addresses are given out; absent in a network that an older version made. */
   readonly addressing?: Addressing;
+  /**
+   * The id of the network of the same name that its endpoints go to, and the plan by which an operator
+   * wanted it so.
+   */
+  readonly mergedInto?: string;
+  readonly mergePlan?: string;
+}
+
+/** The older of two networks comes first; of equal age, the lower id. */
+export function byAge(
+  a: Pick<NetworkDefinition, 'createdAt' | 'id'>,
+  b: Pick<NetworkDefinition, 'createdAt' | 'id'>,
+): number {
+  const [one, other] = [`${a.createdAt} ${a.id}`, `${b.createdAt} ${b.id}`];
+  return one < other ? -1 : Number(one > other);
 }
 
 /** Which kind of container engine. */

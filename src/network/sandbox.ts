@@ -96,6 +96,19 @@ export class Sandboxes {
     return deleteIfPresent(this.#ip, hostEndName(endpointId));
   }
 
+  /**
+   * Makes the sandbox forget which MACs its neighbours had, and tell them its own: after its interface has
+   * come to another Ethernet. Both is what the kernel does when a MAC is set. Rejects as `attach`.
+   */
+  async renewNeighbours({ sandbox: reference, ifname: name, mac }: Endpoint): Promise<void> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      await this.#ip.apply([{ kind: 'setLink', name, mac: formatMac(mac) }], sandbox.handle);
+    } finally {
+      await sandbox.close();
+    }
+  }
+
   /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
   async examine(attachment: Attachment): Promise<string[]> {
     const { endpoint, mtu } = attachment;

@@ -54,12 +54,8 @@ export class AddressHost {
     this.name = name;
     this.id = asPeerId(name.repeat(32).slice(0, 32));
     this.#world = world;
-    this.tables.endpoints.onChange((change) =>
-      this.addresses.endpointChanged({
-        ...{ ...change, origin: 'local', author: this.id },
-      }),
-    );
-    this.tables.networks.onChange(() => this.addresses.networksChanged());
+    this.directory.onEndpoint((change) => this.addresses.endpointChanged(change));
+    this.directory.onNetworks(() => this.addresses.networksChanged());
     this.addresses = this.#addresses();
   }
 
@@ -75,7 +71,7 @@ export class AddressHost {
     const endpoint: Endpoint = {
       ...{ id: `${this.name}${this.#endpoints++}`.padEnd(32, '0'), network: network.name },
       ...{ host: this.id, mac: asMac(1 + this.#endpoints), ifname: 'eth0', ...acquired },
-      sandbox: { path: '/run/netns/x', inode: '1:2' },
+      sandbox: { path: '/run/netns/x', inode: '4:/run/netns/x' },
     };
     this.directory.putEndpoint(endpoint);
     return endpoint;

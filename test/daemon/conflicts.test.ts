@@ -28,6 +28,41 @@ const endpoint = (id: string, address: string, host: string): Endpoint => ({
   },
 });
 
+test('the older of two networks of one name keeps it; the other is shown by its id and kept apart', (t) => {
+  const directory = emptyDirectory();
+  const moved: string[] = [];
+  directory.onEndpoint(({ previous, value }) =>
+    moved.push(`${previous?.network ?? ''} -> ${value?.network ?? ''}`),
+  );
+  const young = { ...network('blue', 7, '2026-01-02T00:00:00Z'), id: 'b'.repeat(32) };
+  directory.putNetwork(young);
+  directory.putEndpoint(endpoint('e1', '10.7.0.2/24', 'b'));
+  directory.putNetwork({ ...network('blue', 7, '2026-01-01T00:00:00Z'), id: 'a'.repeat(32) });
+  t.deepEqual(
+    directory.networks().map(({ name, id }) => [name, id[0]]),
+    [
+      ['blue', 'a'],
+      ['blue~bbbbbbbb', 'b'],
+    ],
+  );
+  t.deepEqual(moved, [' -> blue', 'blue -> blue~bbbbbbbb']);
+  t.is(directory.endpoints('blue').length, 0);
+  t.is(directory.endpoint('e1')?.network, 'blue~bbbbbbbb');
+  t.deepEqual(directory.rivals('blue'), ['blue~bbbbbbbb']);
+  t.is(describeConflicts(directory, String).length, 1);
+
+  // Merged, it is shown as long as an endpoint is left there.
+  directory.putNetwork({ ...young, name: 'blue~bbbbbbbb', mergedInto: 'a'.repeat(32) });
+  t.is(directory.networks().length, 2);
+  t.deepEqual(describeConflicts(directory, String), []);
+  directory.putEndpoint({ ...endpoint('e1', '10.7.0.2/24', 'b'), network: 'blue' });
+  t.deepEqual(
+    directory.networks().map(({ name }) => name),
+    ['blue'],
+  );
+  t.is(directory.mergedNetworks().length, 1);
+});
+
 test('the older of two networks keeps the VNI; equal ages fall to the lower id', (t) => {
   const old = network('old', 7, '2026-01-01T00:00:00Z');
   const young = network('young', 7, '2026-01-02T00:00:00Z');

@@ -144,7 +144,11 @@ export class MortalStore implements Store {
   }
 }
 
-const CHANGES: ReadonlySet<keyof FakeKernel> = new Set(['disableIpv6', 'enableIpv6']);
+const CHANGES: ReadonlySet<keyof FakeKernel> = new Set([
+  'disableIpv6',
+  'enableIpv6',
+  'announceAddresses',
+]);
 
 /** The kernel as a mortal process sees it; the kernel itself lives on. */
 export function mortalKernel(kernel: FakeKernel, life: Life): FakeKernel {

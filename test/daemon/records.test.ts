@@ -17,7 +17,7 @@ const RECORDS: readonly (readonly [string, (value: unknown) => object | undefine
     'a network',
     parseNetworkRecord,
     {
-      ...{ id: ID, vni: 42, subnet: '10.7.0.0/24', mtu: 1450, encap: 'vxlan' },
+      ...{ name: 'blue', vni: 42, subnet: '10.7.0.0/24', mtu: 1450, encap: 'vxlan' },
       ...{ createdBy: ID, createdAt: '2026-01-01T00:00:00.000Z' },
     },
   ],

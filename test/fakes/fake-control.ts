@@ -1,10 +1,12 @@
 import type {
   AttachRequest,
+  AuditReport,
   Control,
   DetachRequest,
   EndpointInfo,
   FdbInfo,
   ForgetRequest,
+  IpamPlan,
   NameInfo,
   NameRemoval,
   NameRequest,
@@ -87,6 +89,35 @@ export const FAKE_POOLS: readonly PoolInfo[] = [
     unreachable: 127,
   },
 ];
+
+export const FAKE_AUDIT: AuditReport = {
+  findings: [
+    { code: 'address-twice', severity: 'error', sentence: 'Address 10.7.0.2 is held twice.' },
+  ],
+  isClean: false,
+};
+
+export const FAKE_PLAN: IpamPlan = {
+  plan: '0123456789ab',
+  merges: [
+    {
+      ...{ network: 'blue~89abcdef', id: '89abcdef'.repeat(4), subnet: '10.7.0.0/16' },
+      ...{ createdBy: 'host-c', createdAt: STARTED, into: 'blue', intoId: '01234567'.repeat(4) },
+      ...{ intoSubnet: '10.7.0.0/24', intoCreatedBy: 'host-a', intoCreatedAt: STARTED },
+    },
+  ],
+  vnis: [{ network: 'right', id: 'f'.repeat(32), from: 8, vni: 1_048_577, owner: 'left' }],
+  endpoints: [
+    {
+      ...{ endpoint: 'e1'.padEnd(32, '0'), host: 'host-c', network: 'blue~89abcdef', to: 'blue' },
+      ...{ address: '10.7.0.9', keeps: true, from: 'host-a' },
+    },
+    {
+      ...{ endpoint: 'e2'.padEnd(32, '0'), host: 'host-c', network: 'blue~89abcdef', to: 'blue' },
+      ...{ address: '10.7.0.2', keeps: false, why: 'an endpoint there has it' },
+    },
+  ],
+};
 
 export const FAKE_PEERS: readonly PeerInfo[] = [
   {
@@ -266,6 +297,21 @@ export class FakeControl implements Control {
   async ipamStatus() {
     await this.#enter('ipamStatus');
     return FAKE_POOLS;
+  }
+
+  async ipamAudit() {
+    await this.#enter('ipamAudit');
+    return FAKE_AUDIT;
+  }
+
+  async ipamPlan() {
+    await this.#enter('ipamPlan');
+    return FAKE_PLAN;
+  }
+
+  async ipamRepair(plan: string) {
+    await this.#enter('ipamRepair', plan);
+    return { plan: '', waiting: [] };
   }
 
   async addName(request: NameRequest): Promise<NameInfo> {

@@ -1,0 +1,221 @@
+import type { AuditFinding, AuditReport } from '../api/control.ts';
+import { isAppError } from '../base/errors.ts';
+import type { PeerId } from '../base/types.ts';
+import type { Holding } from '../ipam/holding.ts';
+import { isVoid, ownerOf, windowsOf } from '../ipam/pool.ts';
+import { contains } from '../ipam/range.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { bridgeName, hostEndName, parseMark } from '../network/names.ts';
+import type { NetworkDefinition } from '../network/network.ts';
+import type { Ip } from '../os/ip.ts';
+import type { Link } from '../os/ip-json.ts';
+import type { Netns } from '../os/netns.ts';
+import type { Addresses } from './addresses.ts';
+import { bareAddress, sharedAddresses } from './conflicts.ts';
+import type { Directory } from './directory.ts';
+import { offsetOf } from './pool-spec.ts';
+
+export interface AuditOptions {
+  readonly self: PeerId;
+  readonly directory: Directory;
+  readonly addresses: Pick<Addresses, 'pools' | 'now'>;
+  readonly ip: Pick<Ip, 'links'>;
+  readonly netns: Pick<Netns, 'open'>;
+  readonly nameOf: (host: PeerId) => string;
+  readonly isAlive: (host: PeerId) => boolean;
+}
+
+/** The links of this host, and for each of its endpoints those in its sandbox. */
+interface Seen {
+  readonly links: readonly Link[];
+  readonly inside: ReadonlyMap<string, readonly Link[] | undefined>;
+}
+
+/**
+ * Compares the tables, who owns which addresses, and the interfaces that really exist on this host. It
+ * changes nothing: what can be repaired the reconciler repairs, and this tells what it could not.
+ */
+export async function auditAddresses(options: AuditOptions): Promise<AuditReport> {
+  const { addresses, directory, self } = options;
+  const seen = await look(options);
+  const pools = addresses.pools();
+  const findings = [
+    ...pools.flatMap(({ network, holding }) => auditPool(network, holding, options)),
+    ...directory.endpointsOf(self).flatMap((endpoint) => auditInterface(endpoint, seen, options)),
+    ...auditLinks(seen.links, options),
+  ];
+  return { findings, isClean: findings.every(({ severity }) => severity === 'note') };
+}
+
+async function look({ self, directory, ip, netns }: AuditOptions): Promise<Seen> {
+  const inside = new Map<string, readonly Link[] | undefined>();
+  for (const { id, sandbox } of directory.endpointsOf(self)) {
+    if (isEngineManaged({ sandbox })) continue;
+    try {
+      const open = await netns.open(sandbox);
+      try {
+        inside.set(id, await ip.links(open.handle));
+      } finally {
+        await open.close();
+      }
+    } catch (error) {
+      if (!isAppError(error)) throw error;
+      inside.set(id, undefined);
+    }
+  }
+  return { links: await ip.links(), inside };
+}
+
+const error = (code: AuditFinding['code'], sentence: string): AuditFinding => ({
+  ...{ code, severity: 'error', sentence },
+});
+const warning = (code: AuditFinding['code'], sentence: string): AuditFinding => ({
+  ...{ code, severity: 'warning', sentence },
+});
+
+/** What rows, shares and leases of one network disagree on. */
+function auditPool(
+  network: NetworkDefinition,
+  holding: Holding,
+  options: AuditOptions,
+): AuditFinding[] {
+  const { addresses, directory, nameOf } = options;
+  const { name } = network;
+  const endpoints = directory.endpoints(name);
+  const twice = sharedAddresses(endpoints).map((group) => {
+    const holders = group.map(({ id, host }) => `${id} on ${nameOf(host)}`).join(' and ');
+    return error(
+      'address-twice',
+      `Address ${bareAddress(group[0]?.address ?? '')} of network ${name} is held by endpoint ${holders}; see "weft ipam plan".`,
+    );
+  });
+  const isLeased = holding.isLeased(addresses.now());
+  const lapsed = isLeased
+    ? []
+    : [
+        warning(
+          'lease-lapsed',
+          `This host has no lease on the addresses of network ${name} and gives out none; see "weft ipam status" for which voters don't answer.`,
+        ),
+      ];
+  return [
+    ...endpoints.flatMap((endpoint) => auditRow(endpoint, network, holding, options)),
+    ...twice,
+    ...lapsed,
+    ...unreachable(network, holding, options),
+  ];
+}
+
+/** An endpoint's row beside the pool's value. */
+function auditRow(
+  { id, host, address: cidr, epoch = 0 }: Endpoint,
+  network: NetworkDefinition,
+  { chosen, spec }: Holding,
+  { nameOf }: AuditOptions,
+): AuditFinding[] {
+  const address = bareAddress(cidr);
+  const offset = offsetOf(network, address);
+  const who = `Address ${address} of endpoint ${id} on ${nameOf(host)}`;
+  if (offset === undefined) {
+    const what = `${who} is outside ${network.subnet}, the subnet of network ${network.name}`;
+    return [error('address-outside', `${what}; detach it there and attach it again.`)];
+  }
+  if (contains(spec.excluded, offset)) {
+    const what = `${who} is the gateway or reserved in network ${network.name}`;
+    return [error('address-reserved', `${what}; detach it there and attach it again.`)];
+  }
+  if (isVoid(chosen, host, epoch)) {
+    const what = `${who} was given out before that host lost all its addresses`;
+    return [warning('address-void', `${what}; the row goes by itself within seconds.`)];
+  }
+  const owner = ownerOf(chosen, offset);
+  if (owner !== host) {
+    const what = `${who} lies in a range of network ${network.name} that ${nameOf(owner)} owns`;
+    return [error('address-not-owned', `${what}; detach it there and attach it again.`)];
+  }
+  if (contains(windowsOf(chosen, host), offset)) return [];
+  const what = `${who} lies where its host may not give out addresses of network ${network.name}`;
+  return [error('address-not-open', `${what}; detach it there and attach it again.`)];
+}
+
+function unreachable(
+  { name }: NetworkDefinition,
+  { chosen }: Holding,
+  { self, nameOf, isAlive }: AuditOptions,
+): AuditFinding[] {
+  const owners = new Set(chosen.shares.map(({ owner }) => owner));
+  const away = [...owners].filter((owner) => owner !== self && !isAlive(owner)).map(nameOf);
+  if (away.length === 0) return [];
+  const sentence = `Addresses of network ${name} are out of reach with ${away.join(', ')}; the free ones return when their leases have ended, all of them with "weft forget".`;
+  return [{ code: 'space-unreachable', severity: 'note', sentence }];
+}
+
+/**
+ * A row of this host beside the interfaces that really exist. Of what a container engine cares for only
+ * the host's end is looked at.
+ */
+function auditInterface(
+  endpoint: Endpoint,
+  { links, inside }: Seen,
+  { directory }: AuditOptions,
+): AuditFinding[] {
+  const { id, network, address, ifname, sandbox } = endpoint;
+  const what = `Endpoint ${id} of network ${network} (${address})`;
+  const remedy = 'if the daemon does not repair it within 10 s, detach it and attach it again';
+  const there = inside.get(id);
+  const link = there?.find(({ name }) => name === ifname);
+  const hostEnd = links.find(({ name }) => name === hostEndName(id));
+  const isInsideWrong = link === undefined && !isEngineManaged(endpoint);
+  if (isInsideWrong || hostEnd === undefined) {
+    return [
+      error(
+        'interface-missing',
+        `${what} has no interface ${ifname} in ${sandbox.path}; ${remedy}.`,
+      ),
+    ];
+  }
+  const found = (link?.addresses ?? []).filter(({ scope }) => scope !== 'link');
+  const has = found.some((each) => `${each.address}/${each.prefixLength}` === address);
+  const others = found.map((each) => `${each.address}/${each.prefixLength}`).join(', ') || 'none';
+  const vni = directory.network(network)?.vni;
+  const bridge = vni === undefined ? undefined : bridgeName(vni);
+  return [
+    ...(has || link === undefined
+      ? []
+      : [
+          error(
+            'interface-address',
+            `${what} has other addresses on ${ifname} in ${sandbox.path}: ${others}; ${remedy}.`,
+          ),
+        ]),
+    ...(hostEnd.master === bridge
+      ? []
+      : [
+          error(
+            'interface-bridge',
+            `${what} is on bridge ${hostEnd.master ?? 'none'} instead of ${bridge ?? 'none'}; ${remedy}.`,
+          ),
+        ]),
+  ];
+}
+
+/** Links that bear this host's mark, and that no row speaks of. */
+function auditLinks(links: readonly Link[], { self, directory }: AuditOptions): AuditFinding[] {
+  return links.flatMap(({ name, alias }) => {
+    const mark = parseMark(alias);
+    if (mark?.host !== self) return [];
+    const isKnown =
+      mark.endpoint === undefined
+        ? directory.hasEndpoints({ network: mark.network, host: self }) ||
+          directory.isUsed({ network: mark.network, host: self })
+        : directory.endpoint(mark.endpoint)?.host === self;
+    if (isKnown) return [];
+    const what = mark.endpoint === undefined ? 'bridge' : 'interface';
+    return [
+      warning(
+        'interface-unknown',
+        `The ${what} ${name} of network ${mark.network} belongs to no endpoint of this host; the daemon removes it within 10 s, or "ip link del ${name}" does.`,
+      ),
+    ];
+  });
+}

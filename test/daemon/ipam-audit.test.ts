@@ -1,0 +1,97 @@
+import test from 'ava';
+import { auditAddresses } from '../../src/daemon/ipam-audit.ts';
+import { bridgeName, formatMark, hostEndName } from '../../src/network/names.ts';
+import type { Endpoint } from '../../src/network/endpoint.ts';
+import { FakeKernel } from '../fakes/fake-kernel.ts';
+import { AddressWorld, type AddressHost } from './address-hosts.ts';
+
+async function audited() {
+  const world = new AddressWorld('a', 'b');
+  const blue = world.network('blue', '10.7.0.0/24', { gateway: '10.7.0.1' });
+  await world.pass(1_000, 10);
+  const [a, b] = world.hosts as [AddressHost, AddressHost];
+  const kernel = new FakeKernel();
+  const own = await a.attach(blue);
+  plug(kernel, own);
+  const audit = async () => {
+    const report = await auditAddresses({
+      ...{ self: a.id, directory: a.directory, addresses: a.addresses, ip: kernel, netns: kernel },
+      nameOf: (id) => world.hosts.find((host) => host.id === id)?.name ?? id,
+      isAlive: (id) => world.hosts.some((host) => host.id === id && !host.isAway),
+    });
+    return { ...report, codes: report.findings.map(({ code }) => code) };
+  };
+  return { world, blue, a, b, kernel, own, audit };
+}
+
+/** The interface that an endpoint should have. */
+function plug(kernel: FakeKernel, { id, network, host, ifname, address, sandbox }: Endpoint): void {
+  const [bare = '', prefix] = address.split('/');
+  kernel.addNamespace(sandbox.path);
+  kernel.addLink(
+    ifname,
+    {
+      kind: 'veth',
+      addresses: [{ address: bare, prefixLength: Number(prefix), scope: 'global' }],
+    },
+    sandbox.path,
+  );
+  const alias = formatMark({ host, network, endpoint: id });
+  kernel.addLink(hostEndName(id), { kind: 'veth', master: bridgeName(7 as never), alias });
+}
+
+test('where all agree there is nothing to tell', async (t) => {
+  const { audit } = await audited();
+  t.deepEqual(await audit(), { findings: [], isClean: true, codes: [] });
+});
+
+test('an endpoint without interface, with another address, on another bridge', async (t) => {
+  const { kernel, own, audit } = await audited();
+  const { path } = own.sandbox;
+  kernel.changeLink(
+    'eth0',
+    { addresses: [{ address: '10.7.0.77', prefixLength: 24, scope: 'global' }] },
+    path,
+  );
+  kernel.changeLink(hostEndName(own.id), { master: 'docker0' });
+  const { codes, findings, isClean } = await audit();
+  t.deepEqual(codes, ['interface-address', 'interface-bridge']);
+  t.regex(findings[0]?.sentence ?? '', /10\.7\.0\.77\/24/);
+  t.false(isClean);
+  kernel.removeLink('eth0', path);
+  t.deepEqual((await audit()).codes, ['interface-missing']);
+});
+
+test('interfaces that no row speaks of', async (t) => {
+  const { a, kernel, audit } = await audited();
+  const alias = formatMark({ host: a.id, network: 'blue', endpoint: 'e'.repeat(16) });
+  kernel.addLink('wveeeeeeeeeeee', { kind: 'veth', alias });
+  kernel.addLink('weft-9', { kind: 'bridge', alias: formatMark({ host: a.id, network: 'red' }) });
+  t.deepEqual((await audit()).codes, ['interface-unknown', 'interface-unknown']);
+});
+
+test('addresses held twice, outside, reserved, or owned by another host', async (t) => {
+  const { a, b, own, audit } = await audited();
+  const place = { ...own, host: b.id };
+  const rows = [own.address, '10.9.0.2/24', '10.7.0.1/24'];
+  rows.forEach((address, index) =>
+    a.directory.putEndpoint({ ...place, address, id: `f${index}`.padEnd(16, '0') }),
+  );
+  const { codes } = await audit();
+  for (const code of [
+    'address-twice',
+    'address-not-owned',
+    'address-outside',
+    'address-reserved',
+  ]) {
+    t.true((codes as string[]).includes(code), codes.join(' '));
+  }
+});
+
+test('space of hosts that are away is a note, and no disagreement', async (t) => {
+  const { world, b, audit } = await audited();
+  world.setAway(b, true);
+  const { codes, isClean } = await audit();
+  t.deepEqual(codes, ['space-unreachable']);
+  t.true(isClean);
+});
