@@ -17,6 +17,8 @@ const NETWORK_KEYS = ['weft.network', 'weft.vni', 'weft.mtu', 'weft.encap', DOCK
 const IPAM_KEYS = ['weft.network'];
 /** Where Docker puts the `-o` of a person among its own options. */
 const GENERIC = 'com.docker.network.generic';
+/** `--internal`. */
+const INTERNAL = 'com.docker.network.internal';
 const DOCKERS_OWN = /^com\.docker\./;
 
 function unknown(key: string, what: string, known: readonly string[]): AppError {
@@ -61,10 +63,20 @@ function generic(options: Readonly<Record<string, unknown>>): Readonly<Record<st
   return { ...flat, ...(typeof nested === 'object' && nested !== null ? nested : {}) };
 }
 
+/** Swarm may write what Docker has as a boolean as a text. */
+function refuseInternal({ [INTERNAL]: value }: Readonly<Record<string, unknown>>): void {
+  if (value === undefined || value === false || value === 'false') return;
+  throw new AppError(
+    'E_ENGINE_OPTION',
+    "Option --internal has nothing to shut: Weft's networks have no way out of the overlay yet; leave out --internal.",
+  );
+}
+
 /** Reads the options of a network to be made. Rejects with E_ENGINE_OPTION. */
 export function readNetworkOptions(all: Readonly<Record<string, unknown>>): NetworkOptions {
   const options = generic(all);
   checkKeys(options, 'Option', NETWORK_KEYS);
+  refuseInternal(options);
   const network = textOf(options, 'weft.network');
   const vni = numberOf(options, 'weft.vni');
   const mtu = numberOf(options, 'weft.mtu') ?? numberOf(options, DOCKER_MTU);
@@ -81,11 +93,6 @@ export function readNetworkOptions(all: Readonly<Record<string, unknown>>): Netw
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined ? {} : { encap }),
   };
-}
-
-/** Whether `--internal` was given. */
-export function isInternal(options: Readonly<Record<string, unknown>>): boolean {
-  return options['com.docker.network.internal'] === true;
 }
 
 /** Reads `--ipam-opt`: the name of the Weft network, if given. Rejects with E_ENGINE_OPTION. */

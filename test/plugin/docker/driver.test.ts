@@ -358,6 +358,11 @@ test('wrong calls get one sentence in the field that their API reads, and change
   ]) {
     t.regex(await refusal(one.createNetwork(SUBNET, { options })), /foo|vni|VNI|encap/);
   }
+  const own = { 'com.docker.network.internal': true };
+  t.is(
+    await refusal(one.createNetwork(SUBNET, { own })),
+    "Option --internal has nothing to shut: Weft's networks have no way out of the overlay yet; leave out --internal.",
+  );
   t.deepEqual(kept(a), disk);
   t.deepEqual(await names(a), []);
   t.deepEqual(await a.links(), []);

@@ -52,14 +52,17 @@ export class FakeEngine {
 
   async createNetwork(
     subnet: string,
-    { id = NETWORK_ID, options = {}, ipam = {}, aux = {}, gateway = '' } = {},
+    { id = NETWORK_ID, options = {}, ipam = {}, aux = {}, gateway = '', own = {} } = {},
   ): Promise<string> {
     const pool = await this.pool(subnet, ipam);
     const chosen = await this.gateway(pool, gateway);
     for (const address of Object.values(aux)) await this.address(pool, String(address));
     await this.call('NetworkDriver.CreateNetwork', {
       NetworkID: id,
-      Options: { 'com.docker.network.enable_ipv6': false, 'com.docker.network.generic': options },
+      Options: {
+        ...{ 'com.docker.network.enable_ipv6': false, 'com.docker.network.generic': options },
+        ...own,
+      },
       IPv4Data: [{ AddressSpace: 'WeftLocal', Gateway: chosen, Pool: subnet, AuxAddresses: aux }],
       IPv6Data: [],
     });

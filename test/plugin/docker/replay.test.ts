@@ -27,6 +27,7 @@ const REFUSED = [
   /"io" is none of Weft's/,
   /"k" is none of Weft's/,
   /can't be published/,
+  /--internal has nothing to shut/,
 ];
 
 function recorded(file: string): Recorded[] {
@@ -126,6 +127,7 @@ function withoutUnknown(body: unknown): unknown {
       .replaceAll('"foo":"bar"', '')
       .replaceAll('"io":"1"', '')
       .replaceAll('"k":"v"', '')
+      .replace('"com.docker.network.internal":true', '"com.docker.network.internal":false')
       .replace(/"com\.docker\.network\.portmap":\[[^\]]*\]/, '"com.docker.network.portmap":[]'),
   );
 }
