@@ -3,7 +3,7 @@
  * addons. Each step is skipped when its outputs are newer than its inputs. Needs node_modules.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, nodeHeadersDirectory } from './environment.mjs';
 
@@ -45,12 +45,14 @@ function buildMessages() {
 
 function buildNative() {
   const native = join(root, 'native');
-  const stamp = join(native, 'build', 'Release');
+  // Written last: a build that was killed has new files, too.
+  const stamp = join(native, 'build', 'complete');
   if (newest(stamp) > newest(native)) return;
   const headers = nodeHeadersDirectory();
   run('the native addons', bin('node-gyp'), [
     ...['rebuild', '-C', native, ...(headers ? [`--nodedir=${headers}`] : [])],
   ]);
+  writeFileSync(stamp, '');
 }
 
 /** Without a clang that knows BPF the fast path is left out, and `weft status` says so. */

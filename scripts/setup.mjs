@@ -28,7 +28,11 @@ const PACKAGES = {
   'iputils-ping': ['/usr/bin/ping', 'to measure reachability', 'demo bench test'],
   ethtool: ['/usr/sbin/ethtool', 'to switch offloads on and off', 'bench test'],
   'netcat-openbsd': ['/usr/bin/nc', 'to move bytes in the tests', 'test'],
-  nftables: ['/usr/sbin/nft', 'to cut a host off in the tests, and to count traffic', 'bench test'],
+  nftables: [
+    '/usr/sbin/nft',
+    'for gateways and published ports; to cut a host off in the tests',
+    'run bench test',
+  ],
   'openvswitch-switch': ['/usr/sbin/ovs-vswitchd', 'a foreign VTEP for the interop tests', 'test'],
   'libssl-dev': [
     '/usr/include/openssl/evp.h',

@@ -77,6 +77,7 @@ Napi::Function NativePlane::Define(Napi::Env env) {
                       InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
                       InstanceMethod<&NativePlane::Pin>("pin"),
                       InstanceMethod<&NativePlane::Unpin>("unpin"),
+                      InstanceMethod<&NativePlane::SetGateway>("setGateway"),
                       InstanceMethod<&NativePlane::UpdateEndpoints>("updateEndpoints"),
                       InstanceMethod<&NativePlane::Fdb>("fdb"),
                       InstanceMethod<&NativePlane::SendControl>("sendControl"),
@@ -206,6 +207,22 @@ void NativePlane::Pin(const Napi::CallbackInfo& info) {
 
 void NativePlane::Unpin(const Napi::CallbackInfo& info) {
   plane_->Unpin(Uint32(info[0]), MacOf(info[1]));
+}
+
+void NativePlane::SetGateway(const Napi::CallbackInfo& info) {
+  const auto list = info[2].As<Napi::Array>();
+  Gateway gateway;
+  const Mac mac = MacOf(info[1]);
+  gateway.mac = mac == 0 ? kNoMac : mac;
+  gateway.count = list.Length();
+  assert(gateway.count <= Gateway::kMaxAddresses);
+  for (uint32_t i = 0; i < gateway.count; i++) {
+    const Napi::Value item = list.Get(i);
+    const auto bytes = item.As<Napi::Uint8Array>();
+    gateway.addresses[i] =
+        bytes.ByteLength() == 4 ? KeyOfIpv4(LoadBe32(bytes.Data())) : KeyOfIpv6(bytes.Data());
+  }
+  plane_->SetGateway(Uint32(info[0]), gateway);
 }
 
 // Rows as src/dataplane/native/endpoint-rows.ts writes them.

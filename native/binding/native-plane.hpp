@@ -39,6 +39,7 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void RemoveReceiveKey(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Unpin(const Napi::CallbackInfo& info);
+  void SetGateway(const Napi::CallbackInfo& info);
   void UpdateEndpoints(const Napi::CallbackInfo& info);
   Napi::Value Fdb(const Napi::CallbackInfo& info);
   void SendControl(const Napi::CallbackInfo& info);

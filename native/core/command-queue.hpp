@@ -44,6 +44,7 @@ struct Command {
     kRemoveVtep,
     kPin,
     kUnpin,
+    kSetGateway,
     kUpdateEndpoints,
     kSnapshotFdb,
     kAddSession,
@@ -62,6 +63,7 @@ struct Command {
   bool takes_partial = false;               // kConfigureVtep
   bool floods = false;                      // kFloodVtep
   std::span<const EndpointUpdate> updates;  // kUpdateEndpoints
+  Gateway gateway{};                        // kSetGateway
   SendSession* send_session = nullptr;      // kSetSendKey
   SendKey* send_key = nullptr;              // kSetSendKey
   ReceiveSession* session = nullptr;        // kAddSession, kRemoveSession

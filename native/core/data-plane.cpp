@@ -240,6 +240,13 @@ void DataPlane::Unpin(uint32_t vni, Mac mac) {
   group_.Submit(command);
 }
 
+void DataPlane::SetGateway(uint32_t vni, const Gateway& gateway) {
+  Command command = Make(Command::Kind::kSetGateway);
+  command.network = networks_.at(vni).get();
+  command.gateway = gateway;
+  group_.Submit(command);
+}
+
 void DataPlane::UpdateEndpoints(uint32_t vni, std::span<const EndpointUpdate> updates) {
   Command command = Make(Command::Kind::kUpdateEndpoints);
   command.network = networks_.at(vni).get();

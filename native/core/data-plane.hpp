@@ -77,6 +77,8 @@ class DataPlane {
 
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
+  // Without a MAC: the network has no gateway.
+  void SetGateway(uint32_t vni, const Gateway& gateway);
   Vtep* VtepAt(uint32_t vtep) const { return vteps_.at(vtep).get(); }
   // Applies the changes in their order, as one command for each kMaxUpdates.
   static constexpr size_t kMaxUpdates = 16384;

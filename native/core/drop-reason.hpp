@@ -10,6 +10,7 @@
   X(port_frame_long)         \
   X(port_source_invalid)     \
   X(port_source_spoofed)     \
+  X(port_gateway)            \
   X(port_hairpin)            \
   X(port_no_destination)     \
   X(port_unknown_limited)    \
@@ -24,6 +25,7 @@
   X(vxlan_source_invalid)    \
   X(vxlan_source_local)      \
   X(vxlan_source_spoofed)    \
+  X(vxlan_gateway)           \
   X(vxlan_no_port)           \
   X(mesh_unknown)            \
   X(mesh_queue_full)         \
@@ -38,6 +40,7 @@
   X(sealed_source_invalid)   \
   X(sealed_source_local)     \
   X(sealed_source_spoofed)   \
+  X(sealed_gateway)          \
   X(sealed_no_port)          \
   X(sealed_no_key)           \
   X(sealed_key_exhausted)    \

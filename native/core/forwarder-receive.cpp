@@ -54,12 +54,14 @@ uint32_t SegmentPayload(const Layers& layers, uint32_t mtu) {
 const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
     DropReason::vxlan_frame_short,    DropReason::vxlan_frame_long,
     DropReason::vxlan_source_invalid, DropReason::vxlan_source_local,
-    DropReason::vxlan_source_spoofed, DropReason::vxlan_no_port};
+    DropReason::vxlan_source_spoofed, DropReason::vxlan_gateway,
+    DropReason::vxlan_no_port};
 
 const Forwarder::InnerReasons Forwarder::kSealedReasons = {
     DropReason::sealed_frame_short,    DropReason::sealed_frame_long,
     DropReason::sealed_source_invalid, DropReason::sealed_source_local,
-    DropReason::sealed_source_spoofed, DropReason::sealed_no_port};
+    DropReason::sealed_source_spoofed, DropReason::sealed_gateway,
+    DropReason::sealed_no_port};
 
 void Forwarder::Receive(const Receiver& receiver) {
   for (uint32_t i = 0; i < kReceiveBatch; i++) {
@@ -192,8 +194,14 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
   }
   const Mac source = LoadBe48(&frame[ethernet::kSource]);
   const Mac destination = LoadBe48(&frame[ethernet::kDestination]);
+  if (source != sender.source && !IsValidSource(source)) {
+    return stats_.CountDrop(reasons.source_invalid);
+  }
+  if (network.gateway.Concerns(frame)) {
+    sender.vtep->stats[thread_].CountRx(frames, bytes);
+    return stats_.CountDrop(reasons.gateway, frames);
+  }
   if (source != sender.source) {
-    if (!IsValidSource(source)) return stats_.CountDrop(reasons.source_invalid);
     if (Learn(network, source, sender.vtep->place()) == Fdb::Learned::kPinnedElsewhere) {
       const bool is_spoofed = IsVtepPlace(network.fdb.PinnedAt(source));
       return stats_.CountDrop(is_spoofed ? reasons.source_spoofed : reasons.source_local);

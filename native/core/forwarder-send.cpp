@@ -79,6 +79,10 @@ void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
   if (!IsValidSource(source)) {
     return stats_.CountDrop(DropReason::port_source_invalid, plan.count);
   }
+  if (port.network->gateway.Concerns(std::span(plan.frame, plan.frame_bytes))) {
+    port.stats[thread_].CountRx(plan.count, plan.total_bytes());
+    return stats_.CountDrop(DropReason::port_gateway, plan.count);
+  }
   // What is pinned to another port keeps its place, and the frame is forwarded all the same.
   if (Learn(*port.network, source, port.place()) == Fdb::Learned::kPinnedElsewhere &&
       IsVtepPlace(port.network->fdb.PinnedAt(source))) {

@@ -166,6 +166,9 @@ void Forwarder::Apply(const Command& command) {
       return;
     case Command::Kind::kUnpin:
       return Unpin(*command.network, command.mac);
+    case Command::Kind::kSetGateway:
+      command.network->gateway = command.gateway;
+      return;
     case Command::Kind::kUpdateEndpoints:
       for (const EndpointUpdate& update : command.updates) UpdateEndpoint(*command.network, update);
       return;

@@ -108,6 +108,7 @@ class Forwarder final : private FrameSink {
     DropReason source_invalid;
     DropReason source_local;
     DropReason source_spoofed;
+    DropReason gateway;
     DropReason no_port;
   };
   static const InnerReasons kVxlanReasons;

@@ -12,6 +12,7 @@
 #include "address-key.hpp"
 #include "fdb.hpp"
 #include "flood-limit.hpp"
+#include "gateway.hpp"
 #include "neighbours.hpp"
 #include "stats.hpp"
 
@@ -110,6 +111,7 @@ struct Network {
 
   const uint32_t vni;
   const uint32_t mtu;
+  Gateway gateway;
   Port* ports = nullptr;
   // The VTEPs that floods go to.
   Vtep* flooded = nullptr;

@@ -64,6 +64,10 @@ enum {
   OUTER_BYTES = sizeof(struct outer) - ETH_HLEN,
   PROTOCOL_TCP = 6,
   PROTOCOL_UDP = 17,
+  PROTOCOL_ICMPV6 = 58,
+  // Of ICMPv6: neighbour discovery (RFC 4861).
+  FIRST_DISCOVERY = 133,
+  LAST_DISCOVERY = 137,
   IP_FLAGS_DF = 0x4000,
   IP_FRAGMENT = 0x3fff,  // more fragments, or an offset
   TTL = 64,
@@ -116,7 +120,8 @@ struct extent {
   __u32 packet;
 };
 
-// Reads the packet's length from its IP header; false for what is no plain IPv4 or IPv6. Header
+// Reads the packet's length from its IP header; false for what is no plain IPv4 or IPv6, and for
+// neighbour discovery, of which user space has to see what it says of the gateway. Header
 // bytes are found only for TCP and UDP straight behind an IP header without options, and 0
 // otherwise.
 INLINE int measure(struct __sk_buff* skb, __u32 offset, __be16 type, struct extent* extent) {
@@ -134,6 +139,11 @@ INLINE int measure(struct __sk_buff* skb, __u32 offset, __be16 type, struct exte
     extent->packet = bpf_ntohs(ip.payload_len) + sizeof ip;
     l3_bytes = sizeof ip;
     protocol = ip.nexthdr;
+    if (protocol == PROTOCOL_ICMPV6) {
+      __u8 kind;
+      if (skb_load_bytes(skb, offset + l3_bytes, &kind, 1) != 0) return 0;
+      if (kind >= FIRST_DISCOVERY && kind <= LAST_DISCOVERY) return 0;
+    }
   } else {
     return 0;
   }

@@ -9,6 +9,7 @@ import type {
   NameRemoval,
   NameRequest,
   NetworkRequest,
+  PortRequest,
   RenameRequest,
 } from './control.ts';
 import { toError } from './failure.ts';
@@ -87,6 +88,10 @@ class HttpControl implements Control {
   removeNetwork = (name: string) => this.#call('removeNetwork', { name });
   attach = (request: AttachRequest) => this.#call('attach', request);
   detach = (request: DetachRequest) => this.#call('detach', request);
+  publish = (endpoint: string, ports: readonly PortRequest[]) =>
+    this.#call('publish', { endpoint, ports });
+  unpublish = (endpoint: string, ports?: readonly PortRequest[]) =>
+    this.#call('unpublish', { endpoint, ...(ports === undefined ? {} : { ports }) });
   rename = (request: RenameRequest) => this.#call('rename', request);
   forget = (request: ForgetRequest) => this.#call('forget', request);
   ipamStatus = () => this.#call('ipamStatus', {});

@@ -21,6 +21,10 @@ export interface Control {
 
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
+  /** Has more ports of this host lead to an endpoint of it; what leads there already stays. */
+  publish(endpoint: string, ports: readonly PortRequest[]): Promise<EndpointInfo>;
+  /** Takes such ports back; without `ports` all. What is not published is left alone. */
+  unpublish(endpoint: string, ports?: readonly PortRequest[]): Promise<EndpointInfo>;
   /** Gives an endpoint of this host other names in DNS, instead of those it has. */
   rename(request: RenameRequest): Promise<EndpointInfo>;
 
@@ -138,6 +142,7 @@ export interface JoinReport {
 }
 
 export type EncapsulationName = 'vxlan';
+export type NetworkEdge = 'routed' | 'internal';
 
 export interface NetworkRequest {
   readonly name: string;
@@ -148,7 +153,12 @@ export interface NetworkRequest {
   readonly encap?: EncapsulationName;
   /** CIDR inside the subnet that addresses are chosen from; default all of it. */
   readonly ipRange?: string;
-  /** An address that no endpoint gets. */
+  /**
+   * Whether each host that carries it is its gateway: `routed` leads out by masquerade, `internal` does
+   * not. Default: a plain wire, without a gateway.
+   */
+  readonly edge?: NetworkEdge;
+  /** An address that no endpoint gets; with `edge` the hosts' own, by default the subnet's first. */
   readonly gateway?: string;
   /** More of them, at most 64. */
   readonly reserved?: readonly string[];
@@ -166,6 +176,7 @@ export interface NetworkInfo {
   readonly subnet: string;
   readonly mtu: number;
   readonly encap: EncapsulationName;
+  readonly edge?: NetworkEdge;
   /** As they were asked for when it was made. */
   readonly ipRange?: string;
   readonly gateway?: string;
@@ -195,6 +206,9 @@ export interface AttachRequest {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /** Whether the sandbox gets a default route by the network's gateway, if it is routed. Default true. */
+  readonly defaultRoute?: boolean;
+  readonly ports?: readonly PortRequest[];
   /**
    * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
    * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
@@ -204,6 +218,16 @@ export interface AttachRequest {
   readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
+}
+
+/** A port of this host that is to lead to the endpoint. */
+export interface PortRequest {
+  readonly protocol: 'tcp' | 'udp';
+  /** Default: every address of the host. */
+  readonly hostAddress?: string;
+  /** 0 has a free one chosen. */
+  readonly hostPort: number;
+  readonly port: number;
 }
 
 export interface RenameRequest {
@@ -385,6 +409,8 @@ export interface EndpointInfo {
   readonly mtu: number;
   readonly host: string;
   readonly sandbox: string;
+  /** What of its host's ports leads to it. */
+  readonly ports?: readonly PortRequest[];
   /** Whose it is, if whoever made it said so. */
   readonly origin?: string;
   /** What it is found by in DNS, if it has names. */

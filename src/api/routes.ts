@@ -18,6 +18,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  PortRequest,
   RenameRequest,
   RepairReport,
   Status,
@@ -50,6 +51,14 @@ export interface Calls {
   readonly removeNetwork: { input: Named; answer: undefined };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly publish: {
+    input: { readonly endpoint: string; readonly ports: readonly PortRequest[] };
+    answer: EndpointInfo;
+  };
+  readonly unpublish: {
+    input: { readonly endpoint: string; readonly ports?: readonly PortRequest[] };
+    answer: EndpointInfo;
+  };
   readonly rename: { input: RenameRequest; answer: EndpointInfo };
   readonly forget: { input: ForgetRequest; answer: ForgetReport };
   readonly ipamStatus: { input: Nothing; answer: readonly PoolInfo[] };
@@ -158,6 +167,18 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/detach',
     answer: ENDPOINT,
     call: (control, request) => control.detach(request),
+  },
+  publish: {
+    method: 'POST',
+    path: '/v1/publish',
+    answer: ENDPOINT,
+    call: (control, { endpoint, ports }) => control.publish(endpoint, ports),
+  },
+  unpublish: {
+    method: 'POST',
+    path: '/v1/unpublish',
+    answer: ENDPOINT,
+    call: (control, { endpoint, ports }) => control.unpublish(endpoint, ports),
   },
   rename: {
     method: 'POST',

@@ -23,10 +23,19 @@ const networkRequest = z.strictObject({
   mtu: count.exactOptional(),
   encap: z.enum(['vxlan']).exactOptional(),
   ipRange: text.exactOptional(),
+  edge: z.enum(['routed', 'internal']).exactOptional(),
   gateway: text.exactOptional(),
   reserved: z.array(text).max(64).exactOptional(),
   shared: z.boolean().exactOptional(),
 });
+
+const portRequest = z.strictObject({
+  protocol: z.enum(['tcp', 'udp']),
+  hostAddress: text.exactOptional(),
+  hostPort: count.max(65_535),
+  port: count.min(1).max(65_535),
+});
+const ports = z.array(portRequest).max(256);
 
 const attachRequest = z.strictObject({
   network: text,
@@ -35,6 +44,8 @@ const attachRequest = z.strictObject({
   ifname: text.exactOptional(),
   ip: text.exactOptional(),
   mac: text.exactOptional(),
+  defaultRoute: z.boolean().exactOptional(),
+  ports: ports.exactOptional(),
   id: z
     .string()
     .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')
@@ -72,6 +83,8 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   removeNetwork: named,
   attach: attachRequest,
   detach: detachRequest,
+  publish: z.strictObject({ endpoint: text, ports }),
+  unpublish: z.strictObject({ endpoint: text, ports: ports.exactOptional() }),
   rename: renameRequest,
   forget: forgetRequest,
   ipamStatus: nothing,

@@ -1,3 +1,4 @@
+import type { PortRequest } from '../api/control.ts';
 /** Plain text for people: aligned columns, short sizes and ages. No colours, no borders: it pipes well. */
 
 /** Rows under a heading, columns two spaces apart, no space at line ends; `empty` if there are none. */
@@ -58,4 +59,14 @@ export function humanAge(iso: string, wallNow: number): string {
 /** `1 network`, `2 networks`. */
 export function countOf(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Published ports as Docker's users know them: `8080->80/tcp`, `192.0.2.1:53->53/udp`. */
+export function portsText(ports: readonly PortRequest[] = []): string {
+  return ports
+    .map(({ protocol, hostAddress, hostPort, port }) => {
+      const host = hostAddress?.includes(':') ? `[${hostAddress}]` : hostAddress;
+      return `${host === undefined ? '' : `${host}:`}${hostPort}->${port}/${protocol}`;
+    })
+    .join(', ');
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { PortRequest } from '../api/control.ts';
 import { canonicalDnsName, DNS_NAME_RULE } from '../base/dns-name.ts';
 import { DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import { parseHostPort } from '../base/host-port.ts';
@@ -17,6 +18,7 @@ const MIN_MTU = 552;
 const MAX_MTU = 65535;
 const MAX_PID = 2 ** 31 - 1;
 const MAX_IFNAME_BYTES = 15;
+const MAX_UDP_PORT = 65_535;
 
 const isWithin = (text: string, low: number, high: number): boolean =>
   /^\d{1,10}$/.test(text) && Number(text) >= low && Number(text) <= high;
@@ -93,6 +95,26 @@ export function readEncap(text: string): 'vxlan' {
 export function readName(text: string): string {
   if (text.trim() !== '') return text;
   throw new UsageError('E_NAME_INVALID', 'A name is empty; give one.');
+}
+
+/** `[ADDR:]HOSTPORT:PORT[/tcp|/udp]`; an IPv6 address stands in brackets, host port 0 means a free one. */
+export function readPublish(text: string): PortRequest {
+  const match =
+    /^(?:(?:\[([0-9a-f:.]+)\]|([0-9.]+)):)?(\d{1,5}):(\d{1,5})(?:\/(tcp|udp))?$/i.exec(text) ?? [];
+  const [, v6, v4, hostPort = '', port = '', protocol = 'tcp'] = match;
+  const hostAddress = v6 ?? v4;
+  const isAddress = hostAddress === undefined || isIP(hostAddress) !== 0;
+  if (isAddress && isWithin(hostPort, 0, MAX_UDP_PORT) && isWithin(port, 1, MAX_UDP_PORT)) {
+    return {
+      protocol: protocol.toLowerCase() === 'udp' ? 'udp' : 'tcp',
+      ...(hostAddress === undefined ? {} : { hostAddress }),
+      ...{ hostPort: Number(hostPort), port: Number(port) },
+    };
+  }
+  throw new UsageError(
+    'E_PORT_INVALID',
+    `"${text}" is no port to publish; write HOSTPORT:PORT, such as 8080:80, 192.0.2.1:8080:80 or 53:53/udp, with ports from 1 to ${MAX_UDP_PORT}.`,
+  );
 }
 
 /** A name to be found by in DNS, in lower case. */

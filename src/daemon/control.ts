@@ -18,6 +18,7 @@ import type {
   NetworkRequest,
   PeerInfo,
   PoolInfo,
+  PortRequest,
   RenameRequest,
   RepairReport,
   Status,
@@ -219,6 +220,20 @@ export class DaemonControl implements Control {
     return this.#change(async () => {
       const endpoint = await this.#options.workloads.detach(request);
       return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
+    });
+  }
+
+  publish(endpoint: string, ports: readonly PortRequest[]): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const published = await this.#options.workloads.publish(endpoint, ports);
+      return this.#endpointInfo(published, this.#options.directory.network(published.network));
+    });
+  }
+
+  unpublish(endpoint: string, ports?: readonly PortRequest[]): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const changed = await this.#options.workloads.unpublish(endpoint, ports);
+      return this.#endpointInfo(changed, this.#options.directory.network(changed.network));
     });
   }
 

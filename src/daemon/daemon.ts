@@ -12,9 +12,12 @@ import { presets } from '../gossip/config.ts';
 import { Mesh } from '../gossip/driver.ts';
 import { Auditor } from '../network/audit.ts';
 import { Bridges } from '../network/bridge.ts';
+import { Edges } from '../network/edge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
+import type { Nft } from '../os/nft.ts';
+import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
@@ -67,6 +70,8 @@ export interface Seams {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly nft: Nft;
+  readonly probePort: ProbePort;
   readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
   readonly dataPlanes: DataPlaneFactories;
@@ -177,7 +182,7 @@ async function assemble(
 ): Promise<RunningDaemon> {
   const { clock, rng, log } = deps;
   const { state, plane, streams } = opened;
-  const { ip, netns, sysctl, openTap } = deps.seams;
+  const { ip, netns, sysctl, nft, probePort, openTap } = deps.seams;
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
@@ -216,11 +221,13 @@ async function assemble(
   const feed = new EndpointFeed(host, directory, fabric);
   const reconciler = new Reconciler({
     ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
+    edges: new Edges({ ip, nft, sysctl }),
   });
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
     leaseSeconds: options.ipamLeaseSeconds,
+    routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
@@ -242,7 +249,7 @@ async function assemble(
   });
   const journal = new Journal(state);
   const workloads = new Workloads({
-    addresses,
+    ...{ addresses, probePort },
     ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),

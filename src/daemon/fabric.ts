@@ -2,7 +2,8 @@ import type { Logger } from '../base/log.ts';
 import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
 import type { DataPlane, EndpointDevice, EndpointUpdate } from '../dataplane/dataplane.ts';
 import type { Bridges, BridgeSpec } from '../network/bridge.ts';
-import { bridgeName, tapName } from '../network/names.ts';
+import { dataPlaneGateway } from '../network/gateway.ts';
+import { bridgeName, gatewayMac, tapName } from '../network/names.ts';
 import type { TapDevice } from '../tun/device.ts';
 
 /** A network that this host carries. */
@@ -100,10 +101,15 @@ export class Fabric {
     if (this.#entries.has(vni)) this.#options.dataPlane.updateEndpoints(vni, updates);
   }
 
-  /** Makes `wanted` the MACs that only this host's endpoints may send from; returns those that no longer are. */
-  setLocalMacs(vni: Vni, wanted: ReadonlySet<Mac>): readonly Mac[] {
+  /**
+   * Makes `endpoints` the MACs that only this host's endpoints may send from; returns those that no longer
+   * are. The gateway's is one of them, or an endpoint elsewhere that has it would draw what is for outside.
+   */
+  setLocalMacs(vni: Vni, endpoints: ReadonlySet<Mac>): readonly Mac[] {
     const entry = this.#entries.get(vni);
     if (!entry) return [];
+    const { gateway } = entry.carried;
+    const wanted = gateway === undefined ? endpoints : new Set([...endpoints, gatewayMac(vni)]);
     const lost = [...entry.localMacs].filter((mac) => !wanted.has(mac));
     for (const mac of lost) {
       entry.localMacs.delete(mac);
@@ -143,7 +149,7 @@ export class Fabric {
   /** Opens the TAP device, puts it on the bridge and connects it to the data plane. */
   async #plug(spec: BridgeSpec): Promise<Carried> {
     const { dataPlane, bridges, openTap } = this.#options;
-    const { network, vni, mtu } = spec;
+    const { vni, mtu, gateway } = spec;
     const device = openTap(tapName(vni), mtu);
     try {
       await bridges.ensurePort(spec, device.name);
@@ -152,8 +158,9 @@ export class Fabric {
       throw error;
     }
     dataPlane.addNetwork(vni, { mtu });
+    dataPlane.setGateway(vni, gateway && dataPlaneGateway(vni, gateway));
     const port = dataPlane.addPort(vni, device);
-    return { network, vni, mtu, bridge: bridgeName(vni), device: device.name, port };
+    return { ...spec, bridge: bridgeName(vni), device: device.name, port };
   }
 
   #report(changes: readonly string[]): void {

@@ -16,8 +16,10 @@ import {
   type NetworkOrigin,
 } from '../network/network.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
+import { bridgeName } from '../network/names.ts';
+import type { Route } from '../os/ip-json.ts';
 import { checkAddressing } from '../network/addressing.ts';
-import { formatCidr, type Cidr } from '../wire/cidr.ts';
+import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
 
@@ -27,6 +29,8 @@ export interface NetworksOptions {
   readonly encapsulations: EncapsulationRegistry;
   /** What the hosts' own network takes: of the interface that carries our advertised address. */
   readonly underlay: () => Promise<{ readonly mtu: number; readonly family: IpFamily }>;
+  /** The host's own. */
+  readonly routes: () => Promise<readonly Route[]>;
   readonly rng: Rng;
   /** The other hosts that are alive. */
   readonly alive: () => readonly PeerId[];
@@ -79,10 +83,45 @@ export class Networks {
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
       ...(origin === undefined ? {} : { origin }),
+      ...(request.edge === undefined ? {} : { edge: request.edge }),
       addressing,
     };
+    this.#checkEdges(network, existing);
+    await this.checkRoutes(network);
     directory.putNetwork(network);
     return network;
+  }
+
+  /**
+   * Checks that this host can be the gateway of a network: none of its routes may lead elsewhere for a
+   * part of the subnet. Rejects with E_SUBNET_ROUTED. A plain wire puts no route on the host.
+   */
+  async checkRoutes({ name, vni, edge, subnet }: NetworkDefinition): Promise<void> {
+    if (edge === undefined) return;
+    const own = checkSubnet(subnet);
+    const route = (await this.#options.routes()).find(({ destination, device }) => {
+      const other = parseCidr(destination.includes('/') ? destination : hostCidr(destination));
+      return device !== bridgeName(vni) && other !== undefined && overlaps(own, other);
+    });
+    if (route === undefined) return;
+    const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
+    throw new AppError(
+      'E_SUBNET_ROUTED',
+      `Subnet ${subnet} of network ${name} overlaps the route "${[route.destination, ...by].filter(Boolean).join(' ')}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
+    );
+  }
+
+  /** Of two networks with one subnet a host could not tell which one a packet is for. */
+  #checkEdges({ edge, subnet }: NetworkDefinition, existing: readonly NetworkDefinition[]): void {
+    const own = checkSubnet(subnet);
+    const other = existing.find(
+      (network) => network.edge !== undefined && overlaps(own, parseCidr(network.subnet) ?? own),
+    );
+    if (edge === undefined || other === undefined) return;
+    throw new AppError(
+      'E_SUBNET_ROUTED',
+      `Subnet ${subnet} overlaps ${other.subnet} of network ${other.name}, and both would have a gateway on each host; choose another, or create it without --routed and --internal.`,
+    );
   }
 
   /** This host and up to four others divide the addresses and vote. */
@@ -135,14 +174,18 @@ export class Networks {
   }
 }
 
+/** A route to one address, as ip(8) writes it: without a prefix length. */
+function hostCidr(destination: string): string {
+  return `${destination}/${destination.includes(':') ? 128 : 32}`;
+}
+
+type SharedRequest = Pick<NetworkDefinition, 'name' | 'subnet' | 'vni' | 'mtu' | 'edge'>;
+
 /**
  * The same wherever the same is asked for among the same hosts, and another if anything differs: then the
  * hosts' networks are two, of which the later one stays.
  */
-function sharedId(
-  { name, subnet, vni, mtu }: Pick<NetworkDefinition, 'name' | 'subnet' | 'vni' | 'mtu'>,
-  addressing: Addressing,
-): string {
-  const text = JSON.stringify([name, subnet, vni, mtu, addressing]);
+function sharedId({ name, subnet, vni, mtu, edge }: SharedRequest, addressing: Addressing): string {
+  const text = JSON.stringify([name, subnet, vni, mtu, addressing, edge]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

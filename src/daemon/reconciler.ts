@@ -3,9 +3,13 @@ import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
 import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
+import type { BridgeSpec } from '../network/bridge.ts';
+import type { Edges } from '../network/edge.ts';
 import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
 import { engineEndName, hostEndName } from '../network/names.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
+import type { EdgeNetwork } from '../network/nft-table.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { Directory } from './directory.ts';
@@ -28,6 +32,7 @@ export interface ReconcilerOptions {
   readonly fabric: Fabric;
   readonly feed: EndpointFeed;
   readonly auditor: Auditor;
+  readonly edges: Edges;
   readonly ip: Ip;
   readonly netns: Netns;
   readonly serial: Serial;
@@ -80,13 +85,38 @@ export class Reconciler {
     });
   }
 
+  isCarried({ vni }: NetworkDefinition): boolean {
+    return this.#options.fabric.get(vni) !== undefined;
+  }
+
   /** Carries one network, with its VTEPs, endpoints and local MACs set; the caller holds the `Serial`. */
   async carry(network: NetworkDefinition): Promise<Carried> {
-    const { name, vni, mtu } = network;
-    const carried = await this.#options.fabric.carry({ network: name, vni, mtu });
-    this.#options.feed.open(carried);
+    const { fabric, feed } = this.#options;
+    const isNew = fabric.get(network.vni) === undefined;
+    const carried = await fabric.carry(bridgeSpec(network));
+    feed.open(carried);
     this.refreshMacs(network);
+    if (isNew) await this.refreshEdges();
     return carried;
+  }
+
+  /**
+   * Brings the edge of this host to what it carries and publishes, an endpoint `changed` in place of what
+   * its row says; the caller holds the `Serial`.
+   */
+  async refreshEdges(changed?: Endpoint): Promise<void> {
+    const { directory, edges, fabric, log, self } = this.#options;
+    const networks = fabric.carried().map((carried) => {
+      const { network, bridge, gateway } = carried;
+      const own = directory
+        .endpointsAt({ network, host: self })
+        .filter(({ id }) => id !== changed?.id);
+      return edgeNetwork(bridge, gateway, [
+        ...own,
+        ...(changed?.network === network ? [changed] : []),
+      ]);
+    });
+    for (const change of await edges.ensure(networks)) log.info({ change }, 'repaired');
   }
 
   /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
@@ -110,9 +140,11 @@ export class Reconciler {
     const links = await ip.links();
     await fabric.replug(new Set(links.map(({ name }) => name)));
     for (const { network } of desired) await this.carry(network);
+    await this.refreshEdges();
     const { changes, lost } = await auditor.audit(
       desired.map(({ network, endpoints }) => ({
-        ...{ network: network.name, vni: network.vni, mtu: network.mtu, endpoints },
+        ...bridgeSpec(network),
+        endpoints,
         device: fabric.get(network.vni)?.device ?? '',
       })),
       this.#looks,
@@ -236,4 +268,24 @@ export class Reconciler {
       log.info({ network: name, vni }, 'network is no longer carried here');
     }
   }
+}
+
+function bridgeSpec(network: NetworkDefinition): BridgeSpec {
+  const { name, vni, mtu } = network;
+  const gateway = gatewayOf(network);
+  return { network: name, vni, mtu, ...(gateway && { gateway }) };
+}
+
+function edgeNetwork(
+  bridge: string,
+  gateway: GatewaySpec | undefined,
+  endpoints: readonly Endpoint[],
+): EdgeNetwork {
+  const published = endpoints
+    .map(({ address, ports = [] }) => ({ addresses: [address.split('/')[0] ?? address], ports }))
+    .filter(({ ports }) => ports.length > 0);
+  return {
+    ...{ bridge, published, gateways: gateway?.addresses ?? [] },
+    ...(gateway && { edge: gateway.edge }),
+  };
 }

@@ -1,10 +1,15 @@
 import { z } from 'zod';
 import { CANONICAL_DNS_NAME, MAX_NAME_CHARACTERS } from '../base/dns-name.ts';
 import type { PeerId, Vni } from '../base/types.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { MAX_PORTS, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
-import { LEASE_SECONDS, MAX_RESERVED, type NetworkDefinition } from '../network/network.ts';
+import {
+  LEASE_SECONDS,
+  MAX_RESERVED,
+  NETWORK_EDGES,
+  type NetworkDefinition,
+} from '../network/network.ts';
 
 /**
  * The rows of the replicated tables, as they travel between hosts (CBOR) and lie on disk. A row that
@@ -25,6 +30,7 @@ const networkRecord = z.object({
   createdBy: peerId,
   createdAt: z.string().max(40),
   origin: z.enum(['docker']).exactOptional(),
+  edge: z.enum(NETWORK_EDGES).exactOptional(),
   addressing: z
     .object({
       founders: z.array(peerId).min(1).max(MAX_VOTERS),
@@ -38,6 +44,14 @@ const networkRecord = z.object({
   mergePlan: z.string().max(64).exactOptional(),
 });
 
+const udpPort = z.int().min(1).max(65535);
+const publishedPort = z.object({
+  protocol: z.enum(PORT_PROTOCOLS),
+  hostAddress: z.string().max(64).exactOptional(),
+  hostPort: udpPort,
+  port: udpPort,
+});
+
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
   /** The network's id. */
@@ -48,6 +62,8 @@ const endpointRecord = z.object({
   address: z.string().max(64),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
+  routeMetric: z.int().min(0).max(0xffff_ffff).exactOptional(),
+  ports: z.array(publishedPort).max(MAX_PORTS).exactOptional(),
   origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),

@@ -10,6 +10,8 @@ import { ChangingFile } from '../os/changing-file.ts';
 import { interfaceAddresses, openBoundSocket } from '../os/device-socket.ts';
 import { IpTool } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
+import { NftTool } from '../os/nft.ts';
+import { probePort } from '../os/port-probe.ts';
 import { loadPerform } from '../os/netlink/addon.ts';
 import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
@@ -82,6 +84,7 @@ export function systemSeams(deps: SystemDeps): Seams {
     ip: new NetlinkIp(perform, new IpTool(systemExec)),
     netns: systemNetns,
     sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
+    ...{ nft: new NftTool(systemExec), probePort },
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),

@@ -47,9 +47,18 @@ export const otherPeerInfo = (member: Member): PeerInfo =>
   peerInfo(member, { wall: member.sinceWall, isSelf: false });
 
 export function networkInfo(network: NetworkDefinition, endpoints: number): NetworkInfo {
-  const { name, id, vni, subnet, mtu, addressing: { range, gateway, reserved } = {} } = network;
+  const {
+    name,
+    id,
+    vni,
+    subnet,
+    mtu,
+    edge,
+    addressing: { range, gateway, reserved } = {},
+  } = network;
   return {
     ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
+    ...(edge && { edge }),
     ...(range === undefined ? {} : { ipRange: range }),
     ...(gateway === undefined ? {} : { gateway }),
     ...(reserved === undefined ? {} : { reserved }),
@@ -60,11 +69,12 @@ export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox, names, origin } = endpoint;
+  const { id, network, address, mac, ifname, host, sandbox, names, ports, origin } = endpoint;
   return {
     ...{ endpoint: id, network, address, ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
+    ...(ports && { ports }),
     ...(origin !== undefined && { origin }),
   };
 }

@@ -1,4 +1,4 @@
-import type { AttachRequest, DetachRequest } from '../api/control.ts';
+import type { AttachRequest, DetachRequest, PortRequest } from '../api/control.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { Mac, PeerId } from '../base/types.ts';
@@ -10,9 +10,11 @@ import {
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
-import { bridgeName, checkIfname } from '../network/names.ts';
+import { defaultGateways } from '../network/gateway.ts';
+import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
+import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { refuseDisputed } from './conflicts.ts';
@@ -20,9 +22,12 @@ import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
+import { choosePorts, remainingPorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 
 const MIN_ID_PREFIX = 4;
+/** Of default routes in sandboxes: behind those that a sandbox has from elsewhere. */
+const FIRST_METRIC = 1024;
 
 export interface WorkloadsOptions {
   readonly self: PeerId;
@@ -33,6 +38,7 @@ export interface WorkloadsOptions {
   readonly addresses: Pick<Addresses, 'acquire' | 'release'>;
   readonly sandboxes: Sandboxes;
   readonly netns: Netns;
+  readonly probePort: ProbePort;
   readonly rng: Rng;
   /** For sentences. */
   readonly hostName: (host: PeerId) => string;
@@ -69,12 +75,17 @@ export class Workloads {
     if (present !== undefined) return this.#again(present, network, request);
     await reconciler.forgetVanished();
     if (request.id !== undefined) this.#refuseKnown(request.id, directory.endpoint(request.id));
-    const planned = this.#plan(network, request, sandbox, ifname);
+    const planned = await this.#withPorts(
+      network,
+      this.#plan(network, request, sandbox, ifname),
+      request.ports,
+    );
     const acquired = await addresses.acquire(network, planned.address);
     const endpoint: Endpoint = { ...planned, ...acquired };
     try {
       await journal.during('attach', endpoint, async () => {
         await this.#plug(network, endpoint);
+        await this.#publish(endpoint);
         directory.putEndpoint(endpoint);
         reconciler.refreshMacs(network);
       });
@@ -123,6 +134,8 @@ export class Workloads {
     }
     await journal.during('detach', endpoint, async () => {
       directory.removeEndpoint(endpoint.id);
+      // Nothing of it may lead to whoever has the address next.
+      if (endpoint.ports !== undefined) await reconciler.refreshEdges();
       reconciler.request();
       await sandboxes.detach(endpoint.id);
       // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
@@ -130,6 +143,60 @@ export class Workloads {
       if (network) reconciler.refreshMacs(network);
     });
     return endpoint;
+  }
+
+  /** Has more ports lead to an endpoint of this host; the table of nftables first, then the record. */
+  async publish(id: string, ports: readonly PortRequest[]): Promise<Endpoint> {
+    const { directory } = this.#options;
+    const endpoint = this.#here(id);
+    const network = this.#options.networks.require(endpoint.network);
+    const published = await this.#withPorts(network, endpoint, ports);
+    await this.#options.reconciler.refreshEdges(published);
+    directory.putEndpoint(published);
+    return published;
+  }
+
+  /** Takes ports back, all without `ports`. */
+  async unpublish(id: string, gone?: readonly PortRequest[]): Promise<Endpoint> {
+    const { ports, ...endpoint } = this.#here(id);
+    const remaining = remainingPorts(ports, gone);
+    const changed = { ...endpoint, ...(remaining.length > 0 && { ports: remaining }) };
+    await this.#options.reconciler.refreshEdges(changed);
+    this.#options.directory.putEndpoint(changed);
+    return changed;
+  }
+
+  async #withPorts<T extends Pick<Endpoint, 'id' | 'ports'>>(
+    network: NetworkDefinition,
+    endpoint: T,
+    wanted: readonly PortRequest[] = [],
+  ): Promise<T> {
+    const { probePort: probe } = this.#options;
+    const ports = await choosePorts({ network, endpoint, wanted, own: this.#own(), probe });
+    return ports.length === 0 ? endpoint : { ...endpoint, ports };
+  }
+
+  /** If the table refuses, the interface goes again. */
+  async #publish(endpoint: Endpoint): Promise<void> {
+    if (endpoint.ports === undefined) return;
+    const { reconciler, sandboxes } = this.#options;
+    try {
+      await reconciler.refreshEdges(endpoint);
+    } catch (error) {
+      await sandboxes.detach(endpoint.id);
+      reconciler.request();
+      throw error;
+    }
+  }
+
+  /** An endpoint of this host by its id; E_ENDPOINT_MISSING, E_ENDPOINT_REMOTE. */
+  #here(id: string): Endpoint {
+    const endpoint = this.#byId(id);
+    if (endpoint.host === this.#options.self) return endpoint;
+    throw new AppError(
+      'E_ENDPOINT_REMOTE',
+      `Endpoint ${endpoint.id} lives on host ${this.#options.hostName(endpoint.host)}; publish its ports there.`,
+    );
   }
 
   /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
@@ -186,10 +253,33 @@ export class Workloads {
       ...{ network: network.name, host: self, ifname, sandbox },
       ...(request.origin !== undefined && { origin: request.origin }),
       address: ip === undefined ? undefined : checkWanted(network, ip),
-      mac: request.mac === undefined ? this.#freeMac() : checkEndpointMac(request.mac),
+      mac: request.mac === undefined ? this.#freeMac() : this.#checkMac(network, request.mac),
+      ...this.#routeMetric(network, sandbox, request.defaultRoute),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
     return endpoint;
+  }
+
+  #checkMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
+    const mac = checkEndpointMac(text);
+    if (edge === undefined || mac !== gatewayMac(vni)) return mac;
+    throw new AppError(
+      'E_MAC_TAKEN',
+      `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
+    );
+  }
+
+  /** By the interface that was attached first, its default route goes first. */
+  #routeMetric(
+    { edge }: NetworkDefinition,
+    sandbox: Sandbox,
+    isWanted = true,
+  ): Pick<Endpoint, 'routeMetric'> {
+    if (edge !== 'routed' || !isWanted) return {};
+    const used = this.#own()
+      .filter((endpoint) => endpoint.sandbox.inode === sandbox.inode)
+      .map(({ routeMetric = 0 }) => routeMetric);
+    return { routeMetric: Math.max(FIRST_METRIC - 1, ...used) + 1 };
   }
 
   #freeMac(): Mac {
@@ -201,10 +291,12 @@ export class Workloads {
   }
 
   async #plug(network: NetworkDefinition, endpoint: Endpoint): Promise<void> {
-    const { reconciler, sandboxes } = this.#options;
-    const { bridge, mtu } = await reconciler.carry(network);
+    const { networks, reconciler, sandboxes } = this.#options;
     try {
-      await sandboxes.attach({ endpoint, bridge, mtu });
+      if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
+      const { bridge, mtu, gateway } = await reconciler.carry(network);
+      const gateways = defaultGateways(gateway);
+      await sandboxes.attach({ endpoint, bridge, mtu, gateways });
     } catch (error) {
       // The bridge goes again with the next reconciling if no endpoint of this host needs it.
       reconciler.request();

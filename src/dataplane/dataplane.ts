@@ -114,6 +114,16 @@ export interface EndpointUpdate {
   readonly addresses: readonly Uint8Array[];
 }
 
+/** A network's gateway: every host that carries the network has it on its own bridge. */
+export interface Gateway {
+  readonly mac: Mac;
+  /** At most `MAX_GATEWAY_ADDRESSES`, 4 or 16 bytes each. */
+  readonly addresses: readonly Uint8Array[];
+}
+
+/** As native/core/gateway.hpp has it: one of each family, and the link-local one. */
+export const MAX_GATEWAY_ADDRESSES = 3;
+
 /** What the host behind an underlay address has announced of itself. */
 export interface PeerCapabilities {
   /** It completes inner TCP and UDP checksums that were left partial (docs/wire-format.md). */
@@ -138,6 +148,8 @@ export interface PeerCapabilities {
  *  5. Every refusal increments exactly one drop counter.
  *  6. A question from a port for the MAC of an endpoint on another host (ARP, neighbour discovery) is
  *     answered at once and not forwarded (docs/adr/0018); whether an address is free is not answered.
+ *  7. On a network with a gateway, a frame from or to its MAC, and ARP or neighbour discovery that
+ *     speaks of its addresses, is neither sent to a VTEP nor taken from one (docs/adr/0026).
  */
 export interface DataPlane {
   readonly description: DataPlaneDescription;
@@ -167,6 +179,9 @@ export interface DataPlane {
   /** A MAC that belongs to an endpoint of this host: frames from VTEPs that claim it are dropped. */
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void;
   removeLocalMac(vni: Vni, mac: Mac): void;
+
+  /** Sets the gateway of a network, in place of the one that it had; `undefined`: it has none. */
+  setGateway(vni: Vni, gateway: Gateway | undefined): void;
 
   /**
    * Makes these the endpoints whose frames may take a fast path past the port, as long as each MAC is

@@ -8,6 +8,7 @@ export const DROP_REASONS = [
   'port_frame_long', // over the port's MTU and Ethernet header: it would not fit the underlay
   'port_source_invalid', // source MAC is zero or a group address (IEEE 802.3)
   'port_source_spoofed', // source MAC is pinned to another host, whose endpoint has it
+  'port_gateway', // to, from or about the gateway: each host has its own, and none crosses (docs/adr/0026)
   'port_hairpin', // destination is on the port that it came from
   'port_no_destination', // flood on a network with no other port and no VTEP
   'port_unknown_limited', // unknown destination, and the network floods too many such frames already
@@ -23,6 +24,7 @@ export const DROP_REASONS = [
   'vxlan_source_invalid', // inner source MAC is zero or a group address
   'vxlan_source_local', // inner source MAC belongs to an endpoint of this host: spoofed or looped
   'vxlan_source_spoofed', // inner source MAC is pinned to another host: spoofed, or its row is late
+  'vxlan_gateway', // to, from or about the gateway of the network, which this host has itself
   'vxlan_no_port', // known destination is another VTEP, or no local port: split horizon forbids relaying
   // From the underlay, mesh port.
   'mesh_unknown', // first byte is no kind that we know
@@ -39,6 +41,7 @@ export const DROP_REASONS = [
   'sealed_source_invalid',
   'sealed_source_local',
   'sealed_source_spoofed',
+  'sealed_gateway',
   'sealed_no_port',
   // On the way out.
   'sealed_no_key', // the VTEP takes sealed frames only, and there is no session with its host

@@ -1,6 +1,7 @@
 import { AppError } from '../base/errors.ts';
 import {
   containsAddress,
+  firstAddress,
   formatAddress,
   formatCidr,
   hasHostBits,
@@ -9,10 +10,12 @@ import {
   type Cidr,
 } from '../wire/cidr.ts';
 import { checkEndpointAddress } from './endpoint.ts';
-import { MAX_RESERVED } from './network.ts';
+import { MAX_RESERVED, type NetworkEdge } from './network.ts';
 
 export interface AddressingRequest {
   readonly ipRange?: string;
+  /** With an edge and no gateway named, the subnet's first address is it. */
+  readonly edge?: NetworkEdge;
   readonly gateway?: string;
   readonly reserved?: readonly string[];
 }
@@ -28,7 +31,8 @@ export interface CheckedAddressing {
  * E_SUBNET_INVALID, E_ADDRESS_INVALID, E_ADDRESS_OUTSIDE.
  */
 export function checkAddressing(request: AddressingRequest, subnet: Cidr): CheckedAddressing {
-  const { ipRange, gateway, reserved = [] } = request;
+  const { ipRange, edge, reserved = [] } = request;
+  const gateway = request.gateway ?? (edge === undefined ? undefined : firstHost(subnet));
   if (reserved.length > MAX_RESERVED) {
     throw new AppError(
       'E_ADDRESS_INVALID',
@@ -41,6 +45,12 @@ export function checkAddressing(request: AddressingRequest, subnet: Cidr): Check
     gateway: gateway === undefined ? undefined : bare(gateway),
     reserved: reserved.map(bare),
   };
+}
+
+/** The first address that an endpoint could have. */
+function firstHost(subnet: Cidr): string {
+  const { family, value } = firstAddress(subnet);
+  return formatAddress({ family, value: value + 1n });
 }
 
 function checkRange(text: string, subnet: Cidr): string {

@@ -4,6 +4,7 @@ import type { Ip } from '../os/ip.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Bridges, BridgeSpec } from './bridge.ts';
 import { isEngineManaged, type Endpoint } from './endpoint.ts';
+import { defaultGateways } from './gateway.ts';
 import { bridgeName, hostEndName, parseMark } from './names.ts';
 import { deleteIfPresent } from './repair.ts';
 import type { Sandboxes } from './sandbox.ts';
@@ -84,12 +85,13 @@ export class Auditor {
   }
 
   async #ensureEndpoint(
-    { vni, mtu }: DesiredNetwork,
+    { vni, mtu, gateway }: DesiredNetwork,
     endpoint: Endpoint,
     links: readonly Link[],
     inspected: ReadonlySet<string>,
   ): Promise<readonly string[]> {
-    const attachment = { endpoint, bridge: bridgeName(vni), mtu };
+    const gateways = defaultGateways(gateway);
+    const attachment = { endpoint, bridge: bridgeName(vni), mtu, gateways };
     const hostEnd = links.find((link) => link.name === hostEndName(endpoint.id));
     const isSound =
       hostEnd !== undefined &&

@@ -5,7 +5,8 @@ import type { IpCommand, LinkSettings } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
-import { bridgeMac, bridgeName, formatMark } from './names.ts';
+import { bridgeAddresses, gatewayFamilies, type GatewaySpec } from './gateway.ts';
+import { bridgeMac, bridgeName, formatMark, gatewayMac } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 
 /** What a bridge must know of its network. */
@@ -13,6 +14,8 @@ export interface BridgeSpec {
   readonly network: string;
   readonly vni: Vni;
   readonly mtu: number;
+  /** Absent of a plain wire. */
+  readonly gateway?: GatewaySpec;
 }
 
 export interface BridgesOptions {
@@ -24,7 +27,9 @@ export interface BridgesOptions {
 
 /**
  * The bridges of this host's networks: one each, with a fixed MAC, no STP, no multicast snooping and no
- * IPv6 of the host's own, so that it is a plain wire between the workloads and the TAP device.
+ * IPv6 of the host's own, so that it is a plain wire between the workloads and the TAP device. The
+ * bridge of a network with an edge is that network's gateway as well: it has the gateway's addresses,
+ * and the MAC that the gateway has on every host.
  *
  * Every `ensure…` can be called at any time: it reuses what fits, repairs what does not, and returns
  * one sentence for each thing that it changed. If it rejects, a bridge that it made is gone again.
@@ -75,7 +80,7 @@ export class Bridges {
 
   #settings(spec: BridgeSpec): LinkSettings & { readonly mac: string } {
     return {
-      mac: formatMac(bridgeMac(this.#host, spec.vni)),
+      mac: formatMac(spec.gateway ? gatewayMac(spec.vni) : bridgeMac(this.#host, spec.vni)),
       mtu: spec.mtu,
       alias: formatMark({ host: this.#host, network: spec.network }),
       up: true,
@@ -89,8 +94,11 @@ export class Bridges {
     const removal: IpCommand[] = inTheWay === undefined ? [] : [{ kind: 'deleteLink', name }];
     await this.#ip.apply([...removal, { kind: 'addBridge', name, mac }]);
     try {
-      await this.#sysctl.disableIpv6(name);
-      await this.#ip.apply([{ kind: 'setLink', name, ...settings }]);
+      await this.#setUp(spec);
+      await this.#ip.apply([
+        ...addressCommands(name, this.#addresses(spec)),
+        { kind: 'setLink', name, ...settings },
+      ]);
     } catch (error) {
       await deleteIfPresent(this.#ip, name);
       throw error;
@@ -102,22 +110,43 @@ export class Bridges {
     ];
   }
 
+  /** The kernel's settings; returns those of a gateway that were otherwise. */
+  async #setUp({ vni, gateway }: BridgeSpec): Promise<readonly string[]> {
+    const name = bridgeName(vni);
+    const families = gateway === undefined ? [] : gatewayFamilies(gateway);
+    if (!families.includes(6)) await this.#sysctl.disableIpv6(name);
+    return families.length === 0 ? [] : this.#sysctl.makeGateway(name, families);
+  }
+
+  #addresses({ vni, gateway }: BridgeSpec): readonly string[] {
+    return gateway === undefined ? [] : bridgeAddresses(vni, gateway);
+  }
+
   async #repair(
     spec: BridgeSpec,
     found: Link,
     { stp, multicastSnooping }: NonNullable<Link['bridge']>,
   ): Promise<string[]> {
     const { name } = found;
-    await this.#sysctl.disableIpv6(name);
+    const otherwise = await this.#setUp(spec);
     const repair = compareLink(found, this.#settings(spec));
     const isWire = !stp && !multicastSnooping;
+    const present = found.addresses.map((each) => `${each.address}/${each.prefixLength}`);
+    const missing = this.#addresses(spec).filter((address) => !present.includes(address));
     await this.#ip.apply([
       ...(isWire ? [] : [{ kind: 'setBridge', name } as const]),
+      ...addressCommands(name, missing),
       ...repairCommands(name, repair),
     ]);
     return [
       ...(isWire ? [] : ['STP or multicast snooping on instead of off']),
+      ...otherwise.map((setting) => `${setting} was set otherwise`),
+      ...missing.map((address) => `no address ${address}`),
       ...repair.differences,
     ].map((difference) => `Bridge ${name}: ${difference}; repaired.`);
   }
+}
+
+function addressCommands(name: string, addresses: readonly string[]): IpCommand[] {
+  return addresses.map((address) => ({ kind: 'addAddress', name, address }));
 }

@@ -25,6 +25,10 @@ export interface Endpoint {
   readonly address: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
+  /** Metric of the default route by this interface, in the sandbox; absent: it makes none. */
+  readonly routeMetric?: number;
+  /** What of the host's own ports leads to it. */
+  readonly ports?: readonly PublishedPort[];
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
@@ -43,6 +47,20 @@ export function isEngineManaged({ sandbox }: Pick<Endpoint, 'sandbox'>): boolean
 
 /** In place of a namespace's identity, which is not known. */
 export const ENGINE_MANAGED_INODE = '';
+
+export const PORT_PROTOCOLS = ['tcp', 'udp'] as const;
+export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
+
+/** A port of the host that leads to one of an endpoint there. */
+export interface PublishedPort {
+  readonly protocol: PortProtocol;
+  /** Address of the host, in canonical text; absent: each that it has. */
+  readonly hostAddress?: string;
+  readonly hostPort: number;
+  readonly port: number;
+}
+
+export const MAX_PORTS = 256;
 
 /** The name of an endpoint's interface if the caller gives none. */
 export const DEFAULT_IFNAME = 'eth0';

@@ -37,6 +37,15 @@ export function bridgeMac(host: PeerId, vni: Vni): Mac {
   return asMac(0x02 * 2 ** 40 + digest.readUIntBE(0, 5));
 }
 
+/**
+ * The MAC of a network's gateway: the same on every host, so that a container's neighbour entry for it is
+ * right wherever the container runs (docs/adr/0026).
+ */
+export function gatewayMac(vni: Vni): Mac {
+  // 02: locally administered, unicast; then "WE".
+  return asMac(0x02_57_45 * 2 ** 24 + vni);
+}
+
 /** Rejects with E_IFNAME_INVALID what the kernel, or a line of `ip -batch`, would not take as one name. */
 export function checkIfname(ifname: string): void {
   const isPlain = /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(ifname);

@@ -26,6 +26,8 @@ export interface NetworkDefinition {
   readonly createdAt: string;
   /** Made by container engines, and to go with the last of them; absent: made by a person. */
   readonly origin?: NetworkOrigin;
+  /** Whether every host that carries it is its gateway; absent: a plain wire without one. */
+  readonly edge?: NetworkEdge;
   /** How addresses are given out; absent in a network that an older version made. */
   readonly addressing?: Addressing;
   /**
@@ -47,6 +49,13 @@ export function byAge(
 
 /** Which kind of container engine. */
 export type NetworkOrigin = 'docker';
+
+/**
+ * What hosts do at the edge of a network that has its gateway on every host's bridge: `routed` lets
+ * endpoints out by masquerade and in by published ports, `internal` does neither.
+ */
+export const NETWORK_EDGES = ['routed', 'internal'] as const;
+export type NetworkEdge = (typeof NETWORK_EDGES)[number];
 
 /** What every host must read alike to divide a network's addresses without asking anybody. */
 export interface Addressing {

@@ -2,7 +2,7 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
-import type { Link } from '../os/ip-json.ts';
+import type { Link, Route } from '../os/ip-json.ts';
 import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
@@ -17,6 +17,8 @@ export interface Attachment {
   /** Name of the network's bridge, which must be there. */
   readonly bridge: string;
   readonly mtu: number;
+  /** Where default routes of the sandbox lead to, if the endpoint has a metric for them. */
+  readonly gateways?: readonly string[];
 }
 
 export interface SandboxesOptions {
@@ -31,8 +33,8 @@ export interface SandboxesOptions {
  * Plugs workloads into bridges: a veth pair with one end in the sandbox, which bears the endpoint's
  * name, MAC and address, and the other, `wv…`, a port of the bridge.
  *
- * Nothing else in a sandbox is touched: its loopback, routes (but the one that comes with the address)
- * and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
+ * Nothing else in a sandbox is touched: its loopback, routes (but those to the subnet and, where the
+ * network has a gateway, by it) and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
  * both for a TAP device that takes neither. Attaching asks the kernel four times.
  */
 export class Sandboxes {
@@ -127,7 +129,7 @@ export class Sandboxes {
         ...inner.differences,
       ];
       if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
-      const hasRoute = await this.#hasRoute(sandbox, endpoint);
+      const hasRoute = hasSubnetRoute(await this.#ip.routes(sandbox.handle), endpoint);
       return [...differences, ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`])];
     } finally {
       await sandbox.close();
@@ -196,7 +198,10 @@ export class Sandboxes {
       await this.#addAddress(sandbox, endpoint, [{ kind: 'setLink', name: ifname, up: true }]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
-      await this.#ip.apply([{ kind: 'setLink', name: ifname, mac }], sandbox.handle);
+      await this.#ip.apply(
+        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(attachment)],
+        sandbox.handle,
+      );
     } catch (error) {
       await deleteIfPresent(this.#ip, name);
       throw error;
@@ -212,7 +217,10 @@ export class Sandboxes {
   ): Promise<void> {
     const family = address.includes(':') ? 6 : 4;
     if (family === 6) await this.#sysctl.enableIpv6(ifname, handle);
-    await this.#sysctl.announceAddresses(ifname, handle, family);
+    await Promise.all([
+      this.#sysctl.announceAddresses(ifname, handle, family),
+      this.#sysctl.refuseTransit(ifname, handle),
+    ]);
     await this.#ip.apply([{ kind: 'addAddress', name: ifname, address }, ...more], handle);
   }
 
@@ -250,25 +258,23 @@ export class Sandboxes {
     const commands = repairCommands(inside.name, inner);
     if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddress(sandbox, endpoint, commands);
-    const hasRoute = !isAddressed || (await this.#hasRoute(sandbox, endpoint));
+    const routes = await this.#ip.routes(sandbox.handle);
+    const hasRoute = !isAddressed || hasSubnetRoute(routes, endpoint);
     if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
+    // With a renewed address its routes have gone.
+    const missing = routeCommands(attachment).filter(
+      ({ via }) => !hasRoute || !hasDefault(routes, via, inside),
+    );
+    await this.#ip.apply(missing, sandbox.handle);
     return [
       ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
         ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
         ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
+        ...missing.map(({ via }) => `no default route by ${via}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
-  }
-
-  /** Whether the route to the subnet is there that the kernel makes for an address. */
-  async #hasRoute({ handle }: OpenSandbox, endpoint: Endpoint): Promise<boolean> {
-    const subnet = subnetText(endpoint);
-    const routes = await this.#ip.routes(handle);
-    return routes.some(
-      ({ destination, device }) => destination === subnet && device === endpoint.ifname,
-    );
   }
 
   /** The kernel makes the route with the address, and not again. */
@@ -279,6 +285,30 @@ export class Sandboxes {
   }
 }
 
+type RouteCommand = Extract<IpCommand, { readonly kind: 'setDefaultRoute' }>;
+
+/** The default routes that the sandbox is to have by the endpoint. */
+function routeCommands({ endpoint, gateways = [] }: Attachment): readonly RouteCommand[] {
+  const { ifname: name, routeMetric: metric, address } = endpoint;
+  if (metric === undefined) return [];
+  const hasFamily = (via: string): boolean => via.includes(':') === address.includes(':');
+  return gateways.filter(hasFamily).map((via) => ({ kind: 'setDefaultRoute', name, via, metric }));
+}
+
+function hasDefault(routes: readonly Route[], via: string, { name }: Link): boolean {
+  return routes.some(
+    ({ destination, gateway, device }) =>
+      destination === 'default' && gateway === via && device === name,
+  );
+}
+
+/** Whether the route to the subnet is there that the kernel makes for an address. */
+function hasSubnetRoute(routes: readonly Route[], endpoint: Endpoint): boolean {
+  const subnet = subnetText(endpoint);
+  return routes.some(
+    ({ destination, device }) => destination === subnet && device === endpoint.ifname,
+  );
+}
 const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
   inside.addresses.some(
     ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,

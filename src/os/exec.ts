@@ -41,11 +41,18 @@ export const DEFAULT_TIMEOUT = asMillis(10_000);
 const MAX_OUTPUT_BYTES = 16 * 2 ** 20;
 
 /** Debian's package of each program that Weft calls, for the sentence that says it is missing. */
-const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', nsenter: 'util-linux' };
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  nsenter: 'util-linux',
+  nft: 'nftables',
+};
 
-/** A service manager may start a daemon without the folders where ip(8) lives; messages stay English. */
+/** Where ip(8) and nft(8) live: before PATH, or a development tree's programs of those names would run. */
+const SYSTEM_FOLDERS = '/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A service manager may start a daemon without those folders; messages stay English. */
 function environment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' };
+  return { ...process.env, PATH: `${SYSTEM_FOLDERS}:${process.env['PATH'] ?? ''}`, LC_ALL: 'C' };
 }
 
 interface Failure extends Error {

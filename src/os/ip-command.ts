@@ -33,7 +33,14 @@ export type IpCommand =
       readonly name: string;
       readonly address: string;
     }
-  | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string };
+  | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string }
+  | {
+      /** A default route by the interface, in place of one of the same family and metric. */
+      readonly kind: 'setDefaultRoute';
+      readonly name: string;
+      readonly via: string;
+      readonly metric: number;
+    };
 
 /** What `setLink` changes; what is not given stays. */
 export interface LinkSettings {
@@ -88,6 +95,10 @@ export function ipWords(command: IpCommand): string[] {
       ];
     case 'deleteAddress':
       return ['address', 'delete', command.address, 'dev', name];
+    case 'setDefaultRoute': {
+      const { via, metric } = command;
+      return ['route', 'replace', 'default', 'via', via, 'dev', name, 'metric', String(metric)];
+    }
   }
 }
 
@@ -102,6 +113,7 @@ function undoOf(command: IpCommand): IpCommand | undefined {
     case 'setLink':
     case 'deleteLink':
     case 'deleteAddress':
+    case 'setDefaultRoute':
       return undefined;
   }
 }

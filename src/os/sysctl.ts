@@ -1,4 +1,4 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { Exec } from './exec.ts';
@@ -24,6 +24,24 @@ export interface Sysctl {
    */
   announceAddresses(ifname: string, within: string, family: 4 | 6): Promise<void>;
   /**
+   * Keeps what comes in by an interface of the namespace at `within` from being passed on to another:
+   * a sandbox on two networks is no router between them. IPv4; a new namespace forwards no IPv6. Rejects
+   * with E_COMMAND_FAILED.
+   */
+  refuseTransit(ifname: string, within: string): Promise<void>;
+  /**
+   * Sets what an interface of the host needs to be a network's gateway: it forwards, answers ARP for its
+   * own addresses only, takes no router's advice. Returns the settings that were otherwise. Rejects as
+   * `disableIpv6`.
+   */
+  makeGateway(ifname: string, families: readonly (4 | 6)[]): Promise<readonly string[]>;
+  /** Whether what comes in by an interface may be passed on; undefined if it is not there. */
+  isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined>;
+  /** `ifname` is `all` where `forwardsByInterface` is false. Rejects as `disableIpv6`. */
+  setForwarding(ifname: string, family: 4 | 6, isOn: boolean): Promise<void>;
+  /** Whether IPv6 can be forwarded from one interface without being so from all (Linux 6.17). */
+  forwardsByInterface(): Promise<boolean>;
+  /**
    * Whether the host's iptables or nftables rules judge bridged frames too (br_netfilter). A host with
    * Docker often has them so, and Docker's forward policy then drops what workloads say to each other.
    */
@@ -36,6 +54,28 @@ async function exists(path: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** What makes an interface a gateway, by address family. Redirects would point past the gateway. */
+const GATEWAY_SETTINGS = {
+  4: {
+    forwarding: '1',
+    arp_ignore: '1',
+    arp_announce: '2',
+    accept_redirects: '0',
+    // 127.0.0.1 leads to published ports; whatever comes from a bridge for it is dropped by nftables.
+    route_localnet: '1',
+  },
+  6: {
+    addr_gen_mode: '1',
+    accept_dad: '0',
+    accept_ra: '0',
+    accept_redirects: '0',
+    forwarding: '1',
+    disable_ipv6: '0',
+  },
+} as const;
+
+const FORCE_FORWARDING = 'force_forwarding';
 
 /** Writes a file under /proc/sys/net as the namespace at a path has it. Rejects with E_COMMAND_FAILED. */
 export type WriteWithin = (within: string, path: string, value: string) => Promise<void>;
@@ -59,12 +99,7 @@ export class ProcSysctl implements Sysctl {
 
   async disableIpv6(ifname: string): Promise<void> {
     if (await this.isIpv6Disabled(ifname)) return;
-    const path = this.#ipv6(ifname);
-    try {
-      await writeFile(path, '1', { flag: 'r+' });
-    } catch (error) {
-      throw writeFailure(path, ifname, error);
-    }
+    await this.#write(this.#ipv6(ifname), ifname, '1');
   }
 
   async isIpv6Disabled(ifname: string): Promise<boolean> {
@@ -86,6 +121,72 @@ export class ProcSysctl implements Sysctl {
     await this.#writeWithin(within, target, '1');
   }
 
+  async refuseTransit(ifname: string, within: string): Promise<void> {
+    const target = join(this.#root, 'ipv4/conf', ifname, 'forwarding');
+    await this.#writeWithin(within, target, '0');
+  }
+
+  async makeGateway(ifname: string, families: readonly (4 | 6)[]): Promise<readonly string[]> {
+    const changed: string[] = [];
+    for (const family of families) {
+      const own = family === 6 && (await this.forwardsByInterface());
+      const settings = { ...GATEWAY_SETTINGS[family], ...(own && { [FORCE_FORWARDING]: '1' }) };
+      for (const [name, value] of Object.entries(settings)) {
+        const path = this.#conf(family, ifname, name);
+        if ((await this.#read(path)) === value) continue;
+        await this.#write(path, ifname, value);
+        changed.push(`ipv${family}.${name}`);
+      }
+    }
+    return changed;
+  }
+
+  async isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined> {
+    const names = ['forwarding', ...(await this.#forced(ifname, family))];
+    const values = await Promise.all(
+      names.map((name) => this.#read(this.#conf(family, ifname, name))),
+    );
+    if (values.includes(undefined)) return undefined;
+    if (family === 4 || ifname === 'all') return values.includes('1');
+    return values.at(-1) === '1' || (await this.isForwarding('all', 6)) === true;
+  }
+
+  async setForwarding(ifname: string, family: 4 | 6, isOn: boolean): Promise<void> {
+    if (ifname === 'all' && isOn) await this.#keepRouters();
+    const [name = 'forwarding'] = await this.#forced(ifname, family);
+    await this.#write(this.#conf(family, ifname, name), ifname, isOn ? '1' : '0');
+  }
+
+  async forwardsByInterface(): Promise<boolean> {
+    return exists(this.#conf(6, 'all', FORCE_FORWARDING));
+  }
+
+  /** The setting that has one interface forward IPv6, whether or not the others do. */
+  async #forced(ifname: string, family: 4 | 6): Promise<string[]> {
+    const isOwn = family === 6 && ifname !== 'all' && (await this.forwardsByInterface());
+    return isOwn ? [FORCE_FORWARDING] : [];
+  }
+
+  /** A host that forwards heeds no router any more, unless it is told to: it would lose its default route. */
+  async #keepRouters(): Promise<void> {
+    for (const name of await readdir(join(this.#root, 'ipv6/conf')).catch(() => [])) {
+      const path = this.#conf(6, name, 'accept_ra');
+      if ((await this.#read(path)) === '1') await this.#write(path, name, '2');
+    }
+  }
+
+  #conf(family: 4 | 6, ifname: string, name: string): string {
+    return join(this.#root, `ipv${family}/conf`, ifname, name);
+  }
+
+  async #write(path: string, ifname: string, value: string): Promise<void> {
+    try {
+      await writeFile(path, value, { flag: 'r+' });
+    } catch (error) {
+      throw writeFailure(path, ifname, error);
+    }
+  }
+
   async filtersBridgedFrames(): Promise<boolean> {
     const switches = ['bridge-nf-call-iptables', 'bridge-nf-call-ip6tables'];
     const values = switches.map((name) => this.#read(join(this.#root, 'bridge', name)));
@@ -93,7 +194,7 @@ export class ProcSysctl implements Sysctl {
   }
 
   #ipv6(ifname: string): string {
-    return join(this.#root, 'ipv6/conf', ifname, 'disable_ipv6');
+    return this.#conf(6, ifname, 'disable_ipv6');
   }
 
   /** Undefined if the kernel has no such setting. */

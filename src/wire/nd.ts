@@ -72,6 +72,14 @@ export function isSolicitation(buf: Uint8Array, ipAt: number, end: number): bool
   );
 }
 
+/** Whether `buf[ipAt, end)` is a solicitation or advertisement as far as its target, whatever else it is. */
+export function isNeighbourMessage(buf: Uint8Array, ipAt: number, end: number): boolean {
+  if (!isIpv6(buf, ipAt, end) || ipv6NextHeader(buf, ipAt) !== ICMPV6) return false;
+  const at = messageAt(ipAt);
+  const type = buf[at + TYPE.at];
+  return end - at >= endOf(TARGET) && (type === SOLICITATION || type === ADVERTISEMENT);
+}
+
 function hasWholeOptions(buf: Uint8Array, from: number, end: number): boolean {
   let at = from;
   while (at + OPTION_UNIT_BYTES <= end && buf[at + OPTION_UNITS.at] !== 0) {

@@ -2,6 +2,7 @@ import type { TestFn } from 'ava';
 import { endpointContract } from './endpoints.ts';
 import { floodContract } from './flood.ts';
 import { forwardingContract } from './forwarding.ts';
+import { gatewayContract } from './gateway.ts';
 import { type Contract, type DataPlaneHarness, Lab } from './hosts.ts';
 import { lifecycleContract } from './lifecycle.ts';
 import { neighbourContract } from './neighbours.ts';
@@ -24,6 +25,7 @@ export function dataPlaneContract(test: TestFn, harness: DataPlaneHarness): void
   tableContract(contract, lab);
   endpointContract(contract, lab);
   neighbourContract(contract, lab);
+  gatewayContract(contract, lab);
   underlayContract(contract, lab);
   lifecycleContract(contract, lab);
 }

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Control } from '../../src/api/control.ts';
-import { hostEndName } from '../../src/network/names.ts';
 import { CUTS, type Death } from './mortal.ts';
+import { checkKernel, plugged, without } from './mortal-checks.ts';
 import { MortalHost, World } from './mortal-host.ts';
 
 /*
@@ -76,18 +76,6 @@ async function makeHosts(seed: number) {
   return { world, a, b };
 }
 
-/** The addresses that a container of the host really has, on an interface that leads to a bridge. */
-async function plugged(host: MortalHost): Promise<string[]> {
-  const outer = (await host.kernel.links()).filter(({ master }) => master !== undefined);
-  const inner = await Promise.all(host.sandboxes.map((path) => host.kernel.links(path)));
-  return inner
-    .flat()
-    .filter(({ index }) => outer.some(({ peerIndex }) => peerIndex === index))
-    .flatMap(({ addresses }) => addresses.map(({ address }) => address));
-}
-
-const without = (cidr: string): string => cidr.split('/')[0] ?? cidr;
-
 async function facts(host: MortalHost): Promise<Set<string>> {
   const [endpoints, networks] = [await host.endpoints(), await host.control.listNetworks()];
   const vteps = networks.some(({ name }) => name === BLUE)
@@ -99,21 +87,6 @@ async function facts(host: MortalHost): Promise<Set<string>> {
     ...vteps.filter(({ origin }) => origin === 'foreign').map(() => 'vtep'),
   ];
   return new Set(all.sort());
-}
-
-/** The kernel has what the tables say, all of it and nothing else. */
-async function checkKernel(t: ExecutionContext, host: MortalHost, what: string): Promise<void> {
-  const own = (await host.endpoints()).filter((endpoint) => endpoint.host === host.name);
-  const wanted = [
-    ...own.map(({ endpoint }) => hostEndName(endpoint)),
-    ...(own.length > 0 ? ['weft-42', 'wtap-42'] : []),
-  ].sort();
-  t.deepEqual(await host.links(), wanted, `${what}: links of ${host.name}`);
-  t.deepEqual(
-    (await plugged(host)).sort(),
-    own.map(({ address }) => without(address)).sort(),
-    `${what}: addresses of ${host.name}`,
-  );
 }
 
 async function checkOnce(

@@ -10,10 +10,11 @@ import { openPortableDataPlane } from '../../src/dataplane/portable/plane.ts';
 import { parseMark } from '../../src/network/names.ts';
 import type { BindUdp, UdpSocket } from '../../src/underlay/udp.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
+import { FakeNft } from '../fakes/fake-nft.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { MemoryNetwork } from '../fakes/memory-network.ts';
 import { MemoryTap } from '../fakes/memory-tap.ts';
-import { Life, mortalKernel, MortalStore, type Death } from './mortal.ts';
+import { Life, mortalKernel, mortalNft, MortalStore, type Death } from './mortal.ts';
 
 const MESH_PORT = 7783;
 
@@ -79,6 +80,7 @@ export class MortalHost {
   readonly name: string;
   readonly address: string;
   readonly kernel = new FakeKernel();
+  readonly nft = new FakeNft();
   readonly disk = new Map<string, Buffer>();
   readonly sandboxes: string[] = [];
   readonly #world: World;
@@ -224,7 +226,8 @@ export class MortalHost {
       for (const local of opened) network.remove(local);
     });
     return {
-      ...{ ip: kernel, netns: kernel, sysctl: kernel },
+      ...{ ip: kernel, netns: kernel, sysctl: kernel, nft: mortalNft(this.nft, life) },
+      probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,
       openState: () => new State(new MortalStore(this.disk, life)),
       dataPlanes: {

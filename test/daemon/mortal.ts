@@ -2,6 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { asMillis } from '../../src/base/types.ts';
 import type { Key, Store } from '../../src/daemon/store.ts';
 import type { IpCommand } from '../../src/os/ip-command.ts';
+import type { Nft } from '../../src/os/nft.ts';
 import type { FakeKernel } from '../fakes/fake-kernel.ts';
 import type { ManualClock } from '../fakes/manual-clock.ts';
 
@@ -30,7 +31,7 @@ export class Life {
   deeds = 0;
   isOver = false;
   readonly #clock: ManualClock;
-  readonly #death: Death | undefined;
+  #death: Death | undefined;
   readonly #atDeath: (() => void)[] = [];
   #end: (how: 'dead') => void = () => undefined;
 
@@ -45,6 +46,11 @@ export class Life {
     this.#atDeath.push(act);
   }
 
+  /** Dies later than thought at birth, or sooner: its deeds are counted from here. */
+  doom({ at, cut }: Death): void {
+    this.#death = { at: this.deeds + at, cut };
+  }
+
   kill(): void {
     if (this.isOver) return;
     this.isOver = true;
@@ -57,12 +63,13 @@ export class Life {
     await new Promise<void>((resolve) => void this.clock.after(DEED_TAKES, resolve));
     const cut = this.#next();
     if (cut === 'before') return this.#never();
-    if (cut === 'within') {
-      await part?.();
-      return this.#never();
+    if (cut === undefined) return deed();
+    try {
+      await (cut === 'within' ? part?.() : deed());
+    } catch {
+      // The kernel refuses what the process would have borne: it dies all the same.
     }
-    const result = await deed();
-    return cut === 'after' ? this.#never() : result;
+    return this.#never();
   }
 
   /** A deed that the event loop waits for, and which has no parts. */
@@ -147,6 +154,8 @@ export class MortalStore implements Store {
 const CHANGES: ReadonlySet<keyof FakeKernel> = new Set([
   'disableIpv6',
   'enableIpv6',
+  'makeGateway',
+  'setForwarding',
   'announceAddresses',
 ]);
 
@@ -170,4 +179,12 @@ export function mortalKernel(kernel: FakeKernel, life: Life): FakeKernel {
         : (...words: unknown[]) => life.look(() => call(...words));
     },
   });
+}
+
+/** Tables of nftables as a mortal process sees them; a transaction is done whole or not at all. */
+export function mortalNft(nft: Nft, life: Life): Nft {
+  return {
+    apply: (commands) => life.do(() => nft.apply(commands)),
+    list: (table) => life.look(() => nft.list(table)),
+  };
 }

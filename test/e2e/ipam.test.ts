@@ -1,7 +1,14 @@
 import { rmSync } from 'node:fs';
 import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
-import type { EndpointInfo, ForgetReport, NetworkDetail, PoolInfo } from '../../src/api/control.ts';
+import type { CommandResult } from '../../bench/lib/process.ts';
+import type {
+  AuditReport,
+  EndpointInfo,
+  ForgetReport,
+  NetworkDetail,
+  PoolInfo,
+} from '../../src/api/control.ts';
 import { eventually, makeHosts, startMesh, waitForPeers, type WeftHost } from './mesh.ts';
 
 /* The numbers are those of Weave's smoke tests, whose intent these have. */
@@ -26,6 +33,11 @@ async function pool(host: WeftHost): Promise<PoolInfo> {
 async function addresses(host: WeftHost): Promise<string[]> {
   const { attached } = await host.json<NetworkDetail>('network', 'inspect', 'blue');
   return attached.map(({ address }) => address.split('/')[0] ?? '').sort();
+}
+
+async function audit(host: WeftHost): Promise<AuditReport & Pick<CommandResult, 'status'>> {
+  const { status, stdout } = await host.tryWeft('ipam', 'audit', '--json');
+  return { ...(JSON.parse(stdout) as AuditReport), status };
 }
 
 const stateOf = async (host: WeftHost, name: string): Promise<string | undefined> =>
@@ -61,6 +73,47 @@ test('300: an address that moves to another container is at once known to its ne
   const { mac } = await b.attach('blue', next, '10.7.0.9');
   await eventually(async () => (await watcher.ip('neigh show 10.7.0.9')).includes(mac), 2000);
   t.is((await watcher.ping('10.7.0.9')).received, 3);
+});
+
+test('310: a container restarted with its host has its address again, another having been removed; the audit sees harm', async (t) => {
+  const mesh = await startMesh(t, 'ip310', ['a']);
+  const [a] = mesh.hosts;
+  if (!a) throw new Error('a host was asked for');
+  const [gone, web, db, fresh] = [
+    await mesh.container('gone'),
+    await mesh.container('web'),
+    await mesh.container('db'),
+    await mesh.container('fresh'),
+  ];
+  await a.weft(...CREATE);
+  const removed = await attach(a, gone);
+  const address = await attach(a, web);
+  const stays = await attach(a, db);
+  await a.kill();
+  for (const box of [gone, web]) await mesh.lab.removeNamespace(box);
+  const again = await mesh.container('web');
+  await a.up();
+  // Neither that of the one that was removed, though it is the lowest, nor that of the one to come back.
+  const other = await attach(a, fresh);
+  t.false([removed, address, stays].includes(other), other);
+  t.is((await a.attach('blue', again, address)).address, `${address}/24`);
+  t.deepEqual(await addresses(a), [address, stays, other].sort());
+  t.is((await db.ping(address)).received, 3);
+
+  t.deepEqual(await audit(a), { findings: [], isClean: true, status: 0 });
+  for (const [harm, code, named] of [
+    [['addr', 'add', '10.7.0.77/24', 'dev', 'eth0'], 'interface-address', '10.7.0.77/24'],
+    [['link', 'del', 'eth0'], 'interface-missing', 'eth0'],
+  ] as const) {
+    // A sweep of the daemon may mend it before it is seen: then it is harmed again.
+    await eventually(async () => {
+      await again.tryRun('ip', ['addr', 'flush', 'dev', 'eth0']);
+      await again.tryRun('ip', harm);
+      const { findings, status } = await audit(a);
+      const told = findings.find((finding) => finding.code === code);
+      return status === 1 && told !== undefined && told.sentence.includes(named);
+    }, 30_000);
+  }
 });
 
 test('335: the owner of most addresses is killed and forgotten by both others at once; nothing is given twice', async (t) => {

@@ -13,6 +13,7 @@ import type {
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
+  PortRequest,
   PeerInfo,
   PoolInfo,
   RenameRequest,
@@ -277,6 +278,23 @@ export class FakeControl implements Control {
     );
     if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
     this.#endpoints.delete(found.endpoint);
+    return found;
+  }
+
+  async publish(endpoint: string, ports: readonly PortRequest[]): Promise<EndpointInfo> {
+    await this.#enter('publish', endpoint, ports);
+    const found = this.#endpoint(endpoint);
+    return { ...found, ports: [...(found.ports ?? []), ...ports] };
+  }
+
+  async unpublish(endpoint: string, ports?: readonly PortRequest[]): Promise<EndpointInfo> {
+    await this.#enter('unpublish', endpoint, ports);
+    return this.#endpoint(endpoint);
+  }
+
+  #endpoint(id: string): EndpointInfo {
+    const found = this.#endpoints.get(id);
+    if (found === undefined) throw new AppError('E_ENDPOINT_MISSING', 'There is no such endpoint.');
     return found;
   }
 

@@ -30,6 +30,9 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   readonly #namespaces = new Map<string, Map<string, MutableLink>>([[HOST, new Map()]]);
   readonly #ipv6Off = new WeakSet<MutableLink>();
   readonly #routes: Route[] = [];
+  /** Interfaces of the host that forward, by name and family. */
+  readonly #forwarding = new Set<string>();
+  readonly #defaults: (Route & { readonly within: string })[] = [];
   readonly #lostRoutes = new Set<string>();
   #lastIndex = 1;
   #openCount = 0;
@@ -68,6 +71,12 @@ export class FakeKernel implements Ip, Sysctl, Netns {
 
   addRoute(route: Route): void {
     this.#routes.push(route);
+  }
+
+  /** Takes away a default route, as a person in the sandbox would. */
+  loseDefault(within: string): void {
+    const at = this.#defaults.findIndex((route) => route.within === within);
+    if (at >= 0) this.#defaults.splice(at, 1);
   }
 
   /** Takes away a route that came with an address; it comes back with the address. */
@@ -109,7 +118,8 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     );
     const isThere = ({ destination }: Route): boolean =>
       !this.#lostRoutes.has(`${within} ${destination}`);
-    return Promise.resolve(made.filter(isThere));
+    const defaults = this.#defaults.filter((route) => route.within === within);
+    return Promise.resolve([...made.filter(isThere), ...defaults]);
   }
 
   neighbours(): Promise<readonly Neighbour[]> {
@@ -159,6 +169,38 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     this.#step('enableIpv6');
     this.#ipv6Off.delete(this.#get(within, ifname));
     return Promise.resolve();
+  }
+
+  refuseTransit(ifname: string, within: string): Promise<void> {
+    this.#step('refuseTransit');
+    this.#get(within, ifname);
+    return Promise.resolve();
+  }
+
+  makeGateway(ifname: string, families: readonly (4 | 6)[]): Promise<readonly string[]> {
+    const link = this.#get(HOST, ifname);
+    const missing = families.filter((family) => !this.#forwarding.has(`${ifname} ${family}`));
+    if (missing.length === 0) return Promise.resolve([]);
+    this.#step('makeGateway', () => new AppError('E_PERMISSION', 'injected'));
+    for (const family of missing) this.#forwarding.add(`${ifname} ${family}`);
+    if (families.includes(6)) this.#ipv6Off.delete(link);
+    return Promise.resolve(missing.map((family) => `ipv${family}.forwarding`));
+  }
+
+  isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined> {
+    const isThere = this.#links(HOST).has(ifname);
+    return Promise.resolve(isThere ? this.#forwarding.has(`${ifname} ${family}`) : undefined);
+  }
+
+  setForwarding(ifname: string, family: 4 | 6, isOn: boolean): Promise<void> {
+    this.#step('setForwarding', () => new AppError('E_PERMISSION', 'injected'));
+    if (isOn) this.#forwarding.add(`${ifname} ${family}`);
+    else this.#forwarding.delete(`${ifname} ${family}`);
+    return Promise.resolve();
+  }
+
+  forwardsByInterface(): Promise<boolean> {
+    return Promise.resolve(true);
   }
 
   filtersBridgedFrames(): Promise<boolean> {
@@ -238,6 +280,8 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   #delete(within: string, name: string): void {
     const link = this.#get(within, name);
     this.#links(within).delete(name);
+    for (const family of within === HOST ? [4, 6] : [])
+      this.#forwarding.delete(`${name} ${family}`);
     this.#dropPeer(link);
     if (link.kind !== 'bridge') return;
     for (const port of this.#links(within).values()) {
@@ -278,6 +322,12 @@ export class FakeKernel implements Ip, Sysctl, Netns {
         link.addresses = link.addresses.filter(
           ({ address, prefixLength }) => `${address}/${prefixLength}` !== command.address,
         );
+        return;
+      }
+      case 'setDefaultRoute': {
+        const { name: device, via: gateway } = command;
+        this.#get(within, device);
+        this.#defaults.push({ within, destination: 'default', device, gateway });
       }
     }
   }

@@ -44,7 +44,7 @@ for (const address of ['10.7.0.1/24', 'fd00:7::1/64']) {
         t.is(kernel.openSandboxes, 0);
       },
     );
-    t.is(steps, address.includes(':') ? 8 : 7);
+    t.is(steps, address.includes(':') ? 9 : 8);
     t.truthy(kernel.find('eth0', INSIDE));
   });
 }

@@ -1,8 +1,16 @@
 import type { Command } from 'commander';
-import type { DetachRequest, EndpointInfo } from '../../api/control.ts';
+import type { DetachRequest, EndpointInfo, PortRequest } from '../../api/control.ts';
 import { UsageError, withJson, type Context } from '../context.ts';
-import { facts } from '../output.ts';
-import { readDnsName, readIfname, readIp, readMac, readName, readPid } from '../values.ts';
+import { facts, portsText } from '../output.ts';
+import {
+  readDnsName,
+  readIfname,
+  readIp,
+  readMac,
+  readName,
+  readPid,
+  readPublish,
+} from '../values.ts';
 
 interface SandboxFlags {
   readonly netns?: string;
@@ -13,6 +21,9 @@ interface AttachFlags extends SandboxFlags {
   readonly ifname?: string;
   readonly ip?: string;
   readonly mac?: string;
+  /** False with --no-default-route. */
+  readonly defaultRoute: boolean;
+  readonly publish?: readonly PortRequest[];
   readonly dnsName?: readonly string[];
 }
 
@@ -20,12 +31,18 @@ interface DetachFlags extends SandboxFlags {
   readonly endpoint?: string;
 }
 
+const collectPorts = (text: string, all: readonly PortRequest[] = []): readonly PortRequest[] => [
+  ...all,
+  readPublish(text),
+];
+
 function endpointText(info: EndpointInfo): string {
   return facts([
     ['endpoint', info.endpoint],
     ['network', info.network],
     ['address', `${info.address}, MAC ${info.mac}, MTU ${info.mtu}`],
     ['interface', `${info.ifname} in ${info.sandbox} on ${info.host}`],
+    ...(info.ports === undefined ? [] : [['ports', portsText(info.ports)] as const]),
     ...(info.names === undefined ? [] : [['names', info.names.join(', ')] as const]),
   ]);
 }
@@ -82,6 +99,12 @@ function addAttach(program: Command, context: Context): void {
     .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
     .option('--ip <address>', "address inside the network's subnet (default: a free one)", readIp)
     .option('--mac <mac>', 'MAC of the interface (default: a random one)', readMac)
+    .option(
+      '--publish <port>',
+      'lead [ADDR:]HOSTPORT:PORT[/udp] of the host here; repeatable',
+      collectPorts,
+    )
+    .option('--no-default-route', 'set no default route by the gateway of a routed network')
     .option('--dns-name <name>', 'what it is found by in DNS; may be repeated', collectNames)
     .addHelpText(
       'after',
@@ -89,8 +112,11 @@ function addAttach(program: Command, context: Context): void {
     )
     .action(async (network: string, flags: AttachFlags, command: Command) => {
       checkSandbox(flags);
+      const { defaultRoute, publish } = flags;
       const request = {
         ...{ network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'mac']) },
+        ...(defaultRoute ? {} : { defaultRoute }),
+        ...(publish === undefined ? {} : { ports: publish }),
         ...(flags.dnsName === undefined ? {} : { names: flags.dnsName }),
       };
       const info = await (await context.control(command)).attach(request);
@@ -118,4 +144,38 @@ export function addEndpointCommands(program: Command, context: Context): void {
         ({ address, ifname, sandbox }) => `detached ${address} (${ifname} in ${sandbox})`,
       );
     });
+  addPortCommands(program, context);
+}
+
+/** publish and unpublish: which ports of this host lead to an endpoint. */
+function addPortCommands(program: Command, context: Context): void {
+  withJson(program.command('publish'))
+    .argument('<id>', 'of the endpoint, or its first 4 or more letters', readName)
+    .argument(
+      '<port...>',
+      '[ADDR:]HOSTPORT:PORT[/udp]; host port 0 has a free one chosen',
+      collectPorts,
+    )
+    .description('have ports of this host lead to an endpoint')
+    .addHelpText('after', '\nExample:\n  weft publish 3f2a 8080:80 53:53/udp')
+    .action(async (endpoint: string, ports: readonly PortRequest[], _options, command: Command) => {
+      const info = await (await context.control(command)).publish(endpoint, ports);
+      context.show(command, info, endpointText);
+    });
+  withJson(program.command('unpublish'))
+    .argument('<id>', 'of the endpoint, or its first 4 or more letters', readName)
+    .argument('[port...]', 'as they were published (default: all)', collectPorts)
+    .description('take published ports back')
+    .action(
+      async (
+        endpoint: string,
+        ports: readonly PortRequest[] | undefined,
+        _options,
+        command: Command,
+      ) => {
+        const given = ports === undefined || ports.length === 0 ? undefined : ports;
+        const info = await (await context.control(command)).unpublish(endpoint, given);
+        context.show(command, info, endpointText);
+      },
+    );
 }

@@ -1,7 +1,12 @@
 import type { Command } from 'commander';
-import type { EncapsulationName, NetworkDetail, NetworkInfo } from '../../api/control.ts';
-import { withJson, type Context } from '../context.ts';
-import { facts, humanAge, table } from '../output.ts';
+import type {
+  EncapsulationName,
+  NetworkDetail,
+  NetworkEdge,
+  NetworkInfo,
+} from '../../api/control.ts';
+import { UsageError, withJson, type Context } from '../context.ts';
+import { facts, humanAge, portsText, table } from '../output.ts';
 import { readEncap, readIp, readMtu, readName, readSubnet, readVni } from '../values.ts';
 
 interface CreateFlags {
@@ -10,6 +15,8 @@ interface CreateFlags {
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
   readonly ipRange?: string;
+  readonly routed?: true;
+  readonly internal?: true;
   readonly gateway?: string;
   readonly reserve?: readonly string[];
 }
@@ -18,6 +25,17 @@ const collectIps = (text: string, all: readonly string[] | undefined): readonly 
   ...(all ?? []),
   readIp(text),
 ];
+
+function readEdge({ routed, internal }: CreateFlags): NetworkEdge | undefined {
+  if (routed && internal) {
+    throw new UsageError(
+      'E_USAGE',
+      'Both --routed and --internal are given; a network leads out of the mesh or it does not.',
+    );
+  }
+  if (routed) return 'routed';
+  return internal ? 'internal' : undefined;
+}
 
 function listText(networks: readonly NetworkInfo[]): string {
   const rows = networks.map((network) => [
@@ -32,11 +50,17 @@ function listText(networks: readonly NetworkInfo[]): string {
   return table(heading, rows, 'There are no networks; "weft network create" makes one.');
 }
 
+function gatewayText({ edge, gateway }: NetworkInfo): string {
+  if (edge === undefined) return 'none on the hosts';
+  return `${gateway ?? 'none'} on each host that carries it, ${edge}`;
+}
+
 function detailText(network: NetworkDetail, wallNow: number): string {
   const about = facts([
     ['network', `${network.name} (${network.id})`],
     ['VNI', `${network.vni}, ${network.encap}`],
     ['subnet', `${network.subnet}, MTU ${network.mtu}`],
+    ['gateway', gatewayText(network)],
     [
       'on this host',
       network.bridge === undefined
@@ -46,9 +70,9 @@ function detailText(network: NetworkDetail, wallNow: number): string {
     ['made', `${humanAge(network.createdAt, wallNow)} ago by ${network.createdBy}`],
   ]);
   const endpoints = table(
-    ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX', 'NAMES'],
-    network.attached.map(({ endpoint, address, mac, host, sandbox, names = [] }) => [
-      ...[endpoint.slice(0, 8), address, mac, host, sandbox, names.join(',')],
+    ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX', 'NAMES', 'PORTS'],
+    network.attached.map(({ endpoint, address, mac, host, sandbox, names = [], ports }) => [
+      ...[endpoint.slice(0, 8), address, mac, host, sandbox, names.join(','), portsText(ports)],
     ]),
     'No endpoint is attached.',
   );
@@ -69,11 +93,14 @@ function addCreate(network: Command, context: Context): void {
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
     .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
     .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
-    .option('--gateway <address>', 'an address that no endpoint gets', readIp)
+    .option('--routed', 'each host is its gateway: out by masquerade, in by published ports')
+    .option('--internal', 'each host is its gateway, but nothing leads out or in')
+    .option('--gateway <address>', 'an address that no endpoint gets: the gateway, if any', readIp)
     .option('--reserve <address>', 'another one; may be repeated', collectIps)
     .addHelpText('after', '\nExample:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42')
     .action(async (name: string, flags: CreateFlags, command: Command) => {
       const { subnet, vni, mtu, encap, ipRange, gateway, reserve } = flags;
+      const edge = readEdge(flags);
       const control = await context.control(command);
       const created = await control.createNetwork({
         ...{ name, subnet },
@@ -81,6 +108,7 @@ function addCreate(network: Command, context: Context): void {
         ...(mtu === undefined ? {} : { mtu }),
         ...(encap === undefined ? {} : { encap }),
         ...(ipRange === undefined ? {} : { ipRange }),
+        ...(edge === undefined ? {} : { edge }),
         ...(gateway === undefined ? {} : { gateway }),
         ...(reserve === undefined ? {} : { reserved: reserve }),
       });

@@ -96,6 +96,8 @@ export interface NativePlane {
   removeReceiveKey(index: number): void;
   pin(vni: number, mac: number, port: number): void;
   unpin(vni: number, mac: number): void;
+  /** MAC 0: no gateway. Addresses are copied. */
+  setGateway(vni: number, mac: number, addresses: readonly Uint8Array[]): void;
   /** `rows` as `endpointRows` writes them; one command to the forwarder. */
   updateEndpoints(vni: number, rows: Uint8Array): void;
   /** Rows of `FDB_COLUMNS` numbers. */

@@ -13,6 +13,7 @@ import {
 } from '../../base/types.ts';
 import type { TapDevice } from '../../tun/device.ts';
 import type { DatagramChannel } from '../../underlay/datagram.ts';
+import { MAX_GATEWAY_ADDRESSES } from '../dataplane.ts';
 import type {
   DataPlane,
   DataPlaneCounters,
@@ -22,6 +23,7 @@ import type {
   EndpointUpdate,
   FdbCounters,
   FdbEntry,
+  Gateway,
   PeerCapabilities,
   PortCounters,
   VtepOptions,
@@ -344,6 +346,14 @@ class ThreadedDataPlane implements NativeDataPlane {
   setEndpointDevices(vni: Vni, endpoints: readonly EndpointDevice[]): void {
     const network = this.#networks.get(vni);
     if (network !== undefined) this.#fast?.setEndpoints(vni, network.mtu, endpoints);
+  }
+
+  setGateway(vni: Vni, gateway: Gateway | undefined): void {
+    if (this.#isClosed) return;
+    this.#network(vni);
+    const { mac, addresses } = gateway ?? { mac: 0, addresses: [] };
+    assert(addresses.length <= MAX_GATEWAY_ADDRESSES, 'a gateway has one address of each kind');
+    this.#native.setGateway(vni, mac, addresses);
   }
 
   updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {

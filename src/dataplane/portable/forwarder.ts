@@ -15,8 +15,10 @@ import type { NetworkState, PortState, VtepState } from './network-state.ts';
 /**
  * The frame path of the portable data plane, in the order in which a frame takes it.
  *
- *   from a port   form -> learn source -> answer | look up destination -> one port | one VTEP | flood
- *   from a VTEP   header -> network -> sender -> form -> learn source -> look up -> ports only
+ *   from a port   form -> gateway's? -> learn source -> answer | look up destination -> one port |
+ *                 one VTEP | flood
+ *   from a VTEP   header -> network -> sender -> form -> gateway's? -> learn source -> look up ->
+ *                 ports only
  *
  * Ordering: frames of one port leave in the order in which they were read, and those of one flow
  * by one socket, so nothing here reorders a flow. Nothing allocates but what node:dgram itself makes
@@ -60,7 +62,12 @@ export class Forwarder {
       this.#drop(refusal);
       return;
     }
-    const { fdb } = port.network;
+    const { fdb, gateway } = port.network;
+    if (gateway?.concerns(buffer, start, end) === true) {
+      countReceived(port.traffic, end - start);
+      this.#drop(DROP.port_gateway);
+      return;
+    }
     const source = readSource(buffer, start);
     // What is pinned to another port keeps its place, and the frame is forwarded all the same.
     if (!fdb.learn(source, port.place, now) && fdb.staticPlace(source) < NO_PLACE) {
@@ -168,6 +175,11 @@ export class Forwarder {
     const refusal = vtepRefusal(network, datagram, start, end);
     if (refusal !== NO_DROP) {
       this.#drop(refusal);
+      return;
+    }
+    if (network.gateway?.concerns(datagram, start, end) === true) {
+      countReceived(vtep.traffic, end - start);
+      this.#drop(DROP.vxlan_gateway);
       return;
     }
     const source = readSource(datagram, start);

@@ -7,6 +7,7 @@ import { createTraffic } from '../counters.ts';
 import { Fdb, type FdbOptions, NO_PLACE, type Place } from '../fdb.ts';
 import { FloodLimit } from '../flood-limit.ts';
 import type { NeighbourSource } from '../neighbour-answer.ts';
+import type { GatewayFilter } from '../gateway.ts';
 import { Neighbours } from '../neighbours.ts';
 import type { FlightPool } from './flight.ts';
 
@@ -26,6 +27,7 @@ export class NetworkState implements NeighbourSource {
   readonly neighbours = new Neighbours();
   readonly unknownUnicast: FloodLimit;
   readonly vtepByAddress = new Map<string, VtepState>();
+  gateway: GatewayFilter | undefined;
   ports: readonly PortState[] = [];
   /** The VTEPs that floods go to. */
   flooded: readonly VtepState[] = [];

@@ -23,12 +23,14 @@ import type {
   EndpointUpdate,
   FdbCounters,
   FdbEntry,
+  Gateway,
   PeerCapabilities,
   FdbTarget,
   VtepOptions,
 } from '../dataplane.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE, type FdbRow, NO_PLACE } from '../fdb.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../flood-limit.ts';
+import { GatewayFilter } from '../gateway.ts';
 import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FlightPool } from './flight.ts';
 import { Forwarder } from './forwarder.ts';
@@ -234,6 +236,11 @@ class PortableDataPlane implements DataPlane {
   removeLocalMac(vni: Vni, mac: Mac): void {
     const fdb = this.#forwarder.networks.get(vni)?.fdb;
     if (fdb !== undefined && fdb.staticPlace(mac) > NO_PLACE) fdb.removeStatic(mac);
+  }
+
+  setGateway(vni: Vni, gateway: Gateway | undefined): void {
+    if (this.#closed !== undefined) return;
+    this.#network(vni).gateway = gateway && new GatewayFilter(gateway);
   }
 
   updateEndpoints(vni: Vni, updates: readonly EndpointUpdate[]): void {

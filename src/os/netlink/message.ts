@@ -221,7 +221,7 @@ export function encodeCommand(command: IpCommand): Step | undefined {
       return addressMessage(command.name, command.address)?.finish(TYPE.newAddress, MAKE);
     case 'deleteAddress':
       return addressMessage(command.name, command.address)?.finish(TYPE.delAddress, CHANGE);
-    default:
+    case 'setDefaultRoute':
       return undefined;
   }
 }

@@ -149,7 +149,7 @@ export class DockerEndpoints {
     if (first === undefined) return {};
     throw new AppError(
       'E_ENGINE_OPTION',
-      `Port ${String(first.HostPort)} of the host can't be published: Weft's networks have no way out of the overlay yet; leave out -p ${String(first.HostPort)}:${String(first.Port)}.`,
+      `Port ${String(first.HostPort)} of the host can't be published: containers of Docker have no way out of the overlay yet; leave out -p ${String(first.HostPort)}:${String(first.Port)}.`,
     );
   }
 

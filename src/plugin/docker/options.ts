@@ -68,7 +68,7 @@ function refuseInternal({ [INTERNAL]: value }: Readonly<Record<string, unknown>>
   if (value === undefined || value === false || value === 'false') return;
   throw new AppError(
     'E_ENGINE_OPTION',
-    "Option --internal has nothing to shut: Weft's networks have no way out of the overlay yet; leave out --internal.",
+    'Option --internal has nothing to shut: containers of Docker have no way out of the overlay yet; leave out --internal.',
   );
 }
 

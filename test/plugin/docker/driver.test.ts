@@ -361,7 +361,7 @@ test('wrong calls get one sentence in the field that their API reads, and change
   const own = { 'com.docker.network.internal': true };
   t.is(
     await refusal(one.createNetwork(SUBNET, { own })),
-    "Option --internal has nothing to shut: Weft's networks have no way out of the overlay yet; leave out --internal.",
+    'Option --internal has nothing to shut: containers of Docker have no way out of the overlay yet; leave out --internal.',
   );
   t.deepEqual(kept(a), disk);
   t.deepEqual(await names(a), []);

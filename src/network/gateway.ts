@@ -1,0 +1,62 @@
+import type { Vni } from '../base/types.ts';
+import type { Gateway } from '../dataplane/dataplane.ts';
+import { addressBytes, formatAddress, parseCidr } from '../wire/cidr.ts';
+import { gatewayMac } from './names.ts';
+import type { NetworkDefinition, NetworkEdge } from './network.ts';
+
+/** What a network's bridge is on each host that carries it, if the network has an edge (docs/adr/0026). */
+export interface GatewaySpec {
+  readonly edge: NetworkEdge;
+  /** CIDRs in canonical text, with the subnet's prefix length: one for each family. */
+  readonly addresses: readonly string[];
+}
+
+const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
+/** Undefined for a plain wire. */
+export function gatewayOf({
+  edge,
+  subnet,
+  addressing,
+}: NetworkDefinition): GatewaySpec | undefined {
+  const prefixLength = subnet.split('/')[1] ?? '';
+  const addresses =
+    addressing?.gateway === undefined ? [] : [`${addressing.gateway}/${prefixLength}`];
+  return edge === undefined || addresses.length === 0 ? undefined : { edge, addresses };
+}
+
+export function gatewayFamilies({ addresses }: GatewaySpec): readonly (4 | 6)[] {
+  return addresses.map(familyOf);
+}
+
+/**
+ * The link-local address of the gateway's MAC (RFC 4291, appendix A), which neighbour discovery needs:
+ * given by Weft, since a host may be told to make up another.
+ */
+function linkLocal(vni: Vni): string {
+  const mac = BigInt(gatewayMac(vni)) ^ (2n << 40n);
+  const identifier = ((mac >> 24n) << 40n) | (0xfffen << 24n) | (mac & 0xffffffn);
+  return formatAddress({ family: 6, value: (0xfe80n << 112n) | identifier });
+}
+
+/** All that the bridge has, as `ip address` takes it. */
+export function bridgeAddresses(vni: Vni, spec: GatewaySpec): readonly string[] {
+  return gatewayFamilies(spec).includes(6)
+    ? [...spec.addresses, `${linkLocal(vni)}/64`]
+    : spec.addresses;
+}
+
+/** What the data plane keeps off the tunnel. */
+export function dataPlaneGateway(vni: Vni, spec: GatewaySpec): Gateway {
+  const addresses = bridgeAddresses(vni, spec).flatMap((text) => {
+    const cidr = parseCidr(text);
+    return cidr === undefined ? [] : [addressBytes(cidr.address)];
+  });
+  return { mac: gatewayMac(vni), addresses };
+}
+
+/** Addresses, without prefix length, that a sandbox's default routes lead to; none if it may not leave. */
+export function defaultGateways(spec: GatewaySpec | undefined): readonly string[] {
+  if (spec?.edge !== 'routed') return [];
+  return spec.addresses.map((address) => address.split('/')[0] ?? address);
+}
