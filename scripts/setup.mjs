@@ -50,10 +50,11 @@ const PACKAGES = {
     'test',
   ],
   'clang-format-14': ['/usr/bin/clang-format-14', 'to check the layout of the C++ sources', 'test'],
+  'docker.io': ['/usr/sbin/dockerd', 'two real engines that share a network', 'bench test'],
   containerd: ['/usr/bin/containerd', 'a container runtime that calls us by CNI', 'test'],
   runc: ['/usr/sbin/runc', 'containers of the runtimes in the tests', 'test'],
   podman: ['/usr/bin/podman', 'another runtime that calls us by CNI', 'test'],
-  'busybox-static': ['/bin/busybox', 'the one program of the images in the tests', 'test'],
+  'busybox-static': ['/bin/busybox', 'the one program of the images in the tests', 'bench test'],
   'golang-go': [
     '/usr/bin/go',
     'to build a program over libcni, which calls us as runtimes do',

@@ -28,7 +28,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   network: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane'] },
   driver: { folders: ['base', 'wire', 'encap', 'os', 'tun', 'dataplane', 'network'] },
   api: { folders: ['base'] },
-  plugin: { folders: ['base', 'wire'], files: ['api/control.ts', 'api/face.ts'] },
+  plugin: {
+    folders: ['base', 'wire'],
+    files: ['api/control.ts', 'api/face.ts', 'api/plumbing.ts'],
+  },
   cli: { folders: ['base'], files: ['api/control.ts', 'api/client.ts'] },
   metrics: { folders: ['base'], files: ['api/control.ts'] },
   daemon: {

@@ -9,8 +9,10 @@ import { Journal } from '../../src/daemon/journal.ts';
 import {
   parseEndpointRecord,
   parseNetworkRecord,
+  parseUseRecord,
   parseVtepRecord,
 } from '../../src/daemon/records.ts';
+import { Reservations } from '../../src/daemon/reservations.ts';
 import { State } from '../../src/daemon/state.ts';
 import { LmdbStore } from '../../src/daemon/store.ts';
 import { presets } from '../../src/gossip/config.ts';
@@ -49,10 +51,12 @@ class AllocationHost {
       networks: this.#mesh.table('networks', { validate: parseNetworkRecord }),
       endpoints,
       vteps: this.#mesh.table('vteps', { validate: parseVtepRecord }),
+      uses: this.#mesh.table('uses', { validate: parseUseRecord }),
     });
     this.#addresses = new Addresses({
       ...{ mesh: this.#mesh, state: this.#state, directory: this.#directory },
       ...{ clock: systemClock, rng: systemRng, log: nullLogger },
+      reservations: new Reservations(this.#state),
       hostName: () => 'bench',
       endpointsLost: () => undefined,
       endpointLeaseMs: 86_400_000,

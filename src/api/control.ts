@@ -177,7 +177,10 @@ export interface NetworkInfo {
   readonly mtu: number;
   readonly encap: EncapsulationName;
   readonly edge?: NetworkEdge;
+  /** As they were asked for when it was made. */
+  readonly ipRange?: string;
   readonly gateway?: string;
+  readonly reserved?: readonly string[];
   /** Endpoints in the whole mesh. */
   readonly endpoints: number;
 }

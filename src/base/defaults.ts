@@ -3,6 +3,9 @@
 /** Where the daemon listens for commands. */
 export const DEFAULT_SOCKET = '/run/weft/weft.sock';
 
+/** Where Docker looks for a plugin of the name weft. */
+export const DEFAULT_DOCKER_PLUGIN = '/run/docker/plugins/weft.sock';
+
 /** UDP and TCP port of gossip and sealed frames. */
 export const DEFAULT_MESH_PORT = 7783;
 

@@ -26,6 +26,7 @@ import { bareAddress, shared } from './conflicts.ts';
 import { plainName, type Directory, type RowChange } from './directory.ts';
 import { addressAt, offsetOf, poolSpec } from './pool-spec.ts';
 import type { EndpointRecord } from './records.ts';
+import type { Reservations } from './reservations.ts';
 import type { State } from './state.ts';
 
 const SERVICE = 'ipam';
@@ -39,6 +40,7 @@ export interface AddressesOptions {
   readonly state: Pick<State, 'pool' | 'savePool' | 'dropPool'>;
   readonly directory: Directory;
   readonly hostName: (host: PeerId) => string;
+  readonly reservations: Pick<Reservations, 'get' | 'ofPool'>;
   /** Endpoints of this host have lost their addresses; their rows are gone, their interfaces must go. */
   readonly endpointsLost: () => void;
   /** How long a host's endpoints keep their addresses without it. */
@@ -183,10 +185,12 @@ export class Addresses {
     throw this.#error(outcome, network, wanted);
   }
 
-  /** The endpoint is gone, or was never made. */
+  /** The endpoint is gone, or was never made; what is reserved stays held. */
   release(network: NetworkDefinition, address: string): void {
+    const { reservations } = this.#options;
     const offset = offsetOf(network, address);
-    if (offset !== undefined) this.#ipam.release(network.id, offset, this.#now());
+    if (offset === undefined || reservations.get(network.id, address) !== undefined) return;
+    this.#ipam.release(network.id, offset, this.#now());
   }
 
   /** Takes from a host what it has in every network. Rejects with E_HOST_ALIVE, E_ADDRESS_NO_MAJORITY. */
@@ -222,13 +226,15 @@ export class Addresses {
   }
 
   #addPool(network: NetworkDefinition): void {
-    const { directory, mesh } = this.#options;
+    const { directory, mesh, reservations } = this.#options;
     const spec = poolSpec(network);
     if (spec === undefined) return;
-    const held = directory
+    const endpoints = directory
       .endpointsOf(mesh.self.id)
-      .filter((endpoint) => endpoint.network === network.name)
-      .flatMap(({ address }) => offsetOf(network, address) ?? []);
+      .filter((endpoint) => endpoint.network === network.name);
+    const held = [...endpoints, ...reservations.ofPool(network.id)].flatMap(
+      ({ address }) => offsetOf(network, address) ?? [],
+    );
     this.#try(() => {
       const effects = this.#ipam.addPool(spec, held, this.#now());
       this.#networks.set(network.id, network);

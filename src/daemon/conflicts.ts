@@ -1,3 +1,5 @@
+import { AppError } from '../base/errors.ts';
+import type { PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
 import { containsAddress, parseCidr } from '../wire/cidr.ts';
@@ -91,4 +93,37 @@ export function describeConflicts(
       ),
   );
   return [...names, ...vnis, ...addresses, ...outside];
+}
+
+/**
+ * Of networks that share a name or a VNI, until a repair: the older one takes new endpoints, and only on
+ * hosts that have none of the other. Rejects with E_NETWORK_DISPUTED, E_VNI_TAKEN.
+ */
+export function refuseDisputed(
+  { name, vni }: NetworkDefinition,
+  directory: Directory,
+  self: PeerId,
+): void {
+  const networks = directory.networks();
+  const isHere = (network: string): boolean => directory.hasEndpoints({ network, host: self });
+  const remedy = 'see "weft ipam plan", and then "weft ipam repair"';
+  const twins = networks.filter(
+    (other) => other.name !== name && plainName(other.name) === plainName(name),
+  );
+  const isYounger =
+    homonyms(networks).has(name) || twins.some(({ name: other }) => other === plainName(name));
+  const twin = isYounger ? plainName(name) : twins.find((other) => isHere(other.name))?.name;
+  if (twin !== undefined) {
+    throw new AppError(
+      'E_NETWORK_DISPUTED',
+      `Network ${name} can't be attached to on this host: it is one of two networks that were made by that name in meshes joined later, beside ${twin}; ${remedy}.`,
+    );
+  }
+  const owner = displacedNetworks(networks).get(name);
+  const rival = owner?.name ?? directory.rivals(name).find(isHere);
+  if (rival === undefined) return;
+  throw new AppError(
+    'E_VNI_TAKEN',
+    `Network ${name} can't be attached to on this host: network ${rival} has the same VNI ${vni}; ${remedy}.`,
+  );
 }

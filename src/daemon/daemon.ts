@@ -20,6 +20,7 @@ import type { Nft } from '../os/nft.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
+import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
@@ -29,6 +30,7 @@ import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
+import { Engines } from './engines.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { auditAddresses } from './ipam-audit.ts';
@@ -45,9 +47,11 @@ import {
   parseMoveRecord,
   parseNameRecord,
   parseNetworkRecord,
+  parseUseRecord,
   parseVtepRecord,
 } from './records.ts';
 import { Repairs } from './repairs.ts';
+import { Reservations } from './reservations.ts';
 import { SeedBook } from './seeds.ts';
 import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
@@ -198,6 +202,7 @@ async function assemble(
     networks: mesh.table('networks', { validate: parseNetworkRecord }),
     endpoints: mesh.table('endpoints', { validate: parseEndpointRecord }),
     vteps: mesh.table('vteps', { validate: parseVtepRecord }),
+    uses: mesh.table('uses', { validate: parseUseRecord }),
     moves: mesh.table('moves', { validate: parseMoveRecord }),
     names: mesh.table('names', { validate: parseNameRecord }),
   };
@@ -226,8 +231,9 @@ async function assemble(
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
+  const reservations = new Reservations(state);
   const addresses = new Addresses({
-    ...{ mesh, state, directory, clock, rng, log },
+    ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
     endpointsLost: () => reconciler.request(),
     endpointLeaseMs: options.ipamEndpointLeaseHours * MS_PER_HOUR,
@@ -248,9 +254,15 @@ async function assemble(
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
   });
+  const engines = new Engines({
+    ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
+    ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
+    hostName: (id) => peers.nameOf(id),
+  });
   const moving = new Moving({
     ...{ self: host, directory, moves: tables.moves, addresses, journal, reconciler, sandboxes },
     isFirst: () => peers.isFirstAlive(host),
+    follow: (from, to) => engines.follow(from, to),
     ...{ serial, clock, rng, log },
   });
   const repairs = new Repairs({
@@ -285,6 +297,10 @@ async function assemble(
       state.noteIncarnation(mesh.self.incarnation);
     }),
     directory.onVtep((change) => feed.changeForeign(change)),
+    tables.uses.onChange(({ value, previous, origin }) => {
+      if (origin === 'remote' && value === undefined && previous) engines.collect(previous.network);
+      reconciler.request();
+    }),
     directory.onNetworks(() => {
       addresses.networksChanged();
       nameService.changed();
@@ -300,10 +316,14 @@ async function assemble(
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
+  const docker = new DockerDriver({
+    ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
+  });
   await journal.recover(directory, log, (id) => sandboxes.detach(id));
   addresses.start();
   await reconciler.start();
   moving.request();
+  await docker.start();
   await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
@@ -315,12 +335,14 @@ async function assemble(
 
   return {
     control,
+    docker,
     faces: [new CniPlugin(cni, log)],
     readyLine: `weft ready: host ${options.name} at ${formatSocketAddress(mesh.self.address)}, ${plane.description.kind} data plane, control socket ${options.socket}`,
     async close() {
       // First, or leaving would make this host forget the peers that the next start calls.
       for (const stop of stopListening) stop();
       seeds.stop();
+      docker.stop();
       reconciler.stop();
       await nameService.stop();
       addresses.stop();

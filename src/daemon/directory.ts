@@ -3,7 +3,7 @@ import type { PeerId, Vni } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
 import { EndpointIndex, type EndpointPlace } from './endpoint-index.ts';
-import type { EndpointRecord, NetworkRecord, VtepRecord } from './records.ts';
+import type { EndpointRecord, NetworkRecord, UseRecord, VtepRecord } from './records.ts';
 
 /** A row that was changed: `undefined` for what was not there before, or is not there now. */
 export interface RowChange<T> {
@@ -46,6 +46,8 @@ export class Directory {
   readonly #networks: Rows<NetworkRecord>;
   readonly #endpoints: Rows<EndpointRecord>;
   readonly #vteps: Rows<VtepRecord>;
+  /** Name a network as people do, and not by its id: engines mean whatever bears the name. */
+  readonly #uses: Rows<UseRecord>;
   /** By ids of networks. */
   readonly #index = new EndpointIndex();
   #nameOf = new Map<string, string>();
@@ -60,10 +62,12 @@ export class Directory {
     readonly networks: Rows<NetworkRecord>;
     readonly endpoints: Rows<EndpointRecord>;
     readonly vteps: Rows<VtepRecord>;
+    readonly uses: Rows<UseRecord>;
   }) {
     this.#networks = tables.networks;
     this.#endpoints = tables.endpoints;
     this.#vteps = tables.vteps;
+    this.#uses = tables.uses;
     for (const { key, value } of tables.endpoints.entries()) this.#index.add(key, value);
     this.#readNames();
     tables.networks.onChange(() => this.#namesChanged());
@@ -257,7 +261,28 @@ export class Directory {
       !this.#index.isUsed(id);
     if (isOver) this.#namesChanged();
   }
+
+  /** Which hosts' container engines have which networks in their lists. */
+  uses(network?: string): UseRecord[] {
+    return Array.from(this.#uses.entries(), ({ value }) => value).filter(
+      (use) => network === undefined || use.network === network,
+    );
+  }
+
+  isUsed(use: UseRecord): boolean {
+    return this.#uses.get(useKey(use)) !== undefined;
+  }
+
+  putUse(use: UseRecord): void {
+    this.#uses.put(useKey(use), use);
+  }
+
+  removeUse(use: UseRecord): void {
+    this.#uses.remove(useKey(use));
+  }
 }
+
+const useKey = ({ network, host }: UseRecord): string => `${network} ${host}`;
 
 const isThere = <T>(each: T | undefined): each is T => each !== undefined;
 

@@ -37,6 +37,7 @@ export class Forgetting {
     await addresses.forget(id, force);
     const endpoints = directory.endpointsOf(id).map((endpoint) => endpoint.id);
     for (const endpoint of endpoints) directory.removeEndpoint(endpoint);
+    for (const use of directory.uses()) if (use.host === id) directory.removeUse(use);
     names.removeHost(id);
     return { host: peers.nameOf(id), id, endpoints };
   }

@@ -4,7 +4,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Holding } from '../ipam/holding.ts';
 import { isVoid, ownerOf, windowsOf } from '../ipam/pool.ts';
 import { contains } from '../ipam/range.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { bridgeName, hostEndName, parseMark } from '../network/names.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Ip } from '../os/ip.ts';
@@ -50,6 +50,7 @@ export async function auditAddresses(options: AuditOptions): Promise<AuditReport
 async function look({ self, directory, ip, netns }: AuditOptions): Promise<Seen> {
   const inside = new Map<string, readonly Link[] | undefined>();
   for (const { id, sandbox } of directory.endpointsOf(self)) {
+    if (isEngineManaged({ sandbox })) continue;
     try {
       const open = await netns.open(sandbox);
       try {
@@ -149,7 +150,10 @@ function unreachable(
   return [{ code: 'space-unreachable', severity: 'note', sentence }];
 }
 
-/** A row of this host beside the interfaces that really exist. */
+/**
+ * A row of this host beside the interfaces that really exist. Of what a container engine cares for only
+ * the host's end is looked at.
+ */
 function auditInterface(
   endpoint: Endpoint,
   { links, inside }: Seen,
@@ -161,7 +165,8 @@ function auditInterface(
   const there = inside.get(id);
   const link = there?.find(({ name }) => name === ifname);
   const hostEnd = links.find(({ name }) => name === hostEndName(id));
-  if (link === undefined || hostEnd === undefined) {
+  const isInsideWrong = link === undefined && !isEngineManaged(endpoint);
+  if (isInsideWrong || hostEnd === undefined) {
     return [
       error(
         'interface-missing',
@@ -169,13 +174,13 @@ function auditInterface(
       ),
     ];
   }
-  const found = link.addresses.filter(({ scope }) => scope !== 'link');
+  const found = (link?.addresses ?? []).filter(({ scope }) => scope !== 'link');
   const has = found.some((each) => `${each.address}/${each.prefixLength}` === address);
   const others = found.map((each) => `${each.address}/${each.prefixLength}`).join(', ') || 'none';
   const vni = directory.network(network)?.vni;
   const bridge = vni === undefined ? undefined : bridgeName(vni);
   return [
-    ...(has
+    ...(has || link === undefined
       ? []
       : [
           error(
@@ -201,7 +206,8 @@ function auditLinks(links: readonly Link[], { self, directory }: AuditOptions): 
     if (mark?.host !== self) return [];
     const isKnown =
       mark.endpoint === undefined
-        ? directory.hasEndpoints({ network: mark.network, host: self })
+        ? directory.hasEndpoints({ network: mark.network, host: self }) ||
+          directory.isUsed({ network: mark.network, host: self })
         : directory.endpoint(mark.endpoint)?.host === self;
     if (isKnown) return [];
     const what = mark.endpoint === undefined ? 'bridge' : 'interface';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Logger } from '../base/log.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { Directory } from './directory.ts';
 import { parseEndpointRecord } from './records.ts';
 import type { State } from './state.ts';
@@ -67,7 +67,8 @@ export class Journal {
   /**
    * After a start, before anything is reconciled: undoes each attach whose row did not reach the disk
    * and completes each detach and move. Interfaces follow, since the auditor removes what no row knows;
-   * that of a moved endpoint is removed by `unplug`, to be made anew.
+   * that of a moved endpoint is removed by `unplug`, to be made anew, unless a container engine made it:
+   * then it keeps address and MAC.
    */
   async recover(
     directory: Directory,
@@ -80,7 +81,7 @@ export class Journal {
       const { act, endpoint } = begun;
       if (act === 'move') {
         if (directory.endpoint(endpoint.id) !== undefined) directory.putEndpoint(endpoint);
-        await unplug(endpoint.id);
+        if (!isEngineManaged(endpoint)) await unplug(endpoint.id);
         this.#store.end(endpoint.id);
         continue;
       }

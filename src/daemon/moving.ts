@@ -1,9 +1,9 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { isAppError } from '../base/errors.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import { randomLocalMac } from '../wire/mac.ts';
@@ -29,6 +29,8 @@ export interface MovingOptions {
   readonly journal: Journal;
   readonly reconciler: Pick<Reconciler, 'reconcile'>;
   readonly sandboxes: Pick<Sandboxes, 'detach' | 'renewNeighbours'>;
+  /** Called before an endpoint's row changes. */
+  readonly follow: (from: Endpoint, to: Endpoint) => Promise<void>;
   readonly serial: Serial;
   /** Whether this is the host that tidies up what belongs to nobody. */
   readonly isFirst: () => boolean;
@@ -185,7 +187,9 @@ export class Moving {
       }
     }
     await reconciler.reconcile();
-    for (const { endpoint } of got) await this.#renewNeighbours(endpoint);
+    for (const { endpoint } of got) {
+      if (!isEngineManaged(endpoint)) await this.#renewNeighbours(endpoint);
+    }
   }
 
   /** One that kept its address knows those of the network it left, whose addresses others may have here. */
@@ -201,21 +205,31 @@ export class Moving {
 
   /** The endpoint as it will be, its new address held for it. */
   async #find({ from, to, wanted }: Move): Promise<Endpoint> {
-    const acquired = await this.#acquire(to, wanted, from.id);
-    const moved = { ...from, ...acquired, network: to.name, mac: this.#mac(from, to) };
+    const mac = this.#mac(from, to);
+    if (isEngineManaged(from)) this.#refuseChange({ from, to, wanted }, mac);
+    const acquired = await this.#acquire(to, wanted, from);
+    const moved = { ...from, ...acquired, network: to.name, mac };
     // That of the pool it leaves means nothing in the other.
     if (acquired.epoch === undefined) Reflect.deleteProperty(moved, 'epoch');
     return moved;
   }
 
-  async #acquire(to: NetworkDefinition, wanted: string | undefined, id: string) {
+  /** What a container engine has configured can go to another bridge, and not get another address. */
+  #refuseChange({ from, to, wanted }: Move, mac: Endpoint['mac']): void {
+    const isOneLength = from.address.split('/')[1] === to.subnet.split('/')[1];
+    if (wanted !== undefined && mac === from.mac && isOneLength) return;
+    throw unmovable(from);
+  }
+
+  async #acquire(to: NetworkDefinition, wanted: string | undefined, from: Endpoint) {
     const { addresses } = this.#options;
     if (wanted === undefined) return addresses.acquire(to);
     try {
-      return await addresses.acquire(to, wanted, id);
+      return await addresses.acquire(to, wanted, from.id);
     } catch (error) {
       // Somebody has it; whoever else can't be asked may still give it.
       if (!isAppError(error, 'E_ADDRESS_TAKEN', 'E_NETWORK_DISPUTED')) throw error;
+      if (isEngineManaged(from)) throw unmovable(from);
       return addresses.acquire(to);
     }
   }
@@ -233,8 +247,9 @@ export class Moving {
   }
 
   async #perform(from: Endpoint, endpoint: Endpoint): Promise<void> {
-    const { directory, journal, sandboxes, log } = this.#options;
+    const { directory, follow, journal, sandboxes, log } = this.#options;
     await journal.during('move', endpoint, async () => {
+      await follow(from, endpoint);
       directory.putEndpoint(endpoint);
       // With another address or MAC the interface is made anew, or the old address would stay on it.
       const isSame = from.address === endpoint.address && from.mac === endpoint.mac;
@@ -251,3 +266,9 @@ export class Moving {
     this.#retry = this.#options.clock.after(RETRY_AFTER, () => this.request());
   }
 }
+
+const unmovable = ({ id, address }: Endpoint): AppError =>
+  new AppError(
+    'E_NETWORK_DISPUTED',
+    `Endpoint ${id} is a container's of Docker, which can't be told of another address than ${bareAddress(address)}; "docker network disconnect" it and connect it again.`,
+  );

@@ -11,15 +11,15 @@ import {
   checkNetworkName,
   checkSubnet,
   chooseVni,
-  overlaps,
   type Addressing,
   type NetworkDefinition,
+  type NetworkOrigin,
 } from '../network/network.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import { bridgeName } from '../network/names.ts';
 import type { Route } from '../os/ip-json.ts';
 import { checkAddressing } from '../network/addressing.ts';
-import { formatCidr, parseCidr, type Cidr } from '../wire/cidr.ts';
+import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
 
@@ -59,7 +59,7 @@ export class Networks {
     );
   }
 
-  async create(request: NetworkRequest): Promise<NetworkDefinition> {
+  async create(request: NetworkRequest, origin?: NetworkOrigin): Promise<NetworkDefinition> {
     const { directory, encapsulations, self, rng, wallNow } = this.#options;
     checkNetworkName(request.name);
     const subnet = checkSubnet(request.subnet);
@@ -82,6 +82,7 @@ export class Networks {
       ...{ name: request.name, vni, mtu },
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
+      ...(origin === undefined ? {} : { origin }),
       ...(request.edge === undefined ? {} : { edge: request.edge }),
       addressing,
     };
@@ -139,10 +140,20 @@ export class Networks {
     };
   }
 
-  /** Removes a network without endpoints; with its foreign VTEPs. */
+  /** Removes a network that nothing needs; with its foreign VTEPs. */
   remove(name: string, hostName: (host: PeerId) => string): void {
     const { directory } = this.#options;
     this.require(name);
+    const users = directory
+      .uses(name)
+      .map(({ host }) => hostName(host))
+      .sort();
+    if (users.length > 0) {
+      throw new AppError(
+        'E_NETWORK_IN_USE',
+        `Network ${name} is in use by Docker on host ${users.slice(0, 3).join(', ')}${users.length > 3 ? ` and ${users.length - 3} more` : ''}; "docker network rm" there lets go of it.`,
+      );
+    }
     const endpoints = directory.endpoints(name);
     if (endpoints.length > 0) {
       const some = endpoints

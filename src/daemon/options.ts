@@ -1,4 +1,5 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
+import type { Scope } from '../plugin/docker/driver.ts';
 import type { SocketAddress } from '../base/types.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
@@ -8,6 +9,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const DATA_PLANES = ['auto', 'native', 'portable'] as const;
 /** As native/core/gate.hpp has it. */
 export const MAX_THREADS = 8;
+
+export const DOCKER_SCOPES = ['local', 'global'] as const satisfies readonly Scope[];
 
 export type DataPlaneChoice = (typeof DATA_PLANES)[number];
 
@@ -55,6 +58,13 @@ export interface DaemonOptions {
   readonly ipamLeaseSeconds: number;
   /** Hours that a host's endpoints keep their addresses while it is away. 1 to 8760. Default 24. */
   readonly ipamEndpointLeaseHours: number;
+  /**
+   * Absolute path of the socket that Docker calls, at most 107 bytes; Docker looks for
+   * /run/docker/plugins/weft.sock. Default: none, Docker is not served.
+   */
+  readonly dockerPlugin?: string;
+  /** Whether Docker's networks are of one engine, or of its cluster. Default `local`. */
+  readonly dockerScope: Scope;
   /** Whether this host answers questions for names. Default `on`. */
   readonly dns: DnsChoice;
   /** What all names end in, in lower case without dots at its ends; the same on every host. Default `weft.local`. */
@@ -70,7 +80,7 @@ export interface DaemonOptions {
 }
 
 /** Every default but the name, which is the machine's. */
-export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
+export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'dockerPlugin'> = {
   listen: { addresses: ['0.0.0.0', '::'], port: DEFAULT_MESH_PORT },
   vxlanPort: DEFAULT_VXLAN_PORT,
   stateDir: '/var/lib/weft',
@@ -82,6 +92,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise'> = {
   join: [],
   ipamLeaseSeconds: 300,
   ipamEndpointLeaseHours: 24,
+  dockerScope: 'local',
   dns: 'on',
   dnsDomain: 'weft.local',
   dnsListen: [],

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
-import { asMillis, type PeerId } from '../base/types.ts';
+import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { BridgeSpec } from '../network/bridge.ts';
 import type { Edges } from '../network/edge.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
-import { hostEndName } from '../network/names.ts';
+import { engineEndName, hostEndName } from '../network/names.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
 import type { EdgeNetwork } from '../network/nft-table.ts';
 import type { Ip } from '../os/ip.ts';
@@ -19,6 +19,9 @@ import type { Serial } from './serial.ts';
 
 /** How often the kernel is compared with what it should have. */
 const SWEEP_EVERY = asMillis(10_000);
+
+/** An engine moves the interface as the container starts: in less than a second, or never. */
+const FETCHED_WITHIN_MS = 120_000;
 
 /** Sandboxes looked into with each of them, by turns: a process each. At the start it is all. */
 const LOOKS_PER_SWEEP = 4;
@@ -44,8 +47,8 @@ interface Desired {
 }
 
 /**
- * Brings this host to what the tables say: carries the networks that have an endpoint here and no
- * others, repairs what somebody broke, and forgets endpoints whose sandbox has vanished. What other
+ * Brings this host to what the tables say: carries the networks that have an endpoint here, or that a
+ * container engine here has in its list, and no others; repairs what somebody broke, and forgets endpoints whose sandbox has vanished. What other
  * hosts have reaches the data plane by the feed, without reconciling.
  */
 export class Reconciler {
@@ -54,6 +57,8 @@ export class Reconciler {
   #isStopped = false;
   #isQueued = false;
   #looks = Infinity;
+  /** Since when endpoints wait for their engine to move the interface. */
+  readonly #unfetched = new Map<string, Millis>();
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -158,18 +163,48 @@ export class Reconciler {
    * interface, and the address becomes free with the row. The caller holds the `Serial`.
    */
   async forgetVanished(): Promise<void> {
-    const { directory, netns, log } = this.#options;
-    for (const endpoint of this.#ownEndpoints()) {
+    const { directory, log } = this.#options;
+    const own = this.#ownEndpoints();
+    const links = own.some(isEngineManaged) ? await this.#linkNames() : new Set<string>();
+    for (const endpoint of own) {
       const why =
         directory.network(endpoint.network) === undefined
           ? 'its network was removed'
-          : (await netns.exists(endpoint.sandbox))
-            ? undefined
-            : 'its sandbox has vanished';
+          : isEngineManaged(endpoint)
+            ? this.#whyLeft(endpoint, links)
+            : await this.#whyGone(endpoint);
       if (why === undefined) continue;
       directory.removeEndpoint(endpoint.id);
       log.info({ endpoint: endpoint.id, network: endpoint.network, why }, 'endpoint forgotten');
     }
+    for (const id of [...this.#unfetched.keys()]) {
+      if (directory.endpoint(id) === undefined) this.#unfetched.delete(id);
+    }
+  }
+
+  async #linkNames(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#options.ip.links()).map(({ name }) => name));
+  }
+
+  async #whyGone({ sandbox }: Endpoint): Promise<string | undefined> {
+    return (await this.#options.netns.exists(sandbox)) ? undefined : 'its sandbox has vanished';
+  }
+
+  /**
+   * The kernel removes the pair with the sandbox. An engine that does not fetch the interface has been
+   * killed over it; the auditor removes it then, since no row knows it any more.
+   */
+  #whyLeft({ id }: Endpoint, links: ReadonlySet<string>): string | undefined {
+    if (!links.has(hostEndName(id))) return 'its sandbox has vanished';
+    if (!links.has(engineEndName(id))) {
+      this.#unfetched.delete(id);
+      return undefined;
+    }
+    const now = this.#options.clock.now();
+    const since = this.#unfetched.get(id) ?? now;
+    this.#unfetched.set(id, since);
+    if (now - since < FETCHED_WITHIN_MS) return undefined;
+    return 'its engine has not moved the interface into a sandbox';
   }
 
   async #tryReconcile(): Promise<void> {
@@ -197,17 +232,23 @@ export class Reconciler {
     return this.#options.directory.endpointsOf(this.#options.self);
   }
 
-  /** Endpoints of this host by network; of two networks with one VNI only the older. */
+  /** Endpoints of this host by network; of two networks with one VNI one only. */
   #desired(): Desired[] {
+    const { directory, self } = this.#options;
     const own = this.#ownEndpoints();
-    const desired = this.#options.directory
+    const desired = directory
       .networks()
       .sort(byAge)
       .map((network) => ({
         network,
         endpoints: own.filter((endpoint) => endpoint.network === network.name),
       }))
-      .filter(({ endpoints }) => endpoints.length > 0);
+      .filter(
+        ({ network: { name }, endpoints }) =>
+          endpoints.length > 0 || directory.isUsed({ network: name, host: self }),
+      )
+      // What is only in an engine's list never takes the VNI from what has endpoints.
+      .sort((a, b) => Number(a.endpoints.length === 0) - Number(b.endpoints.length === 0));
     const first = new Map(
       desired.map(({ network }) => [network.vni, network.id] as const).reverse(),
     );

@@ -29,6 +29,7 @@ const networkRecord = z.object({
   encap: z.string().max(16),
   createdBy: peerId,
   createdAt: z.string().max(40),
+  origin: z.enum(['docker']).exactOptional(),
   edge: z.enum(NETWORK_EDGES).exactOptional(),
   addressing: z
     .object({
@@ -76,6 +77,8 @@ const vtepRecord = z.object({
   port: z.int().min(1).max(65535),
 });
 
+/** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
+const useRecord = z.object({ network: z.string().max(64), host: peerId });
 /** Keyed by the endpoint's id: it must get another address than this one. */
 const moveRecord = z.object({ from: z.string().max(64) });
 /** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
@@ -97,6 +100,7 @@ const memberMeta = z.object({
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
+export type UseRecord = Readonly<z.infer<typeof useRecord>>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
 export type MoveRecord = Readonly<z.infer<typeof moveRecord>>;
 export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
@@ -110,6 +114,8 @@ export const parseEndpointRecord = (value: unknown): EndpointRecord | undefined 
   endpointRecord.safeParse(value).data;
 export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
+export const parseUseRecord = (value: unknown): UseRecord | undefined =>
+  useRecord.safeParse(value).data;
 export const parseMoveRecord = (value: unknown): MoveRecord | undefined =>
   moveRecord.safeParse(value).data;
 export const parseNameRecord = (value: unknown): NameRecord | undefined =>

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import type { Control } from '../api/control.ts';
+import { listenPrivately } from '../api/listen.ts';
 import type { Face } from '../api/face.ts';
 import { createServer, type ApiServer } from '../api/server.ts';
 import type { Logger } from '../base/log.ts';
+import type { DockerDriver } from '../plugin/docker/driver.ts';
+import { createPluginServer } from '../plugin/docker/server.ts';
 import {
   acquireLock,
   createNotifier,
@@ -15,6 +18,8 @@ import type { DaemonOptions } from './options.ts';
 /** A daemon that runs: what it can be asked, what it says when ready, how it ends. */
 export interface RunningDaemon {
   readonly control: Control;
+  /** What Docker can ask of it. */
+  readonly docker: Pick<DockerDriver, 'call'>;
   /** What it can be asked in other forms. */
   readonly faces: readonly Face[];
   /** One line for stdout and the service manager; it holds the word `ready`. */
@@ -89,7 +94,24 @@ async function start(
     logger: host.logger,
   });
   undo.push(() => server.close());
+  if (options.dockerPlugin !== undefined) {
+    undo.push(await openDockerPlugin(daemon.docker, options.dockerPlugin));
+  }
   return daemon;
+}
+
+/** Returns how to close it again. */
+async function openDockerPlugin(
+  driver: RunningDaemon['docker'],
+  path: string,
+): Promise<() => Promise<void>> {
+  const server = createPluginServer(driver);
+  await listenPrivately(server, path);
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
 }
 
 function announce({ readyLine }: RunningDaemon, host: ServiceHost, notifier: Notifier): void {

@@ -12,12 +12,20 @@ import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
  *   ['doing', key]           JSON of what has been begun and not ended
+ *   ['note', kind, key]      JSON of what a plugin must remember
  *   ['pool', id]             what this host has promised for a pool of addresses
  *   ['row', table, key]      an encoded row
  */
 const ID = ['meta', 'id'];
 const INCARNATION = ['meta', 'incarnation'];
 const PEERS = ['meta', 'peers'];
+
+/** Its own key is in it, since a scan of the store shows values alone. */
+interface Note {
+  readonly kind: string;
+  readonly key: string;
+  readonly value: unknown;
+}
 
 /** A change on its way to the disk; without bytes, a removal. */
 interface Write {
@@ -159,6 +167,34 @@ export class State {
       this.#store.list('doing'),
       (bytes) => JSON.parse(bytes.toString()) as unknown,
     );
+  }
+
+  /** What was noted under a kind, by key. */
+  notes(kind: string): Map<string, unknown> {
+    const notes = Array.from(
+      this.#store.list('note'),
+      (bytes) => JSON.parse(bytes.toString()) as Note,
+    );
+    return new Map(notes.flatMap((note) => (note.kind === kind ? [[note.key, note.value]] : [])));
+  }
+
+  /** On disk when it settles; E_STATE if the disk refuses it: then nothing is noted. */
+  async note(kind: string, key: string, value: unknown): Promise<void> {
+    const note: Note = { kind, key, value };
+    try {
+      await this.#store.put(['note', kind, key], Buffer.from(JSON.stringify(note)));
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; nothing has been changed');
+    }
+  }
+
+  /** As `note`. */
+  async forgetNote(kind: string, key: string): Promise<void> {
+    try {
+      await this.#store.remove(['note', kind, key]);
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; nothing has been changed');
+    }
   }
 
   /** Why something is not on disk, or was not begun for want of it; undefined while writing works. */

@@ -47,11 +47,21 @@ export const otherPeerInfo = (member: Member): PeerInfo =>
   peerInfo(member, { wall: member.sinceWall, isSelf: false });
 
 export function networkInfo(network: NetworkDefinition, endpoints: number): NetworkInfo {
-  const { name, id, vni, subnet, mtu, edge, addressing } = network;
+  const {
+    name,
+    id,
+    vni,
+    subnet,
+    mtu,
+    edge,
+    addressing: { range, gateway, reserved } = {},
+  } = network;
   return {
     ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
     ...(edge && { edge }),
-    ...(addressing?.gateway !== undefined && { gateway: addressing.gateway }),
+    ...(range === undefined ? {} : { ipRange: range }),
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(reserved === undefined ? {} : { reserved }),
   };
 }
 

@@ -17,9 +17,9 @@ import type { Sandboxes } from '../network/sandbox.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
-import { displacedNetworks, homonyms } from './conflicts.ts';
+import { refuseDisputed } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
-import { plainName, type Directory } from './directory.ts';
+import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
 import { choosePorts, remainingPorts } from './ports.ts';
@@ -63,9 +63,9 @@ export class Workloads {
    * between them the next start removes.
    */
   async attach(request: AttachRequest): Promise<Endpoint> {
-    const { addresses, directory, journal, networks, netns, reconciler } = this.#options;
+    const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
-    this.#refuseDisputed(network);
+    refuseDisputed(network, directory, self);
     const ifname = request.ifname ?? DEFAULT_IFNAME;
     checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
@@ -304,36 +304,6 @@ export class Workloads {
     }
   }
 
-  /**
-   * Of networks that share a name or a VNI, until a repair: the older one takes new endpoints, and only
-   * on hosts that have none of the other.
-   */
-  #refuseDisputed({ name, vni }: NetworkDefinition): void {
-    const { directory, self } = this.#options;
-    const networks = directory.networks();
-    const isHere = (network: string): boolean => directory.hasEndpoints({ network, host: self });
-    const remedy = 'see "weft ipam plan", and then "weft ipam repair"';
-    const twins = networks.filter(
-      (other) => other.name !== name && plainName(other.name) === plainName(name),
-    );
-    const isYounger =
-      homonyms(networks).has(name) || twins.some(({ name: other }) => other === plainName(name));
-    const twin = isYounger ? plainName(name) : twins.find((other) => isHere(other.name))?.name;
-    if (twin !== undefined) {
-      throw new AppError(
-        'E_NETWORK_DISPUTED',
-        `Network ${name} can't be attached to on this host: it is one of two networks that were made by that name in meshes joined later, beside ${twin}; ${remedy}.`,
-      );
-    }
-    const owner = displacedNetworks(networks).get(name);
-    const rival = owner?.name ?? directory.rivals(name).find(isHere);
-    if (rival === undefined) return;
-    throw new AppError(
-      'E_VNI_TAKEN',
-      `Network ${name} can't be attached to on this host: network ${rival} has the same VNI ${vni}; ${remedy}.`,
-    );
-  }
-
   #find(sandbox: Sandbox, ifname: string): Endpoint | undefined {
     return this.#own().find(
       (endpoint) => endpoint.sandbox.inode === sandbox.inode && endpoint.ifname === ifname,
@@ -397,7 +367,7 @@ const withNames = (names: readonly string[]): { readonly names?: readonly string
   names.length === 0 ? {} : { names };
 
 /** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
-function checkWanted(network: NetworkDefinition, ip: string): string {
+export function checkWanted(network: NetworkDefinition, ip: string): string {
   const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
   const bare = address.split('/')[0] ?? address;
   const { gateway, reserved = [] } = network.addressing ?? {};

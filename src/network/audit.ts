@@ -3,7 +3,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Bridges, BridgeSpec } from './bridge.ts';
-import type { Endpoint } from './endpoint.ts';
+import { isEngineManaged, type Endpoint } from './endpoint.ts';
 import { defaultGateways } from './gateway.ts';
 import { bridgeName, hostEndName, parseMark } from './names.ts';
 import { deleteIfPresent } from './repair.ts';
@@ -96,6 +96,10 @@ export class Auditor {
     const isSound =
       hostEnd !== undefined &&
       (await this.#sandboxes.compareHostEnd(attachment, hostEnd)).length === 0;
+    // Without its interface the sandbox has ended; the endpoint is forgotten with the next look.
+    if (isEngineManaged(endpoint)) {
+      return isSound || !hostEnd ? [] : this.#sandboxes.repairHostEnd(attachment, hostEnd);
+    }
     if (!isSound) return this.#sandboxes.attach(attachment);
     return inspected.has(endpoint.id) ? this.#sandboxes.inspect(attachment, hostEnd) : [];
   }

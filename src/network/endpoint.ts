@@ -37,6 +37,17 @@ export interface Endpoint {
   readonly epoch?: number;
 }
 
+/**
+ * A container engine moves the interface of such an endpoint into the sandbox, names it and gives it its
+ * address: before the sandbox is there to be looked at, and whether or not Weft may look at all.
+ */
+export function isEngineManaged({ sandbox }: Pick<Endpoint, 'sandbox'>): boolean {
+  return sandbox.inode === ENGINE_MANAGED_INODE;
+}
+
+/** In place of a namespace's identity, which is not known. */
+export const ENGINE_MANAGED_INODE = '';
+
 export const PORT_PROTOCOLS = ['tcp', 'udp'] as const;
 export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
 
@@ -106,7 +117,10 @@ export function checkEndpointFree(
     network,
     address,
     mac,
-  }: Pick<Endpoint, 'id' | 'network' | 'mac'> & { readonly address: string | undefined },
+  }: Pick<Endpoint, 'id' | 'network'> & {
+    readonly address: string | undefined;
+    readonly mac: Mac | undefined;
+  },
   existing: Iterable<Endpoint>,
   hostName: (host: PeerId) => string = String,
 ): void {
@@ -119,7 +133,7 @@ export function checkEndpointFree(
         `Address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
       );
     }
-    if (other.mac === mac) {
+    if (mac !== undefined && other.mac === mac) {
       throw new AppError(
         'E_MAC_TAKEN',
         `MAC ${formatMac(mac)} belongs to ${owner}; give another, or none to have one chosen.`,

@@ -22,6 +22,11 @@ export function hostEndName(endpointId: string): string {
   return `wv${endpointId.slice(0, 12)}`;
 }
 
+/** The other end of it, as long as a container engine has not yet moved and renamed it. */
+export function engineEndName(endpointId: string): string {
+  return `wc${endpointId.slice(0, 12)}`;
+}
+
 /**
  * The MAC of a network's bridge on one host: fixed, so that it does not change with the ports that come
  * and go, and different on each host, so that an address put on the bridge by hand works.

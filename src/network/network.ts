@@ -5,6 +5,7 @@ import {
   canonicalAddress,
   formatCidr,
   hasHostBits,
+  overlaps,
   parseCidr,
   subnetOf,
   type Cidr,
@@ -23,6 +24,8 @@ export interface NetworkDefinition {
   readonly createdBy: PeerId;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Made by container engines, and to go with the last of them; absent: made by a person. */
+  readonly origin?: NetworkOrigin;
   /** Whether every host that carries it is its gateway; absent: a plain wire without one. */
   readonly edge?: NetworkEdge;
   /** How addresses are given out; absent in a network that an older version made. */
@@ -43,6 +46,9 @@ export function byAge(
   const [one, other] = [`${a.createdAt} ${a.id}`, `${b.createdAt} ${b.id}`];
   return one < other ? -1 : Number(one > other);
 }
+
+/** Which kind of container engine. */
+export type NetworkOrigin = 'docker';
 
 /**
  * What hosts do at the edge of a network that has its gateway on every host's bridge: `routed` lets
@@ -120,13 +126,6 @@ export function chooseVni(name: string, isTaken: (vni: Vni) => boolean): Vni {
 
 function invalidSubnet(sentence: string): AppError {
   return new AppError('E_SUBNET_INVALID', sentence);
-}
-
-/** Whether two subnets share an address. */
-export function overlaps(one: Cidr, other: Cidr): boolean {
-  const shorter = Math.min(one.prefixLength, other.prefixLength);
-  const cut = ({ address }: Cidr) => formatCidr(subnetOf({ address, prefixLength: shorter }));
-  return one.address.family === other.address.family && cut(one) === cut(other);
 }
 
 /** Reads a network's subnet. Rejects with E_SUBNET_INVALID what no workload could use. */

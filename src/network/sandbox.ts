@@ -8,7 +8,7 @@ import type { Sysctl } from '../os/sysctl.ts';
 import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
 import type { Endpoint } from './endpoint.ts';
-import { formatMark, hostEndName, parseMark } from './names.ts';
+import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 
 /** An endpoint and what it is plugged into on this host. */
@@ -62,6 +62,35 @@ export class Sandboxes {
     } finally {
       await sandbox.close();
     }
+  }
+
+  /**
+   * Makes the pair with both ends on the host, the inner one down, for a container engine to move. If it
+   * rejects, nothing that it made is left: E_COMMAND_FAILED, E_PERMISSION.
+   */
+  async prepare(attachment: Attachment): Promise<void> {
+    const { endpoint, mtu } = attachment;
+    const name = hostEndName(endpoint.id);
+    const peer = { name: engineEndName(endpoint.id), mac: formatMac(endpoint.mac), mtu };
+    await this.#ip.apply([
+      { kind: 'addVeth', name, mtu, peer },
+      { kind: 'setLink', name, ...this.#hostSettings(attachment) },
+    ]);
+    try {
+      await this.#sysctl.disableIpv6(name);
+    } catch (error) {
+      await deleteIfPresent(this.#ip, name);
+      throw error;
+    }
+  }
+
+  /** Repairs the host's end of a pair whose other end a container engine cares for. */
+  async repairHostEnd(attachment: Attachment, hostEnd: Link): Promise<string[]> {
+    const differences = await this.compareHostEnd(attachment, hostEnd);
+    await this.#sysctl.disableIpv6(hostEnd.name);
+    const repair = compareLink(hostEnd, this.#hostSettings(attachment));
+    await this.#ip.apply(repairCommands(hostEnd.name, repair));
+    return differences.map((difference) => `${hostEnd.name}: ${difference}; repaired.`);
   }
 
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */

@@ -14,13 +14,13 @@ export type IpCommand =
       readonly name: string;
     }
   | {
-      /** A veth pair: `name` here, `peer.name` in the namespace at `peer.namespace`. */
+      /** A veth pair: `name` here, `peer.name` in the namespace at `peer.namespace`, or here too. */
       readonly kind: 'addVeth';
       readonly name: string;
       readonly mtu: number;
       readonly peer: {
         readonly name: string;
-        readonly namespace: string;
+        readonly namespace?: string;
         readonly mac: string;
         readonly mtu: number;
       };
@@ -81,7 +81,8 @@ export function ipWords(command: IpCommand): string[] {
       return [
         ...['link', 'add', 'name', name, 'mtu', String(command.mtu), 'type', 'veth'],
         ...['peer', 'name', command.peer.name, 'address', command.peer.mac],
-        ...['mtu', String(command.peer.mtu), 'netns', command.peer.namespace],
+        ...['mtu', String(command.peer.mtu)],
+        ...(command.peer.namespace === undefined ? [] : ['netns', command.peer.namespace]),
       ];
     case 'setLink':
       return ['link', 'set', 'dev', name, ...settingWords(command)];

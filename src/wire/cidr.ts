@@ -143,3 +143,8 @@ export function isHostAddress(cidr: Cidr, address: IpAddress): boolean {
   if (address.value === firstAddress(cidr).value) return false;
   return address.family === 6 || address.value !== lastAddress(cidr).value;
 }
+
+/** Whether two subnets have an address in common: then one of them contains the other. */
+export function overlaps(one: Cidr, other: Cidr): boolean {
+  return containsAddress(one, other.address) || containsAddress(other, one.address);
+}

@@ -3,7 +3,12 @@ import { seededRng } from '../../src/base/rng.ts';
 import { asMillis, asPeerId, asVni, asMac, type PeerId } from '../../src/base/types.ts';
 import { Addresses } from '../../src/daemon/addresses.ts';
 import { Directory } from '../../src/daemon/directory.ts';
-import type { EndpointRecord, NetworkRecord, VtepRecord } from '../../src/daemon/records.ts';
+import type {
+  EndpointRecord,
+  NetworkRecord,
+  UseRecord,
+  VtepRecord,
+} from '../../src/daemon/records.ts';
 import type { Member } from '../../src/gossip/member.ts';
 import type { Endpoint } from '../../src/network/endpoint.ts';
 import type { Addressing, NetworkDefinition } from '../../src/network/network.ts';
@@ -20,6 +25,7 @@ type Tables = {
   readonly networks: MemoryRows<NetworkRecord>;
   readonly endpoints: MemoryRows<EndpointRecord>;
   readonly vteps: MemoryRows<VtepRecord>;
+  readonly uses: MemoryRows<UseRecord>;
 };
 
 /** A host that has tables and addresses, and neither gossip nor kernel. */
@@ -30,6 +36,7 @@ export class AddressHost {
     networks: new MemoryRows(),
     endpoints: new MemoryRows(),
     vteps: new MemoryRows(),
+    uses: new MemoryRows(),
   };
   readonly directory = new Directory(this.tables);
   readonly disk = new Map<string, Uint8Array>();
@@ -88,6 +95,7 @@ export class AddressHost {
         savePool: (id, bytes) => void this.disk.set(id, bytes),
         dropPool: (id) => void this.disk.delete(id),
       },
+      reservations: { get: () => undefined, ofPool: () => [] },
       ...{ directory: this.directory, clock, rng: this.#world.rng, log: nullLogger },
       hostName: (id) => hosts.find((host) => host.id === id)?.name ?? id,
       endpointsLost: () => this.losses++,

@@ -14,7 +14,12 @@ const onBridge = (network: string) => ({
 function world() {
   const networks = memoryRows<NetworkRecord>();
   const endpoints = memoryRows<EndpointRecord>();
-  const directory = new Directory({ networks, endpoints, vteps: memoryRows<VtepRecord>() });
+  const directory = new Directory({
+    networks,
+    endpoints,
+    vteps: memoryRows<VtepRecord>(),
+    uses: memoryRows(),
+  });
   const define = (name: string, subnet: string): void =>
     directory.putNetwork({
       ...{ id: name, name, vni: asVni(1), subnet, mtu: 1450, encap: 'vxlan' },

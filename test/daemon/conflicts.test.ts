@@ -7,7 +7,12 @@ import type { NetworkDefinition } from '../../src/network/network.ts';
 import { memoryRows } from '../fakes/memory-rows.ts';
 
 const emptyDirectory = (): Directory =>
-  new Directory({ networks: memoryRows(), endpoints: memoryRows(), vteps: memoryRows() });
+  new Directory({
+    networks: memoryRows(),
+    endpoints: memoryRows(),
+    vteps: memoryRows(),
+    uses: memoryRows(),
+  });
 
 const network = (name: string, vni: number, createdAt: string): NetworkDefinition => ({
   ...{ name, createdAt, vni: asVni(vni), id: name.charCodeAt(0).toString(16).padStart(32, '0') },

@@ -3,7 +3,12 @@ import { asMac, asPeerId, asVni, type Mac, type Vni } from '../../src/base/types
 import { Directory } from '../../src/daemon/directory.ts';
 import { EndpointFeed, type FeedTarget } from '../../src/daemon/endpoint-feed.ts';
 import type { FloodedVtep } from '../../src/daemon/fabric.ts';
-import type { EndpointRecord, NetworkRecord, VtepRecord } from '../../src/daemon/records.ts';
+import type {
+  EndpointRecord,
+  NetworkRecord,
+  UseRecord,
+  VtepRecord,
+} from '../../src/daemon/records.ts';
 import type { EndpointUpdate } from '../../src/dataplane/dataplane.ts';
 import { MemoryRows } from '../fakes/memory-rows.ts';
 
@@ -64,7 +69,10 @@ class FakeTarget implements FeedTarget {
 function world() {
   const endpoints = new MemoryRows<EndpointRecord>();
   const vteps = new MemoryRows<VtepRecord>();
-  const directory = new Directory({ networks: new MemoryRows<NetworkRecord>(), endpoints, vteps });
+  const directory = new Directory({
+    ...{ networks: new MemoryRows<NetworkRecord>(), uses: new MemoryRows<UseRecord>() },
+    ...{ endpoints, vteps },
+  });
   const target = new FakeTarget();
   const feed = new EndpointFeed(SELF, directory, target);
   endpoints.onChange((change) => feed.changeEndpoint(change));

@@ -94,6 +94,9 @@ test('the first signal asks, the second one insists', async (t) => {
   t.is(source.listenerCount('SIGTERM') + source.listenerCount('SIGINT'), 0);
 });
 
+/** A daemon that Docker is not told of. */
+const NO_DOCKER = { call: () => Promise.reject(new Error('nobody listens')) };
+
 function service(t: ExecutionContext) {
   const directory = temporaryDirectory(t);
   const signals = new EventEmitter();
@@ -117,8 +120,7 @@ function service(t: ExecutionContext) {
   const startDaemon = () =>
     Promise.resolve({
       control: new FakeControl(),
-      faces: [],
-      readyLine: 'weft ready',
+      ...{ faces: [], docker: NO_DOCKER, readyLine: 'weft ready' },
       close: () => Promise.resolve(void events.push('closed')),
     });
   return { options, host, signals, events, startDaemon };
@@ -161,8 +163,7 @@ test('a part that does not stop cleanly turns the exit status to 1', async (t) =
   const ended = runService(options, host, () =>
     Promise.resolve({
       control: new FakeControl(),
-      faces: [],
-      readyLine: 'ready',
+      ...{ faces: [], docker: NO_DOCKER, readyLine: 'ready' },
       close: () => Promise.reject(new Error('stuck')),
     }),
   );

@@ -30,6 +30,7 @@ function planOf(networks: readonly NetworkDefinition[], attached: readonly Attac
     networks: memoryRows<never>(),
     endpoints: memoryRows<never>(),
     vteps: memoryRows<never>(),
+    uses: memoryRows<never>(),
   };
   const directory = new Directory(tables);
   for (const { id: key, ...record } of networks) tables.networks.put(key, record as never);

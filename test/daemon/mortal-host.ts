@@ -4,6 +4,7 @@ import { seededRng } from '../../src/base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../../src/base/types.ts';
 import { startDaemon, type Seams } from '../../src/daemon/daemon.ts';
 import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
+import type { RunningDaemon } from '../../src/daemon/service.ts';
 import { State } from '../../src/daemon/state.ts';
 import { openPortableDataPlane } from '../../src/dataplane/portable/plane.ts';
 import { parseMark } from '../../src/network/names.ts';
@@ -85,6 +86,7 @@ export class MortalHost {
   readonly #world: World;
   #life: Life;
   #control: Control | undefined;
+  #docker: RunningDaemon['docker'] | undefined;
   /** Never the same on two hosts, or they would give two endpoints one id. */
   #nextSeed: number;
 
@@ -101,6 +103,11 @@ export class MortalHost {
   get control(): Control {
     if (this.#control === undefined) throw new Error(`${this.name} does not run`);
     return this.#control;
+  }
+
+  get docker(): RunningDaemon['docker'] {
+    if (this.#docker === undefined) throw new Error(`${this.name} does not run`);
+    return this.#docker;
   }
 
   get life(): Life {
@@ -122,6 +129,7 @@ export class MortalHost {
     const life = new Life(clock, death);
     this.#life = life;
     this.#control = undefined;
+    this.#docker = undefined;
     const started = startDaemon(
       {
         ...DEFAULT_OPTIONS,
@@ -134,8 +142,9 @@ export class MortalHost {
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(
-      ({ control }) => {
+      ({ control, docker }) => {
         this.#control = control;
+        this.#docker = docker;
         return 'ready' as const;
       },
       (error: unknown) => {
@@ -152,6 +161,14 @@ export class MortalHost {
       if ((error as { code?: string }).code === undefined) throw error;
       return 'refused' as const;
     });
+    return this.#world.until(Promise.race([answer, this.#life.over]));
+  }
+
+  /** What a call of Docker answers, or "dead" if the daemon dies over it. */
+  call(name: string, body: unknown): Promise<Readonly<Record<string, unknown>> | 'dead'> {
+    const answer = this.docker
+      .call(name, body)
+      .then((said) => said.body as Readonly<Record<string, unknown>>);
     return this.#world.until(Promise.race([answer, this.#life.over]));
   }
 

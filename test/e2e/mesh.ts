@@ -37,6 +37,11 @@ export class WeftHost {
     return join(this.directory, this.name);
   }
 
+  /** Where this host's Docker engine looks for plugins. */
+  get dockerPlugin(): string {
+    return join(this.directory, this.name, 'run/plugins/weft.sock');
+  }
+
   /** Starts the daemon and returns when it says that it is ready. */
   async up(...flags: readonly string[]): Promise<void> {
     this.daemon = this.namespace.start(process.execPath, [

@@ -62,6 +62,13 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     Object.assign(this.#get(within, name), change);
   }
 
+  /** As a container engine does: takes a link into a namespace under another name. */
+  moveLink(name: string, newName: string, within: string): void {
+    const link = this.#get(HOST, name);
+    this.#add(within, { ...link, name: newName });
+    this.#links(HOST).delete(name);
+  }
+
   addRoute(route: Route): void {
     this.#routes.push(route);
   }
@@ -328,7 +335,12 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   #addVeth({ name, mtu, peer }: Commanded<'addVeth'>, within: string): void {
     const [outer, inner] = [this.#blank(name), this.#blank(peer.name)];
     if (this.#links(within).has(name)) throw new CommandFailed('File exists');
-    this.#add(peer.namespace, { ...inner, mac: peer.mac, mtu: peer.mtu, peerIndex: outer.index });
+    this.#add(peer.namespace ?? within, {
+      ...inner,
+      mac: peer.mac,
+      mtu: peer.mtu,
+      peerIndex: outer.index,
+    });
     this.#add(within, { ...outer, mtu, peerIndex: inner.index });
   }
 

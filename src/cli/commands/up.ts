@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { DEFAULT_DOCKER_PLUGIN } from '../../base/defaults.ts';
 import { isAppError } from '../../base/errors.ts';
 import { UsageError, type Context } from '../context.ts';
 
@@ -43,6 +44,12 @@ function addUpFlags(command: Command): Command {
       '--ipam-endpoint-lease-hours <n>',
       "how long a lost host's endpoints keep their addresses (default: 24)",
     )
+    .addOption(
+      new Option('--docker-plugin [path]', 'serve Docker at this socket').preset(
+        DEFAULT_DOCKER_PLUGIN,
+      ),
+    )
+    .option('--docker-scope <scope>', "local, or global for a cluster's engines (default: local)")
     .option('--dns <choice>', 'on or off: answer questions for names (default: on)')
     .option('--dns-domain <name>', 'what all names end in (default: weft.local)')
     .option(

@@ -149,7 +149,7 @@ function addVeth({ name, mtu, peer }: Extract<IpCommand, { kind: 'addVeth' }>): 
         message.text(LINK.name, peer.name);
         message.mac(LINK.address, peer.mac);
         message.number(LINK.mtu, peer.mtu);
-        message.patched(LINK.netnsFd, 'fd', peer.namespace);
+        if (peer.namespace !== undefined) message.patched(LINK.netnsFd, 'fd', peer.namespace);
       });
     });
   });

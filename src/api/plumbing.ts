@@ -1,0 +1,116 @@
+import type { NetworkInfo, NetworkRequest } from './control.ts';
+
+/**
+ * What the plugins of container engines need of the daemon beside `Control`: an engine asks for an
+ * address before there is an endpoint, moves the interface into its sandbox itself, and keeps a network
+ * that nothing is attached to. Values are written as in `Control`.
+ *
+ * Every method rejects with an `AppError` and then has changed nothing.
+ */
+export interface Plumbing {
+  /** Checks what a network's addresses are to be; nothing is made. */
+  planPool(request: PoolRequest): Promise<PoolPlan>;
+
+  /**
+   * Marks a network as used by an engine of this host: it is carried, and nobody may remove it. Made as
+   * asked if there is none of that name; else the caller compares the answer with what it wants.
+   */
+  use(request: NetworkRequest): Promise<NetworkInfo>;
+  /**
+   * Takes the mark away. A network that an engine made goes with its last mark in the mesh, unless it
+   * has endpoints or foreign VTEPs; true if it went. Does nothing if there is no mark.
+   */
+  disuse(network: string): Promise<boolean>;
+
+  /** The networks that have this host's mark. */
+  uses(): readonly string[];
+
+  /**
+   * Holds an address for `holder`, over restarts, until `release`; the answer is a CIDR. The very
+   * address must be free, but for `again`: then one that `holder` has already is answered.
+   */
+  reserve(request: ReserveRequest): Promise<string>;
+  /** Lets go of it; an endpoint that has it keeps it until it goes. False if nobody held it. */
+  release(network: string, address: string): Promise<boolean>;
+  /** What this host holds, all networks. */
+  reservations(): readonly Reservation[];
+
+  /**
+   * Makes an endpoint whose interface the engine will move into the sandbox and configure. Asked again
+   * before it was moved, it answers the same.
+   */
+  plug(request: PlugRequest): Promise<Plugged>;
+  /** A MAC that no endpoint of the network has; made of the address where that is possible. */
+  chooseMac(network: string, address: string): string;
+  /** Removes such an endpoint with its interface; false if there is none. */
+  unplug(endpoint: string): Promise<boolean>;
+  /** An endpoint of this host made by `plug`, by its id. */
+  plugged(endpoint: string): Plugged | undefined;
+
+  /** Whether this host has endpoints made by `plug` on a network. */
+  hasPlugged(network: string): boolean;
+
+  /** What a plugin wrote down under a kind, by key. */
+  notes(kind: string): ReadonlyMap<string, unknown>;
+  /** On disk when it settles. */
+  note(kind: string, key: string, value: unknown): Promise<void>;
+  /** On disk when it settles. */
+  forgetNote(kind: string, key: string): Promise<void>;
+}
+
+export interface PoolRequest {
+  /** Without one, a free one of this family is chosen. */
+  readonly subnet?: string;
+  readonly family: 4 | 6;
+  readonly ipRange?: string;
+  /** A network of this name, if there is one, decides what is not given. */
+  readonly network?: string;
+}
+
+export interface PoolPlan {
+  /** Canonical. */
+  readonly subnet: string;
+  readonly ipRange?: string;
+}
+
+export interface ReserveRequest {
+  readonly network: string;
+  /** Without one, a free one is chosen. */
+  readonly address?: string;
+  /** Whom it is for, in the plugin's own words. */
+  readonly holder: string;
+  readonly again?: boolean;
+}
+
+export interface Reservation {
+  readonly network: string;
+  /** CIDR. */
+  readonly address: string;
+  readonly holder: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** An endpoint of this host has it. */
+  readonly isUsed: boolean;
+}
+
+export interface PlugRequest {
+  /** 32 lower-case hex digits, chosen by the caller, never twice. */
+  readonly endpoint: string;
+  readonly network: string;
+  /** One that is reserved, or else is to be acquired; without one, any. */
+  readonly address?: string;
+  readonly mac?: string;
+  /** Where the engine will have the sandbox; for people, it need not be there yet. */
+  readonly sandbox: string;
+}
+
+export interface Plugged {
+  readonly endpoint: string;
+  readonly network: NetworkInfo;
+  /** CIDR. */
+  readonly address: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** The interface that the engine is to move, by its name on the host. */
+  readonly device: string;
+}

@@ -1,0 +1,171 @@
+import type { Plumbing } from '../../api/plumbing.ts';
+import { AppError } from '../../base/errors.ts';
+import type { Binding, Bindings } from './bindings.ts';
+import { checkEndpointOptions } from './options.ts';
+import type { RequestOf } from './schema.ts';
+
+/** Created and not yet joined, or left: known in memory only, since an engine that starts tells anew. */
+interface Created {
+  readonly network: string;
+  /** CIDR. */
+  readonly address: string;
+  readonly mac: string;
+  /** The address was reserved for this endpoint, since Docker's own IPAM has chosen it. */
+  readonly isReservedHere: boolean;
+}
+
+interface PortMapping {
+  readonly Port?: unknown;
+  readonly HostPort?: unknown;
+}
+
+/** The interface's name in the container is this and a number. */
+const CONTAINER_PREFIX = 'eth';
+const PORT_MAP = 'com.docker.network.portmap';
+/** Weft's ids are half as long as Docker's; they are chosen by chance, so half of one is as good. */
+const ID_DIGITS = 32;
+
+export interface DockerEndpointsOptions {
+  readonly plumbing: Plumbing;
+  readonly bindings: Bindings;
+}
+
+const weftId = (endpoint: string): string => endpoint.slice(0, ID_DIGITS);
+const holderOf = (endpoint: string): string => `docker endpoint ${weftId(endpoint)}`;
+const bareOf = (address: string): string => address.split('/')[0] ?? address;
+
+/**
+ * Docker's endpoints.
+ *
+ *   CreateEndpoint ──> address and MAC are settled ──Join──> interface and row are there
+ *                            ^                                        │
+ *   DeleteEndpoint <─────────┴────────────────Leave───────────────────┘
+ */
+export class DockerEndpoints {
+  readonly #options: DockerEndpointsOptions;
+  readonly #created = new Map<string, Created>();
+
+  constructor(options: DockerEndpointsOptions) {
+    this.#options = options;
+  }
+
+  async create({
+    NetworkID: networkId,
+    EndpointID: id,
+    Interface: wanted,
+    Options: options,
+  }: RequestOf<'NetworkDriver.CreateEndpoint'>): Promise<object> {
+    const { plumbing } = this.#options;
+    checkEndpointOptions(options);
+    const binding = this.#binding(networkId);
+    if (this.#created.has(id) || plumbing.plugged(weftId(id)) !== undefined) {
+      throw new AppError(
+        'E_ENGINE_OPTION',
+        `Endpoint ${id.slice(0, 12)} exists already; delete it first.`,
+      );
+    }
+    if (wanted.AddressIPv6 !== '') {
+      throw new AppError(
+        'E_ENGINE_OPTION',
+        `Network ${binding.network} has no IPv6, and endpoint ${id.slice(0, 12)} is to have ${wanted.AddressIPv6}.`,
+      );
+    }
+    const isReservedHere = binding.isForeignIpam || wanted.Address === '';
+    const address = isReservedHere
+      ? await this.#reserve(binding, id, wanted.Address)
+      : wanted.Address;
+    const mac =
+      wanted.MacAddress === '' ? plumbing.chooseMac(binding.network, address) : wanted.MacAddress;
+    this.#created.set(id, { network: networkId, address, mac, isReservedHere });
+    // Only what the engine left open may be answered; it refuses all else.
+    return {
+      Interface: {
+        ...(wanted.Address === '' ? { Address: address } : {}),
+        ...(wanted.MacAddress === '' ? { MacAddress: mac } : {}),
+      },
+    };
+  }
+
+  async join({
+    NetworkID: networkId,
+    EndpointID: id,
+    SandboxKey: sandbox,
+  }: RequestOf<'NetworkDriver.Join'>): Promise<object> {
+    const { network } = this.#binding(networkId);
+    const created = this.#created.get(id);
+    if (created === undefined || created.network !== networkId) {
+      throw new AppError(
+        'E_ENDPOINT_MISSING',
+        `There is no endpoint ${id.slice(0, 12)} on network ${network}, or it was made before this daemon started; start the container again.`,
+      );
+    }
+    const { address, mac } = created;
+    const { device } = await this.#options.plumbing.plug({
+      ...{ endpoint: weftId(id), network, address: bareOf(address), mac, sandbox },
+    });
+    return {
+      InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
+      // Without it, the engine would add an interface of its own bridge to the container.
+      DisableGatewayService: true,
+    };
+  }
+
+  async leave({ EndpointID: id }: RequestOf<'NetworkDriver.Leave'>): Promise<object> {
+    await this.#options.plumbing.unplug(weftId(id));
+    return {};
+  }
+
+  async delete({
+    NetworkID: networkId,
+    EndpointID: id,
+  }: RequestOf<'NetworkDriver.DeleteEndpoint'>): Promise<object> {
+    const { plumbing, bindings } = this.#options;
+    await plumbing.unplug(weftId(id));
+    this.#created.delete(id);
+    if (bindings.get(networkId)?.isForeignIpam === false) return {};
+    for (const { network, address, holder } of plumbing.reservations()) {
+      if (holder === holderOf(id)) await plumbing.release(network, bareOf(address));
+    }
+    return {};
+  }
+
+  info({ EndpointID: id }: RequestOf<'NetworkDriver.EndpointOperInfo'>): object {
+    const plugged = this.#options.plumbing.plugged(weftId(id));
+    if (plugged === undefined) return { Value: {} };
+    const { endpoint, network, mtu } = plugged;
+    const value = { endpoint, network: network.name, vni: network.vni, mtu };
+    return {
+      Value: Object.fromEntries(
+        Object.entries(value).map(([key, each]) => [`weft.${key}`, String(each)]),
+      ),
+    };
+  }
+
+  publish({
+    Options: { [PORT_MAP]: mappings },
+  }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): object {
+    const published = Array.isArray(mappings) ? (mappings as readonly PortMapping[]) : [];
+    const [first] = published;
+    if (first === undefined) return {};
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Port ${String(first.HostPort)} of the host can't be published: containers of Docker have no way out of the overlay yet; leave out -p ${String(first.HostPort)}:${String(first.Port)}.`,
+    );
+  }
+
+  #reserve({ network }: Binding, id: string, wanted: string): Promise<string> {
+    return this.#options.plumbing.reserve({
+      ...{ network, holder: holderOf(id), again: true },
+      ...(wanted === '' ? {} : { address: bareOf(wanted) }),
+    });
+  }
+
+  #binding(id: string): Binding {
+    const binding = this.#options.bindings.get(id);
+    if (binding !== undefined) return binding;
+    throw new AppError(
+      'E_NETWORK_MISSING',
+      `Docker network ${id.slice(0, 12)} is none of this host's; remove it with "docker network rm" and create it again.`,
+    );
+  }
+}

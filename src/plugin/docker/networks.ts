@@ -1,0 +1,145 @@
+import type { NetworkInfo, NetworkRequest } from '../../api/control.ts';
+import type { Plumbing } from '../../api/plumbing.ts';
+import { AppError } from '../../base/errors.ts';
+import type { Bindings } from './bindings.ts';
+import { readNetworkOptions, type NetworkOptions } from './options.ts';
+import { isOwnSpace } from './pool-id.ts';
+import { HOLDERS, type Pools } from './pools.ts';
+import type { IpamData, RequestOf } from './schema.ts';
+
+export interface DockerNetworksOptions {
+  readonly plumbing: Plumbing;
+  readonly bindings: Bindings;
+  readonly pools: Pools;
+}
+
+const bareOf = (address: string): string => address.split('/')[0] ?? address;
+
+/** Docker's networks: each is bound to a network of Weft, which other engines and people may use too. */
+export class DockerNetworks {
+  readonly #options: DockerNetworksOptions;
+
+  constructor(options: DockerNetworksOptions) {
+    this.#options = options;
+  }
+
+  /** Whether one of Docker's networks, made or in the making, is this network of Weft. */
+  has(network: string): boolean {
+    return this.#options.bindings.all().some((binding) => binding.network === network);
+  }
+
+  /** After a start: takes back what a crash left half made. */
+  async recover(): Promise<void> {
+    for (const binding of this.#options.bindings.all()) {
+      if (binding.isUnfinished) await this.delete({ NetworkID: binding.id });
+    }
+  }
+
+  async create({
+    NetworkID: id,
+    Options: options,
+    IPv4Data: data,
+    IPv6Data: data6,
+  }: RequestOf<'NetworkDriver.CreateNetwork'>): Promise<object> {
+    const { bindings, plumbing, pools } = this.#options;
+    const wanted = readNetworkOptions(options);
+    const ipam = onlySubnet(data, data6);
+    const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network);
+    const request = networkRequest(pool, wanted, ipam);
+    if (bindings.get(id)?.network === pool.network) return {};
+    await this.#refuseSecond(pool.network, id);
+    const binding = {
+      ...{ id, network: pool.network, pools: [poolId], isUnfinished: true },
+      isForeignIpam: ipam.AddressSpace !== '' && !isOwnSpace(ipam.AddressSpace),
+    };
+    await bindings.put(binding);
+    try {
+      checkFit(await plumbing.use(request), wanted, request);
+      await bindings.put({ ...binding, isUnfinished: false });
+    } catch (error) {
+      await this.delete({ NetworkID: id });
+      throw error;
+    }
+    return {};
+  }
+
+  /** Lets go of the Weft network, which goes too if Docker made it and nobody else has a use for it. */
+  async delete({ NetworkID: id }: { readonly NetworkID: string }): Promise<object> {
+    const { bindings, plumbing } = this.#options;
+    const binding = bindings.get(id);
+    if (binding === undefined) return {};
+    const { network } = binding;
+    const holders: readonly string[] = [HOLDERS.container, HOLDERS.gateway];
+    for (const held of plumbing.reservations()) {
+      if (held.network !== network || held.isUsed || !holders.includes(held.holder)) continue;
+      await plumbing.release(network, bareOf(held.address));
+    }
+    await plumbing.disuse(network);
+    await bindings.remove(id);
+    return {};
+  }
+
+  /**
+   * One engine can't have two networks that are the same Ethernet with the same addresses. But one that
+   * it has not spoken of since this daemon started, and that nothing is attached to, is none any more: a
+   * crash may have come between making it and saying so, and an engine forgets what has failed.
+   */
+  async #refuseSecond(network: string, id: string): Promise<void> {
+    const { bindings, plumbing } = this.#options;
+    const other = bindings.all().find((each) => each.network === network);
+    if (other === undefined || other.id === id) return;
+    if (!bindings.isConfirmed(other.id) && !plumbing.hasPlugged(network)) {
+      await bindings.remove(other.id);
+      return;
+    }
+    throw new AppError(
+      'E_NETWORK_EXISTS',
+      `Weft network ${network} is Docker network ${other.id.slice(0, 12)} on this host already; connect to that one, or give another subnet or -o weft.network.`,
+    );
+  }
+}
+
+function onlySubnet(data: readonly IpamData[], data6: readonly IpamData[]): IpamData {
+  const [only, ...others] = data;
+  if (only !== undefined && others.length === 0 && data6.length === 0) return only;
+  const seen = [...data, ...data6].map(({ Pool }) => Pool).join(', ') || 'none';
+  throw new AppError(
+    'E_ENGINE_OPTION',
+    `A network of Weft has one IPv4 subnet in Docker, and the engine gave ${seen}; name one with --subnet.`,
+  );
+}
+
+function networkRequest(
+  { network, subnet, ipRange }: { network: string; subnet: string; ipRange?: string },
+  { vni, mtu, encap }: NetworkOptions,
+  { Gateway: gateway, AuxAddresses: auxiliary }: IpamData,
+): NetworkRequest {
+  const reserved = Object.values(auxiliary).map(bareOf);
+  return {
+    ...{ name: network, subnet },
+    ...(vni === undefined ? {} : { vni }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(encap === undefined ? {} : { encap }),
+    ...(ipRange === undefined ? {} : { ipRange }),
+    ...(gateway === '' ? {} : { gateway: bareOf(gateway) }),
+    ...(reserved.length === 0 ? {} : { reserved }),
+  };
+}
+
+/** The network was there before: it must be what the engine wants. */
+function checkFit(found: NetworkInfo, wanted: NetworkOptions, request: NetworkRequest): void {
+  const hasGateway = found.gateway !== undefined && request.gateway !== undefined;
+  const comparisons: readonly (readonly [string, unknown, unknown])[] = [
+    ['subnet', found.subnet, request.subnet],
+    ['VNI', found.vni, wanted.vni ?? found.vni],
+    ['MTU', found.mtu, wanted.mtu ?? found.mtu],
+    ['gateway', found.gateway, hasGateway ? request.gateway : found.gateway],
+  ];
+  for (const [what, there, asked] of comparisons) {
+    if (there === asked) continue;
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Weft network ${found.name} exists with ${what} ${String(there)} and not ${String(asked)}; give the same, or another name with -o weft.network.`,
+    );
+  }
+}

@@ -1,0 +1,278 @@
+import type { Control, NetworkInfo } from '../../api/control.ts';
+import type { Plumbing } from '../../api/plumbing.ts';
+import { AppError } from '../../base/errors.ts';
+import {
+  firstAddress,
+  formatAddress,
+  formatCidr,
+  isHostAddress,
+  parseAddress,
+  parseCidr,
+} from '../../wire/cidr.ts';
+import type { Bindings } from './bindings.ts';
+import { readIpamOptions } from './options.ts';
+import {
+  ADDRESS_SPACES,
+  defaultNetworkName,
+  formatPoolId,
+  isOwnSpace,
+  parsePoolId,
+  type Pool,
+} from './pool-id.ts';
+import type { RequestOf } from './schema.ts';
+
+/** Docker's word for the address that is to be the gateway. */
+const ADDRESS_TYPE = 'RequestAddressType';
+const GATEWAY = 'com.docker.network.gateway';
+/** Swarm's managers ask so, for containers on other hosts. */
+const SERIAL = 'com.docker.network.ipam.serial';
+
+/** Who holds a reservation: a container, a gateway that Weft itself has no use for, a cluster's task. */
+export const HOLDERS = { container: 'docker', gateway: 'docker gateway', swarm: 'swarm' } as const;
+
+/** What was asked of a pool by this engine, since it or the daemon started. */
+interface Asked {
+  readonly pool: Pool;
+  /** Whether a person named the network. */
+  readonly isNamed: boolean;
+  /** Without a network as yet: addresses that nobody is to get. */
+  readonly auxiliary: Set<string>;
+  /**
+   * Addresses that the engine may ask for though they are taken, once each: it repeats all that it
+   * knows, right after it has asked for the pool.
+   */
+  readonly replayable: Set<string>;
+}
+
+export interface PoolsOptions {
+  readonly control: Pick<Control, 'listNetworks'>;
+  readonly plumbing: Plumbing;
+  readonly bindings: Bindings;
+}
+
+const bareOf = (address: string): string => address.split('/')[0] ?? address;
+
+/** The IPAM driver: pools are networks of Weft, whether there are already or only will be. */
+export class Pools {
+  readonly #options: PoolsOptions;
+  readonly #asked = new Map<string, Asked>();
+
+  constructor(options: PoolsOptions) {
+    this.#options = options;
+  }
+
+  async requestPool({
+    AddressSpace: space,
+    Pool: wanted,
+    SubPool: range,
+    Options: options,
+    V6: isV6,
+  }: RequestOf<'IpamDriver.RequestPool'>): Promise<{ PoolID: string; Pool: string; Data: object }> {
+    if (space !== '' && !isOwnSpace(space)) {
+      throw new AppError(
+        'E_ENGINE_OPTION',
+        `Address space "${space}" is none of Weft's; there are ${Object.values(ADDRESS_SPACES).join(' and ')}.`,
+      );
+    }
+    if (range !== '' && wanted === '') {
+      throw new AppError('E_SUBNET_INVALID', `An --ip-range (${range}) needs a --subnet with it.`);
+    }
+    const name = readIpamOptions(options);
+    const canonical = wanted === '' ? undefined : canonicalCidr(wanted);
+    const present = name ?? (canonical === undefined ? undefined : defaultNetworkName(canonical));
+    const { subnet, ipRange } = await this.#options.plumbing.planPool({
+      family: isV6 ? 6 : 4,
+      ...(canonical === undefined ? {} : { subnet: canonical }),
+      ...(range === '' ? {} : { ipRange: canonicalCidr(range) }),
+      ...(present === undefined ? {} : { network: present }),
+    });
+    const network = name ?? defaultNetworkName(subnet);
+    const pool: Pool = { network, subnet, ...(ipRange === undefined ? {} : { ipRange }) };
+    const id = formatPoolId(pool);
+    const info = await this.#network(id, pool);
+    if (info !== undefined) checkSubnet(info, pool);
+    this.#asked.set(id, {
+      ...{ pool, isNamed: name !== undefined, auxiliary: new Set() },
+      replayable: new Set(info === undefined ? [] : this.#known(info)),
+    });
+    return { PoolID: id, Pool: subnet, Data: {} };
+  }
+
+  releasePool({ PoolID: id }: RequestOf<'IpamDriver.ReleasePool'>): object {
+    poolOf(id);
+    this.#asked.delete(id);
+    return {};
+  }
+
+  async requestAddress({
+    PoolID: id,
+    Address: wanted,
+    Options: options,
+  }: RequestOf<'IpamDriver.RequestAddress'>): Promise<{ Address: string; Data: object }> {
+    const pool = poolOf(id);
+    const network = await this.#network(id, pool);
+    const isGateway = options[ADDRESS_TYPE] === GATEWAY;
+    const address = isGateway
+      ? await this.#gateway(pool, network, wanted)
+      : await this.#address(id, pool, network, { wanted, isSwarm: options[SERIAL] === 'true' });
+    return { Address: address, Data: {} };
+  }
+
+  async releaseAddress({
+    PoolID: id,
+    Address: address,
+  }: RequestOf<'IpamDriver.ReleaseAddress'>): Promise<object> {
+    const pool = poolOf(id);
+    const network = await this.#network(id, pool);
+    const asked = this.#asked.get(id);
+    asked?.auxiliary.delete(bareOf(address));
+    asked?.replayable.delete(bareOf(address));
+    if (network === undefined || isKept(network, bareOf(address))) return {};
+    await this.#options.plumbing.release(network.name, bareOf(address));
+    return {};
+  }
+
+  /**
+   * The pool that a network to be made has its addresses from: the one of that subnet that this engine
+   * asked for last and that no other of its networks has; else the one that every host would think of.
+   */
+  ofNewNetwork(
+    subnet: string,
+    name: string | undefined,
+  ): { readonly id: string; readonly pool: Pool } {
+    const { bindings } = this.#options;
+    const candidates = [...this.#asked.entries()]
+      .filter(([id, { pool }]) => pool.subnet === subnet && bindings.ofPool(id) === undefined)
+      .reverse();
+    const [found] = [...candidates.filter(([, { pool }]) => pool.network === name), ...candidates];
+    if (found === undefined) {
+      const pool = { network: name ?? defaultNetworkName(subnet), subnet };
+      return { id: formatPoolId(pool), pool };
+    }
+    const [id, { pool, isNamed }] = found;
+    if (name !== undefined && isNamed && pool.network !== name) {
+      throw new AppError(
+        'E_ENGINE_OPTION',
+        `The addresses are those of network ${pool.network} (--ipam-opt weft.network) and the network is to be ${name} (-o weft.network); name one of them in both.`,
+      );
+    }
+    return { id, pool: { ...pool, network: name ?? pool.network } };
+  }
+
+  /** The Weft network of a pool, if it is there. */
+  async #network(id: string, { network }: Pool): Promise<NetworkInfo | undefined> {
+    const name = this.#options.bindings.ofPool(id)?.network ?? network;
+    const networks = await this.#options.control.listNetworks();
+    return networks.find((each) => each.name === name);
+  }
+
+  /** The network's own; else what was asked for, or the first of the subnet, the same on every host. */
+  async #gateway(pool: Pool, network: NetworkInfo | undefined, wanted: string): Promise<string> {
+    const bare = bareOf(wanted);
+    if (network === undefined) {
+      return withLength(pool, bare === '' ? firstHost(pool) : checkedHost(pool, bare));
+    }
+    const { gateway, name } = network;
+    if (gateway !== undefined && (bare === '' || bare === gateway))
+      return withLength(pool, gateway);
+    if (gateway !== undefined) {
+      throw new AppError(
+        'E_ENGINE_OPTION',
+        `Network ${name} has the gateway ${gateway} and not ${bare}; give --gateway ${gateway}, or none.`,
+      );
+    }
+    // Nobody answers there: Docker wants an address all the same, and no container may have it.
+    return this.#options.plumbing.reserve({
+      ...{ network: name, holder: HOLDERS.gateway, again: true },
+      ...(bare === '' ? {} : { address: bare }),
+    });
+  }
+
+  async #address(
+    id: string,
+    pool: Pool,
+    network: NetworkInfo | undefined,
+    { wanted, isSwarm }: { readonly wanted: string; readonly isSwarm: boolean },
+  ): Promise<string> {
+    const bare = bareOf(wanted);
+    const asked = this.#asked.get(id);
+    if (network === undefined) {
+      if (bare === '') {
+        throw new AppError(
+          'E_NETWORK_MISSING',
+          `The network ${pool.network} of pool ${id} is not made yet, or was removed; make it first.`,
+        );
+      }
+      asked?.auxiliary.add(checkedHost(pool, bare));
+      return withLength(pool, bare);
+    }
+    if (bare !== '' && asked?.replayable.delete(bare)) return withLength(pool, bare);
+    return this.#options.plumbing.reserve({
+      ...{ network: network.name, holder: isSwarm ? HOLDERS.swarm : HOLDERS.container },
+      ...(bare === '' ? {} : { address: bare }),
+    });
+  }
+
+  /** Everything of a network that this engine may have asked for before. */
+  #known({ name, reserved = [] }: NetworkInfo): string[] {
+    const held = this.#options.plumbing
+      .reservations()
+      .filter(({ network, holder }) => network === name && holder === HOLDERS.container);
+    return [...reserved, ...held.map(({ address }) => bareOf(address))];
+  }
+}
+
+function poolOf(id: string): Pool {
+  const pool = parsePoolId(id);
+  if (pool !== undefined) return pool;
+  throw new AppError(
+    'E_USAGE',
+    `"${id.slice(0, 80)}" is no pool of Weft's; its ids read weft,NETWORK,SUBNET.`,
+  );
+}
+
+function canonicalCidr(text: string): string {
+  const cidr = parseCidr(text);
+  return cidr === undefined ? text : formatCidr(cidr);
+}
+
+function checkSubnet({ name, subnet, ipRange }: NetworkInfo, pool: Pool): void {
+  if (pool.subnet !== subnet) {
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Network ${name} has the subnet ${subnet} and not ${pool.subnet}; give --subnet ${subnet}, or another weft.network.`,
+    );
+  }
+  if (pool.ipRange !== undefined && pool.ipRange !== ipRange) {
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Network ${name} has ${ipRange === undefined ? 'no --ip-range' : `the --ip-range ${ipRange}`} and not ${pool.ipRange}; give the same on every host, or none.`,
+    );
+  }
+}
+
+/** An address that the network itself keeps from everybody: it is not the engine's to let go. */
+function isKept({ gateway, reserved = [] }: NetworkInfo, bare: string): boolean {
+  return bare === gateway || reserved.includes(bare);
+}
+
+function withLength({ subnet }: Pool, bare: string): string {
+  return `${bare}/${subnet.split('/')[1] ?? ''}`;
+}
+
+function firstHost({ subnet }: Pool): string {
+  const cidr = parseCidr(subnet);
+  if (cidr === undefined) return '';
+  const { family, value } = firstAddress(cidr);
+  return formatAddress({ family, value: value + 1n });
+}
+
+function checkedHost({ subnet }: Pool, text: string): string {
+  const cidr = parseCidr(subnet);
+  const address = parseAddress(text);
+  if (cidr && address && isHostAddress(cidr, address)) return formatAddress(address);
+  throw new AppError(
+    'E_ADDRESS_OUTSIDE',
+    `"${text}" is no address of the subnet ${subnet} that somebody could have; give one inside.`,
+  );
+}

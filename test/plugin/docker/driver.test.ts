@@ -1,0 +1,401 @@
+import test, { type ExecutionContext } from 'ava';
+import type { Control } from '../../../src/api/control.ts';
+import { hostEndName } from '../../../src/network/names.ts';
+import { MortalHost, World } from '../../daemon/mortal-host.ts';
+import { endpointId, FakeEngine, NETWORK_ID, SANDBOX } from './engine.ts';
+
+const SUBNET = '10.77.0.0/24';
+const NAME = 'docker-10.77.0.0-24';
+const weftId = (number: number): string => endpointId(number).slice(0, 32);
+
+async function makeHosts(t: ExecutionContext) {
+  const world = new World(1);
+  const a = new MortalHost('a', '192.0.2.1', world);
+  const b = new MortalHost('b', '192.0.2.2', world);
+  await a.start();
+  await b.start();
+  await b.run((control) => control.join(['192.0.2.1']));
+  await world.pass(1000);
+  t.teardown(() => {
+    for (const host of [a, b]) host.kill();
+  });
+  return { world, a, b, one: new FakeEngine(a), two: new FakeEngine(b) };
+}
+
+const POOL = `weft,${NAME},${SUBNET}`;
+
+/** Hosts that do not know of each other; the older network is the first one's. */
+async function makeApart(t: ExecutionContext) {
+  const world = new World(1);
+  const a = new MortalHost('a', '192.0.2.1', world);
+  const b = new MortalHost('b', '192.0.2.2', world);
+  await a.start();
+  await b.start();
+  t.teardown(() => {
+    for (const host of [a, b]) host.kill();
+  });
+  const [one, two] = [new FakeEngine(a), new FakeEngine(b)];
+  await one.createNetwork(SUBNET);
+  await world.pass(5000);
+  return { world, a, b, one, two };
+}
+
+const names = async (host: MortalHost): Promise<string[]> =>
+  (await host.control.listNetworks()).map(({ name }) => name);
+
+const refusal = async (work: Promise<unknown>): Promise<string> => {
+  try {
+    await work;
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+test('a container comes and goes: address, interface, row, and nothing after it', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET);
+  const before = await a.links();
+  const address = await one.address(pool);
+  const last = Number(/^10\.77\.0\.(\d+)\/24$/.exec(address)?.[1]);
+  const mac = `02:42:0a:4d:00:${last.toString(16).padStart(2, '0')}`;
+  t.deepEqual(await one.createEndpoint(1, address), { MacAddress: mac });
+  const device = await one.join(1);
+  t.is(a.kernel.find(device)?.mtu, 1450);
+  t.is(a.kernel.find(device)?.mac, mac);
+  t.is(a.kernel.find(hostEndName(weftId(1)))?.mtu, 1450);
+  t.is(await one.join(1), device, 'asked again before it was moved');
+  a.kernel.addNamespace(SANDBOX);
+  a.kernel.moveLink(device, 'eth0', SANDBOX);
+  t.regex(await refusal(one.join(1)), /already/);
+  const [row] = await a.endpoints();
+  t.is(row?.address, address);
+  for (let times = 0; times < 2; times++) {
+    await one.leave(1);
+    await one.deleteEndpoint(1);
+    await one.release(pool, address);
+  }
+  t.deepEqual(await a.links(), before);
+  t.deepEqual(await a.endpoints(), []);
+  t.not(await one.address(pool), address, 'it rests');
+  await one.deleteNetwork();
+  await one.deleteNetwork();
+  t.deepEqual(await names(a), []);
+  t.deepEqual(await a.links(), []);
+});
+
+test('two engines that name one subnet share it, and it goes with the last of them', async (t) => {
+  const { world, a, b, one, two } = await makeHosts(t);
+  const first = await one.createNetwork(SUBNET);
+  await world.pass(2000);
+  const second = await two.createNetwork(SUBNET, { id: 'b'.repeat(64) });
+  t.is(second, first);
+  const given = [await one.address(first), await one.address(first), await two.address(second)];
+  t.is(new Set(given).size, 3);
+  t.regex(
+    await b.run((control) => refusal(control.removeNetwork(NAME))),
+    /in use by Docker on host a, b/,
+  );
+  await one.deleteNetwork();
+  t.deepEqual(await names(a), [NAME]);
+  await world.pass(2000);
+  await two.deleteNetwork('b'.repeat(64));
+  await world.pass(2000);
+  t.deepEqual([...(await names(a)), ...(await names(b))], []);
+});
+
+test('both let go at one moment: the network does not stay', async (t) => {
+  const { world, a, b, one, two } = await makeHosts(t);
+  await one.createNetwork(SUBNET);
+  await world.pass(2000);
+  await two.createNetwork(SUBNET);
+  await world.pass(2000);
+  await Promise.all([one.deleteNetwork(), two.deleteNetwork()]);
+  await world.pass(5000);
+  t.deepEqual([...(await names(a)), ...(await names(b))], []);
+});
+
+test('two meshes made one network and are joined: without containers the younger one is no more', async (t) => {
+  const { world, a, b, one, two } = await makeApart(t);
+  await two.createNetwork(SUBNET);
+  await b.run((control) => control.join(['192.0.2.1']));
+  await world.pass(20_000);
+  t.deepEqual([await names(a), await names(b)], [[NAME], [NAME]]);
+  const [first, second] = [await one.address(POOL), await two.address(POOL)];
+  t.not(first, second);
+  await two.createEndpoint(1, second);
+  await two.join(1);
+  t.is((await b.endpoints())[0]?.address, second);
+  await two.leave(1);
+  await two.deleteEndpoint(1);
+  await one.deleteNetwork();
+  await world.pass(2000);
+  await two.deleteNetwork();
+  await world.pass(5000);
+  t.deepEqual([...(await names(a)), ...(await names(b))], []);
+  t.deepEqual([...(await a.links()), ...(await b.links())], []);
+});
+
+test('two meshes made one network: containers of the younger go on, and keep or refuse', async (t) => {
+  const { world, a, b, one, two } = await makeApart(t);
+  await two.createNetwork(SUBNET);
+  const attach = async (engine: FakeEngine, number: number, last: number) => {
+    await engine.createEndpoint(number, await engine.address(POOL, `10.77.0.${last}`));
+    const device = await engine.join(number);
+    const { kernel } = engine.host;
+    kernel.addNamespace(`${SANDBOX}${number}`);
+    kernel.moveLink(device, 'eth0', `${SANDBOX}${number}`);
+  };
+  await attach(one, 1, 9);
+  await attach(two, 2, 9);
+  await attach(two, 3, 11);
+  const before = await b.links();
+  await b.run((control) => control.join(['192.0.2.1']));
+  await world.pass(20_000);
+  t.deepEqual(await b.links(), before);
+  t.regex(await refusal(attach(two, 4, 12)), /two networks that were made by that name|dispute/);
+  const plan = (await b.control.ipamPlan()).plan;
+  t.is(
+    await a.run(async (control) => (await control.ipamRepair(plan)).plan),
+    '',
+    'all is repaired',
+  );
+  await world.pass(20_000);
+  t.deepEqual(await b.links(), before, 'not one is cut off');
+  const { warnings } = await b.control.status();
+  t.regex(warnings.join(), /docker network disconnect/);
+  await two.leave(2);
+  await two.deleteEndpoint(2);
+  await two.release(POOL, '10.77.0.9');
+  await world.pass(20_000);
+  t.deepEqual(
+    (await b.endpoints()).map(({ endpoint, network, address }) => [endpoint, network, address]),
+    [
+      [weftId(1), NAME, '10.77.0.9/24'],
+      [weftId(3), NAME, '10.77.0.11/24'],
+    ],
+  );
+  t.deepEqual(await names(b), [NAME]);
+  t.deepEqual(await b.run(async (control) => (await control.ipamAudit()).findings), []);
+  const after = await b.links();
+  // The engine starts anew and replays; then the last container goes.
+  b.kill();
+  await b.start();
+  await world.pass(5000);
+  t.deepEqual(await b.links(), after);
+  t.is(await two.pool(SUBNET), POOL);
+  t.is(await two.address(POOL, '10.77.0.11'), '10.77.0.11/24');
+  await two.leave(3);
+  await two.deleteEndpoint(3);
+  for (const last of [11, 12]) await two.release(POOL, `10.77.0.${last}`);
+  t.deepEqual(
+    [...b.disk.keys()].filter((key) => key.includes('reservation')),
+    [],
+  );
+});
+
+test('a network of a person is used by name and outlives the engine', async (t) => {
+  const { a, one } = await makeHosts(t);
+  await a.run((control: Control) =>
+    control.createNetwork({ name: 'blue', subnet: SUBNET, vni: 42 }),
+  );
+  const options = { 'weft.network': 'blue' };
+  const pool = await one.createNetwork(SUBNET, { options, ipam: { Options: options } });
+  t.regex(pool, /^weft,blue,/);
+  const address = await one.address(pool);
+  await one.createEndpoint(1, address);
+  await one.join(1);
+  t.deepEqual(
+    (await a.endpoints()).map(({ network }) => network),
+    ['blue'],
+  );
+  await one.leave(1);
+  await one.deleteEndpoint(1);
+  await one.deleteNetwork();
+  t.deepEqual(await names(a), ['blue']);
+});
+
+test('-o weft.network alone names the network too', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET, { options: { 'weft.network': 'green' } });
+  t.deepEqual(await names(a), ['green']);
+  t.regex(await one.address(pool), /^10\.77\.0\.\d+\/24$/);
+});
+
+test('gateway, auxiliary addresses, range, VNI and MTU are the network’s', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET, {
+    options: { 'weft.vni': '77', 'weft.mtu': '1400' },
+    ipam: { SubPool: '10.77.0.128/25' },
+    aux: { printer: '10.77.0.5' },
+    gateway: '10.77.0.254',
+  });
+  const [network] = await a.control.listNetworks();
+  t.like(network, {
+    ...{ vni: 77, mtu: 1400, ipRange: '10.77.0.128/25', gateway: '10.77.0.254' },
+    reserved: ['10.77.0.5'],
+  });
+  const chosen = await one.address(pool);
+  t.true(Number(/^10\.77\.0\.(\d+)\/24$/.exec(chosen)?.[1]) >= 128, chosen);
+  t.is(await one.address(pool, '10.77.0.9'), '10.77.0.9/24');
+  t.regex(await refusal(one.address(pool, '10.77.0.9')), /10\.77\.0\.9.*belongs to/);
+  t.regex(await refusal(one.address(pool, '10.77.0.254')), /is the gateway/);
+  t.regex(await refusal(one.address(pool, '10.77.0.5')), /reserved/);
+});
+
+test('what was reserved is held over a restart, and the engine may say it again once', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET, { aux: { x: '10.77.0.5' } });
+  const address = await one.address(pool);
+  await one.createEndpoint(1, address);
+  const device = await one.join(1);
+  a.kernel.addNamespace(SANDBOX);
+  a.kernel.moveLink(device, 'eth0', SANDBOX);
+  a.kill();
+  await a.start();
+  t.deepEqual(
+    (await a.endpoints()).map((row) => row.address),
+    [address],
+  );
+  t.regex(await refusal(one.address(pool, address)), /belongs to/);
+  // The engine starts anew and replays.
+  t.is(await one.pool(SUBNET), pool);
+  t.is(await one.gateway(pool, '10.77.0.1'), '10.77.0.1/24');
+  t.is(await one.address(pool, '10.77.0.5'), '10.77.0.5/24');
+  t.is(await one.address(pool, address), address);
+  t.regex(await refusal(one.address(pool, address)), /belongs to/);
+  await one.leave(1);
+  await one.deleteEndpoint(1);
+  await one.release(pool, address);
+  t.deepEqual(await a.endpoints(), []);
+});
+
+test('a sandbox that vanished takes its endpoint along; an interface nobody fetched goes too', async (t) => {
+  const { world, a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET);
+  await one.createEndpoint(1, await one.address(pool));
+  a.kernel.addNamespace(SANDBOX);
+  a.kernel.moveLink(await one.join(1), 'eth0', SANDBOX);
+  await one.createEndpoint(2, await one.address(pool));
+  await one.join(2);
+  await world.pass(30_000);
+  t.is((await a.endpoints()).length, 2);
+  a.kernel.removeNamespace(SANDBOX);
+  await world.pass(15_000);
+  t.deepEqual(
+    (await a.endpoints()).map(({ endpoint }) => endpoint),
+    [weftId(2)],
+  );
+  await world.pass(120_000);
+  t.deepEqual(await a.endpoints(), []);
+  t.is(a.kernel.find(hostEndName(weftId(2))), undefined);
+  t.deepEqual(await one.leave(2), {});
+});
+
+test('an address that an engine asked for and forgot comes back', async (t) => {
+  const { world, one } = await makeHosts(t);
+  const pool = await one.createNetwork('10.77.0.0/30');
+  const address = await one.address(pool);
+  t.regex(await refusal(one.address(pool)), /./);
+  await world.pass(700_000);
+  t.is(await one.address(pool), address);
+});
+
+test('a pool that overlaps a route of the host is refused with the route', async (t) => {
+  const { a, one } = await makeHosts(t);
+  a.kernel.addRoute({ destination: '10.77.0.128/25', device: 'u0' });
+  const said = await refusal(one.createNetwork(SUBNET));
+  t.regex(said, /overlaps the host's route to 10\.77\.0\.128\/25 by u0/);
+  t.deepEqual(await names(a), []);
+});
+
+/** What is on disk, but for rows: one that was taken back leaves a tombstone. */
+const kept = ({ disk }: MortalHost): string[] =>
+  [...disk.keys()].filter((key) => !key.startsWith('row\0')).sort();
+
+const WRONG: readonly (readonly [string, unknown, RegExp])[] = [
+  ['NetworkDriver.Nothing', {}, /does not know the call/],
+  ['Nothing', null, /does not know the call/],
+  ['NetworkDriver.CreateNetwork', null, /CreateNetwork has a wrong body/],
+  ['NetworkDriver.CreateNetwork', { NetworkID: 'a/b' }, /wrong NetworkID/],
+  ['NetworkDriver.CreateNetwork', { NetworkID: 5 }, /wrong NetworkID/],
+  ['NetworkDriver.CreateNetwork', { NetworkID: NETWORK_ID, IPv4Data: 'x' }, /wrong IPv4Data/],
+  ['NetworkDriver.CreateNetwork', { NetworkID: NETWORK_ID }, /one IPv4 subnet/],
+  ['NetworkDriver.CreateEndpoint', { NetworkID: NETWORK_ID }, /wrong EndpointID/],
+  [
+    'NetworkDriver.CreateEndpoint',
+    { NetworkID: NETWORK_ID, EndpointID: endpointId(1), Interface: {} },
+    /none of this host's/,
+  ],
+  [
+    'NetworkDriver.Join',
+    { NetworkID: NETWORK_ID, EndpointID: endpointId(1), SandboxKey: SANDBOX },
+    /none of this host's/,
+  ],
+  ['IpamDriver.RequestPool', { Pool: '10.0.0.0/33' }, /no subnet/],
+  ['IpamDriver.RequestPool', { Pool: '10.0.0.1/24' }, /host bits/],
+  ['IpamDriver.RequestPool', { Pool: '', SubPool: '10.0.0.0/25' }, /needs a --subnet/],
+  ['IpamDriver.RequestPool', { AddressSpace: 'Other', Pool: SUBNET }, /Address space "Other"/],
+  ['IpamDriver.RequestPool', { Pool: SUBNET, Options: { 'weft.netwrk': 'x' } }, /did you mean/],
+  ['IpamDriver.RequestAddress', { PoolID: 'a/b' }, /no pool of Weft/],
+  ['IpamDriver.RequestAddress', { PoolID: `weft,none,${SUBNET}` }, /not made yet/],
+  ['IpamDriver.ReleaseAddress', { PoolID: 7 }, /wrong PoolID/],
+];
+
+test('wrong calls get one sentence in the field that their API reads, and change nothing', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const disk = kept(a);
+  for (const [name, body, sentence] of WRONG) {
+    const said = await refusal(one.call(name, body));
+    t.regex(said, sentence, `${name} ${JSON.stringify(body)}`);
+    t.regex(said, /^[^\n]*[.?]$/);
+  }
+  for (const options of [
+    { foo: 'bar' },
+    { 'weft.vni': 'x' },
+    { 'weft.vni': '99999999' },
+    { 'weft.encap': 'gre' },
+  ]) {
+    t.regex(await refusal(one.createNetwork(SUBNET, { options })), /foo|vni|VNI|encap/);
+  }
+  const own = { 'com.docker.network.internal': true };
+  t.is(
+    await refusal(one.createNetwork(SUBNET, { own })),
+    'Option --internal has nothing to shut: containers of Docker have no way out of the overlay yet; leave out --internal.',
+  );
+  t.deepEqual(kept(a), disk);
+  t.deepEqual(await names(a), []);
+  t.deepEqual(await a.links(), []);
+});
+
+test('a kernel that refuses at any step of Join leaves nothing, and the next Join works', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET);
+  await one.createEndpoint(1, await one.address(pool));
+  const before = a.kernel.snapshot();
+  for (let step = 1; ; step++) {
+    a.kernel.failAt = a.kernel.steps + step;
+    const said = await refusal(one.join(1));
+    a.kernel.failAt = Infinity;
+    if (said === '') break;
+    t.deepEqual(a.kernel.snapshot(), before, `step ${step}: ${said}`);
+    t.deepEqual(await a.endpoints(), []);
+  }
+  t.is((await a.endpoints()).length, 1);
+});
+
+test('500 calls at once: each has an answer, no address comes twice', async (t) => {
+  const { world, a, one } = await makeHosts(t);
+  const pool = await one.createNetwork('10.78.0.0/16');
+  const asked = Promise.all(
+    Array.from({ length: 500 }, () =>
+      a.docker.call('IpamDriver.RequestAddress', { PoolID: pool, Address: '', Options: null }),
+    ),
+  );
+  // The disk in memory takes a quarter of a second for each.
+  await world.pass(150_000);
+  const answers = await asked;
+  const given = answers.map(({ body }) => (body as { Address?: string }).Address);
+  t.is(new Set(given).size, 500);
+  t.false(given.includes(undefined));
+});

@@ -1,0 +1,107 @@
+import type { MortalHost } from '../../daemon/mortal-host.ts';
+
+export const NETWORK_ID = 'a'.repeat(64);
+export const SANDBOX = '/run/docker/netns/0123456789ab';
+
+export const endpointId = (number: number): string => String(number).padStart(4, '0').repeat(16);
+
+type Said = Readonly<Record<string, unknown>>;
+
+/** Calls as an engine makes them; each returns the answer or throws the sentence that Docker would show. */
+export class FakeEngine {
+  readonly host: MortalHost;
+
+  constructor(host: MortalHost) {
+    this.host = host;
+  }
+
+  async call(name: string, body: unknown): Promise<Said> {
+    const said = await this.host.call(name, body);
+    if (said === 'dead') throw new Error('dead');
+    const { Err, Error: error } = said;
+    // The field of the one API says nothing in the other.
+    const sentence = name.startsWith('IpamDriver.') ? error : Err;
+    if (typeof sentence === 'string') throw new Error(sentence);
+    return said;
+  }
+
+  async pool(subnet: string, more: Said = {}): Promise<string> {
+    const { PoolID: id } = await this.call('IpamDriver.RequestPool', {
+      ...{ AddressSpace: 'WeftLocal', Pool: subnet, SubPool: '', Options: {}, V6: false },
+      ...more,
+    });
+    return String(id);
+  }
+
+  async address(pool: string, wanted = '', options: Said | null = null): Promise<string> {
+    const said = await this.call('IpamDriver.RequestAddress', {
+      ...{ PoolID: pool, Address: wanted, Options: options },
+    });
+    return String(said['Address']);
+  }
+
+  gateway(pool: string, wanted = ''): Promise<string> {
+    return this.address(pool, wanted, { RequestAddressType: 'com.docker.network.gateway' });
+  }
+
+  release(pool: string, address: string): Promise<Said> {
+    return this.call('IpamDriver.ReleaseAddress', {
+      ...{ PoolID: pool, Address: address.split('/')[0] },
+    });
+  }
+
+  async createNetwork(
+    subnet: string,
+    { id = NETWORK_ID, options = {}, ipam = {}, aux = {}, gateway = '', own = {} } = {},
+  ): Promise<string> {
+    const pool = await this.pool(subnet, ipam);
+    const chosen = await this.gateway(pool, gateway);
+    for (const address of Object.values(aux)) await this.address(pool, String(address));
+    await this.call('NetworkDriver.CreateNetwork', {
+      NetworkID: id,
+      Options: {
+        ...{ 'com.docker.network.enable_ipv6': false, 'com.docker.network.generic': options },
+        ...own,
+      },
+      IPv4Data: [{ AddressSpace: 'WeftLocal', Gateway: chosen, Pool: subnet, AuxAddresses: aux }],
+      IPv6Data: [],
+    });
+    return pool;
+  }
+
+  deleteNetwork(id = NETWORK_ID): Promise<Said> {
+    return this.call('NetworkDriver.DeleteNetwork', { NetworkID: id });
+  }
+
+  async createEndpoint(
+    number: number,
+    address: string,
+    { network = NETWORK_ID, mac = '', options = {} } = {},
+  ): Promise<Said> {
+    const said = await this.call('NetworkDriver.CreateEndpoint', {
+      ...{ NetworkID: network, EndpointID: endpointId(number), Options: options },
+      Interface: { Address: address, AddressIPv6: '', MacAddress: mac },
+    });
+    return said['Interface'] as Said;
+  }
+
+  /** The name of the interface on the host. */
+  async join(number: number, network = NETWORK_ID): Promise<string> {
+    const said = await this.call('NetworkDriver.Join', {
+      ...{ NetworkID: network, EndpointID: endpointId(number), SandboxKey: SANDBOX, Options: {} },
+    });
+    return (said['InterfaceName'] as { readonly SrcName: string }).SrcName;
+  }
+
+  leave(number: number, network = NETWORK_ID): Promise<Said> {
+    return this.call('NetworkDriver.Leave', {
+      ...{ NetworkID: network, EndpointID: endpointId(number) },
+    });
+  }
+
+  deleteEndpoint(number: number, network = NETWORK_ID): Promise<Said> {
+    return this.call('NetworkDriver.DeleteEndpoint', {
+      ...{ NetworkID: network, EndpointID: endpointId(number) },
+    });
+  }
+}
