@@ -8,6 +8,7 @@ import { Moving } from '../../src/daemon/moving.ts';
 import type {
   EndpointRecord,
   MoveRecord,
+  UseRecord,
   NetworkRecord,
   VtepRecord,
 } from '../../src/daemon/records.ts';
@@ -20,7 +21,7 @@ import { Life } from './mortal.ts';
 
 const STEP_MS = 40;
 const EXCHANGE_EVERY_MS = 500;
-const TABLES = ['networks', 'endpoints', 'vteps', 'moves'] as const;
+const TABLES = ['networks', 'endpoints', 'vteps', 'moves', 'uses'] as const;
 
 /** A value, or none where it was removed, and when and by whom. */
 interface Version {
@@ -143,6 +144,7 @@ export class RepairHost {
       endpoints: rows<EndpointRecord>('endpoints'),
       vteps: rows<VtepRecord>('vteps'),
       moves: rows<MoveRecord>('moves'),
+      uses: rows<UseRecord>('uses'),
     };
     const directory = new Directory(tables);
     const { clock } = life;
@@ -156,6 +158,7 @@ export class RepairHost {
       ...{ self: this.id, directory, moves: tables.moves, addresses, journal, serial },
       reconciler: { reconcile },
       sandboxes: { detach: unplug as never, renewNeighbours: () => Promise.resolve() },
+      follow: () => Promise.resolve(),
       isFirst: () => this.#world.reachable(this).every(({ id }) => id > this.id),
       ...{ clock, rng, log: nullLogger },
     });
@@ -267,6 +270,7 @@ export class RepairHost {
       },
       ...{ directory, clock: life.clock, rng: world.rng, log: nullLogger },
       hostName: (id) => id.slice(0, 1),
+      reservations: { get: () => undefined, ofPool: () => [] },
       endpointsLost: () => undefined,
       endpointLeaseMs: 86_400_000,
     });
