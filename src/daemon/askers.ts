@@ -53,6 +53,7 @@ export class Askers {
    * asks a bridge from the bridge's own address, from which the kernel takes nothing that comes by a wire.
    * At an address of the host, an asker is known by its own address: one inside the subnet of one network
    * sees that network; of several, none, since it can't be told which; one outside all of them is a host.
+   * Who is on internal networks alone learns nothing of names outside: a question is a way out, too.
    */
   permit(at: ListenAt, asker: string): Permission | undefined {
     if (at.network !== undefined && asker === at.address) return { view: 'all', mayForward: true };
@@ -65,12 +66,17 @@ export class Askers {
     }
     return others.length === 0
       ? this.#ofNetwork(found.network, asker)
-      : { view: [], mayForward: true };
+      : { view: [], mayForward: this.#leadsOut([found, ...others].map(({ network }) => network)) };
   }
 
   #ofNetwork(network: string, asker: string): Permission {
     const { views } = (this.#known ??= this.#look());
-    return { view: views.get(keyOf(network, asker)) ?? [network], mayForward: true };
+    const view = views.get(keyOf(network, asker)) ?? [network];
+    return { view, mayForward: this.#leadsOut(view) };
+  }
+
+  #leadsOut(networks: readonly string[]): boolean {
+    return networks.some((name) => this.#directory.network(name)?.edge !== 'internal');
   }
 
   #look(): Known {

@@ -20,10 +20,10 @@ function world() {
     vteps: memoryRows<VtepRecord>(),
     uses: memoryRows(),
   });
-  const define = (name: string, subnet: string): void =>
+  const define = (name: string, subnet: string, edge?: 'internal'): void =>
     directory.putNetwork({
       ...{ id: name, name, vni: asVni(1), subnet, mtu: 1450, encap: 'vxlan' },
-      ...{ createdBy: SELF, createdAt: '' },
+      ...{ createdBy: SELF, createdAt: '', ...(edge && { edge }) },
     });
   const attach = (id: string, network: string, address: string, inode: string): void =>
     directory.putEndpoint({
@@ -36,7 +36,7 @@ function world() {
   attach('1', 'blue', '10.7.0.2/24', 'web');
   attach('2', 'green', '10.8.0.2/24', 'web');
   attach('3', 'red', '10.7.0.2/24', 'db');
-  return { askers: new Askers(SELF, directory), attach };
+  return { askers: new Askers(SELF, directory), attach, define };
 }
 
 test('on a bridge an endpoint sees its network, then the others of its sandbox', (t) => {
@@ -65,4 +65,17 @@ test("at an address of the host an asker is known by its own, and never sees ano
   t.is(view('198.51.100.7'), undefined, 'a stranger');
   t.is(view('2001:db8::7'), undefined);
   t.is(view('nonsense'), undefined);
+});
+
+test('who is on internal networks alone has no names outside looked up', (t) => {
+  const { askers, attach, define } = world();
+  define('vault', '10.9.0.0/24', 'internal');
+  attach('5', 'vault', '10.9.0.2/24', 'safe');
+  attach('6', 'vault', '10.9.0.3/24', 'web');
+  const mayForward = (asker: string) => askers.permit(onBridge('vault'), asker)?.mayForward;
+  t.false(mayForward('10.9.0.2'));
+  t.false(mayForward('10.9.0.99'));
+  t.true(mayForward('10.9.0.3'), 'it is on blue as well');
+  t.false(askers.permit(HOST_ADDRESS, '10.9.0.2')?.mayForward);
+  t.true(askers.permit(HOST_ADDRESS, '10.7.0.2')?.mayForward);
 });
