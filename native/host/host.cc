@@ -1,8 +1,9 @@
 // What Node lacks to be a good service on Linux: a datagram to systemd's notify socket, flock(2),
-// and sockets that hear one interface only. Only conversions and single system calls;
-// src/daemon/lifecycle.ts and src/os/device-socket.ts check arguments and word errors.
+// sockets that hear one interface only, and malloc_trim(3). Only conversions and single system
+// calls; src/daemon/lifecycle.ts and src/os/device-socket.ts check arguments and word errors.
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <napi.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -126,11 +127,15 @@ Napi::Value InterfaceIndex(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), if_nametoindex(name.c_str()));
 }
 
+// trim(): gives the heap's free pages back to the kernel.
+void Trim(const Napi::CallbackInfo&) { malloc_trim(0); }
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("notify", Napi::Function::New(env, Notify));
   exports.Set("lock", Napi::Function::New(env, Lock));
   exports.Set("bound", Napi::Function::New(env, Bound));
   exports.Set("interfaceIndex", Napi::Function::New(env, InterfaceIndex));
+  exports.Set("trim", Napi::Function::New(env, Trim));
   return exports;
 }
 

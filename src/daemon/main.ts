@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { systemRng } from '../base/rng.ts';
 import { startDaemon } from './daemon.ts';
+import { giveBack } from './footprint.ts';
 import { createLogger } from './log.ts';
 import type { DaemonOptions } from './options.ts';
 import { runService } from './service.ts';
@@ -15,7 +16,10 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       signals: process,
       notifySocket: process.env['NOTIFY_SOCKET'],
       logger,
-      out: (text) => void process.stdout.write(text),
+      out: (text) => {
+        process.stdout.write(text);
+        giveBack();
+      },
       exit: (status) => process.exit(status),
     },
     (wanted, log) => {
