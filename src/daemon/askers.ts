@@ -2,6 +2,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Permission } from '../dns/server.ts';
 import type { ListenAt } from '../dns/sockets.ts';
 import {
+  bareAddress,
   containsAddress,
   parseAddress,
   parseCidr,
@@ -30,7 +31,6 @@ interface Known {
 }
 
 const keyOf = (network: string, address: string): string => `${network} ${address}`;
-const bare = (cidr: string): string => cidr.split('/')[0] ?? '';
 
 /** Decides what somebody sees who asks for names. */
 export class Askers {
@@ -91,7 +91,7 @@ export class Askers {
     }
     const views = own.map(({ network, address, sandbox }) => {
       const networks = new Set([network, ...(bySandbox.get(sandbox.inode) ?? [])]);
-      return [keyOf(network, bare(address)), [...networks]] as const;
+      return [keyOf(network, bareAddress(address)), [...networks]] as const;
     });
     return { subnets, views: new Map(views) };
   }

@@ -2,7 +2,7 @@ import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
-import { containsAddress, parseCidr } from '../wire/cidr.ts';
+import { bareAddress, containsAddress, parseCidr } from '../wire/cidr.ts';
 import { plainName, type Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */
@@ -43,15 +43,12 @@ export const displacedNetworks = (
 ): ReadonlyMap<string, NetworkDefinition> =>
   younger(networks.filter(isNotMerged), ({ vni }) => vni);
 
-/** Without the prefix length: two meshes may have given one network two of them. */
-export const bareAddress = (address: string): string => address.split('/')[0] ?? address;
-
 export function isInside(address: string, subnet: string): boolean {
   const [inner, outer] = [parseCidr(address), parseCidr(subnet)];
   return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
 }
 
-/** Endpoints of one network that have one address, by groups. */
+/** Endpoints of one network that have one address, by groups. Two meshes may have given it two lengths. */
 export const sharedAddresses = (endpoints: readonly Endpoint[]): Endpoint[][] =>
   shared(endpoints, ({ address }) => bareAddress(address));
 

@@ -22,7 +22,7 @@ import { engineEndName } from '../network/names.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
-import { parseAddress } from '../wire/cidr.ts';
+import { bareAddress, parseAddress } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import type { Addresses } from './addresses.ts';
 import { refuseDisputed } from './conflicts.ts';
@@ -333,7 +333,7 @@ export class Engines implements Plumbing {
   #chooseMac({ name }: NetworkDefinition, address: string): Mac {
     const { directory, rng } = this.#options;
     const taken = new Set(directory.endpoints(name).map(({ mac }) => mac));
-    const parsed = parseAddress(address.split('/')[0] ?? '');
+    const parsed = parseAddress(bareAddress(address));
     if (parsed?.family === 4) {
       const made = asMac(DOCKER_PREFIX * 2 ** 32 + Number(parsed.value));
       if (!taken.has(made)) return made;

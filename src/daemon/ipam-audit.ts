@@ -10,8 +10,9 @@ import type { NetworkDefinition } from '../network/network.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Netns } from '../os/netns.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
-import { bareAddress, sharedAddresses } from './conflicts.ts';
+import { sharedAddresses } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import { offsetOf } from './pool-spec.ts';
 

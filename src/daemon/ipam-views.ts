@@ -4,6 +4,7 @@ import type { Holding } from '../ipam/holding.ts';
 import { ownedBy, ownersOf, windowsOf } from '../ipam/pool.ts';
 import { intersect, sizeOf, subtract, type Range } from '../ipam/range.ts';
 import type { NetworkDefinition } from '../network/network.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import { addressAt } from './pool-spec.ts';
 
 /** More ranges than this of one host are not listed one by one. */
@@ -16,11 +17,9 @@ export interface PoolWords {
   readonly stateOf: (host: PeerId) => PoolHost['state'];
 }
 
-const bare = (address: string): string => address.split('/')[0] ?? address;
-
 function rangeText(network: NetworkDefinition, { start, end }: Range): string {
-  const first = bare(addressAt(network, start));
-  return end - start === 1n ? first : `${first}-${bare(addressAt(network, end - 1n))}`;
+  const first = bareAddress(addressAt(network, start));
+  return end - start === 1n ? first : `${first}-${bareAddress(addressAt(network, end - 1n))}`;
 }
 
 const isThere = (state: PoolHost['state']): boolean => state === 'alive' || state === 'suspect';

@@ -5,7 +5,8 @@ import { ownerOf, type PoolValue } from '../ipam/pool.ts';
 import { contains } from '../ipam/range.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { byAge, chooseVni, type NetworkDefinition } from '../network/network.ts';
-import { bareAddress, displacedNetworks, homonyms, sharedAddresses } from './conflicts.ts';
+import { bareAddress } from '../wire/cidr.ts';
+import { displacedNetworks, homonyms, sharedAddresses } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import { offsetOf, poolSpec } from './pool-spec.ts';
 

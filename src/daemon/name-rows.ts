@@ -2,7 +2,7 @@ import type { NameInfo, NameRemoval, NameRequest } from '../api/control.ts';
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import { checkDnsName } from '../network/endpoint-names.ts';
-import { canonicalAddress } from '../wire/cidr.ts';
+import { bareAddress, canonicalAddress } from '../wire/cidr.ts';
 import type { Directory, Rows } from './directory.ts';
 import type { Networks } from './networks.ts';
 import type { Peers } from './peers.ts';
@@ -62,7 +62,7 @@ export class NameRows {
     const added = this.#where(() => true).map((record) => this.#added(record));
     const own = directory.endpoints().flatMap(({ names = [], address, network, host }) =>
       names.map((name) => ({
-        ...{ name, address: address.split('/')[0] ?? '', network, host: peers.nameOf(host) },
+        ...{ name, address: bareAddress(address), network, host: peers.nameOf(host) },
         ...{ origin: 'endpoint' as const, isAlive: peers.isAlive(host) },
       })),
     );

@@ -2,6 +2,7 @@ import type { PoolSpec } from '../ipam/holding.ts';
 import { single, unite, type Range } from '../ipam/range.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import {
+  bareAddress,
   containsAddress,
   firstAddress,
   formatCidr,
@@ -23,7 +24,7 @@ function subnetOf({ subnet }: NetworkDefinition): Cidr | undefined {
 /** The place of an address in its network's subnet, or undefined if it is not of it. */
 export function offsetOf(network: NetworkDefinition, text: string): bigint | undefined {
   const subnet = subnetOf(network);
-  const address = parseAddress(text.split('/')[0] ?? '');
+  const address = parseAddress(bareAddress(text));
   if (subnet === undefined || address === undefined) return undefined;
   return containsAddress(subnet, address) ? address.value - subnet.address.value : undefined;
 }

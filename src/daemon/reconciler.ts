@@ -12,6 +12,7 @@ import { byAge, type NetworkDefinition } from '../network/network.ts';
 import type { EdgeNetwork } from '../network/nft-table.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import type { EndpointFeed } from './endpoint-feed.ts';
 import type { Carried, Fabric } from './fabric.ts';
@@ -282,7 +283,7 @@ function edgeNetwork(
   endpoints: readonly Endpoint[],
 ): EdgeNetwork {
   const published = endpoints
-    .map(({ address, ports = [] }) => ({ addresses: [address.split('/')[0] ?? address], ports }))
+    .map(({ address, ports = [] }) => ({ addresses: [bareAddress(address)], ports }))
     .filter(({ ports }) => ports.length > 0);
   return {
     ...{ bridge, published, gateways: gateway?.addresses ?? [] },

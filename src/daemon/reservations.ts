@@ -1,3 +1,4 @@
+import { bareAddress } from '../wire/cidr.ts';
 import type { State } from './state.ts';
 
 const KIND = 'reservation';
@@ -56,4 +57,4 @@ export class Reservations {
   }
 }
 
-const keyOf = (pool: string, address: string): string => `${pool} ${address.split('/')[0]}`;
+const keyOf = (pool: string, address: string): string => `${pool} ${bareAddress(address)}`;

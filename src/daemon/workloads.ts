@@ -17,6 +17,7 @@ import type { Sandboxes } from '../network/sandbox.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import { refuseDisputed } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
@@ -369,7 +370,7 @@ const withNames = (names: readonly string[]): { readonly names?: readonly string
 /** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
 export function checkWanted(network: NetworkDefinition, ip: string): string {
   const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
-  const bare = address.split('/')[0] ?? address;
+  const bare = bareAddress(address);
   const { gateway, reserved = [] } = network.addressing ?? {};
   if (gateway !== bare && !reserved.includes(bare)) return address;
   throw new AppError(

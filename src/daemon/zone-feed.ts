@@ -1,4 +1,4 @@
-import { canonicalAddress } from '../wire/cidr.ts';
+import { bareAddress, canonicalAddress } from '../wire/cidr.ts';
 import type { Zone, ZoneEntry } from '../dns/zone.ts';
 import type { Directory, Rows } from './directory.ts';
 import type { EndpointRecord, NameRecord } from './records.ts';
@@ -41,7 +41,7 @@ function endpointEntry({ network, host, names = [], address }: EndpointRecord, d
   );
   return {
     ...{ network, host, names: [...new Set(relative)] },
-    addresses: [canonicalAddress(address.split('/')[0] ?? '')].filter((each) => each !== undefined),
+    addresses: [canonicalAddress(bareAddress(address))].filter((each) => each !== undefined),
   } satisfies ZoneEntry;
 }
 

@@ -1,5 +1,6 @@
 import type { PeerId } from '../base/types.ts';
 import {
+  bareAddress,
   canonicalAddress,
   containsAddress,
   parseAddress,
@@ -199,5 +200,5 @@ function parentsOf(name: string): string[] {
 
 /** An address as zones hold it, from `10.7.0.2/24` or `10.7.0.2`. */
 export function zoneAddress(text: string): string | undefined {
-  return canonicalAddress(text.split('/')[0] ?? '');
+  return canonicalAddress(bareAddress(text));
 }

@@ -1,5 +1,6 @@
 import { AppError } from '../base/errors.ts';
 import {
+  bareAddress,
   containsAddress,
   firstAddress,
   formatAddress,
@@ -39,7 +40,7 @@ export function checkAddressing(request: AddressingRequest, subnet: Cidr): Check
       `${reserved.length} reserved addresses are too many; give at most ${MAX_RESERVED}, or an --ip-range that leaves them out.`,
     );
   }
-  const bare = (text: string): string => checkEndpointAddress(text, subnet).split('/')[0] ?? text;
+  const bare = (text: string): string => bareAddress(checkEndpointAddress(text, subnet));
   return {
     range: ipRange === undefined ? undefined : checkRange(ipRange, subnet),
     gateway: gateway === undefined ? undefined : bare(gateway),

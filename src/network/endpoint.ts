@@ -2,6 +2,7 @@ import { AppError } from '../base/errors.ts';
 import type { Mac, PeerId } from '../base/types.ts';
 import type { Sandbox } from '../os/netns.ts';
 import {
+  bareAddress,
   containsAddress,
   formatAddress,
   formatCidr,
@@ -104,7 +105,7 @@ export function checkEndpointMac(text: string): Mac {
 
 /** Whatever the prefix lengths: two meshes that were joined may have had different ones. */
 function isSameAddress(one: string, other: string | undefined): boolean {
-  return one.split('/')[0] === other?.split('/')[0];
+  return other !== undefined && bareAddress(one) === bareAddress(other);
 }
 
 /**

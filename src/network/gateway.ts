@@ -1,6 +1,6 @@
 import type { Vni } from '../base/types.ts';
 import type { Gateway } from '../dataplane/dataplane.ts';
-import { addressBytes, formatAddress, parseCidr } from '../wire/cidr.ts';
+import { bareAddress, addressBytes, formatAddress, parseCidr } from '../wire/cidr.ts';
 import { gatewayMac } from './names.ts';
 import type { NetworkDefinition, NetworkEdge } from './network.ts';
 
@@ -58,5 +58,5 @@ export function dataPlaneGateway(vni: Vni, spec: GatewaySpec): Gateway {
 /** Addresses, without prefix length, that a sandbox's default routes lead to; none if it may not leave. */
 export function defaultGateways(spec: GatewaySpec | undefined): readonly string[] {
   if (spec?.edge !== 'routed') return [];
-  return spec.addresses.map((address) => address.split('/')[0] ?? address);
+  return spec.addresses.map(bareAddress);
 }

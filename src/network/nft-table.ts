@@ -1,5 +1,5 @@
 import type { NftCommand, NftObject } from '../os/nft.ts';
-import { formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
+import { bareAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import type { PublishedPort } from './endpoint.ts';
 import type { NetworkEdge } from './network.ts';
 
@@ -55,7 +55,6 @@ type Expression = Readonly<Record<string, unknown>>;
 
 const ipOf = { 4: 'ip', 6: 'ip6' } as const;
 const familyOf = (address: string): Family => (address.includes(':') ? 6 : 4);
-const bare = (cidr: string): string => cidr.split('/')[0] ?? cidr;
 
 const match = (left: Expression, op: string, right: unknown): Expression => ({
   match: { op, left, right },
@@ -78,7 +77,7 @@ const masquerade = { masquerade: null };
 
 function within(what: 'saddr' | 'daddr', cidr: string): Expression {
   const parsed = parseCidr(cidr);
-  const [addr, len] = [bare(cidr), parsed?.prefixLength];
+  const [addr, len] = [bareAddress(cidr), parsed?.prefixLength];
   return match(field(ipOf[familyOf(cidr)], what), '==', { prefix: { addr, len } });
 }
 
@@ -160,7 +159,7 @@ function subnetText(cidr: string): string {
 export function edgeTable(state: EdgeState): NftObject[] {
   const { networks, opened } = state;
   const gateways = networks.flatMap((network) =>
-    network.gateways.map((cidr) => ({ bridge: network.bridge, address: bare(cidr) })),
+    network.gateways.map((cidr) => ({ bridge: network.bridge, address: bareAddress(cidr) })),
   );
   const published = networks.flatMap((network) => network.published);
   const loopback = { prefix: { addr: '127.0.0.0', len: 8 } };

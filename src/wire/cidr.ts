@@ -95,6 +95,9 @@ export function parseCidr(text: string): Cidr | undefined {
   return { address, prefixLength };
 }
 
+/** The address in the text of a CIDR, or the text as it is if it has no prefix length. */
+export const bareAddress = (cidr: string): string => cidr.split('/', 1)[0] ?? cidr;
+
 export function formatCidr({ address, prefixLength }: Cidr): string {
   return `${formatAddress(address)}/${prefixLength}`;
 }

@@ -1,5 +1,6 @@
 import type { Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
+import { bareAddress } from '../../wire/cidr.ts';
 import type { Binding, Bindings } from './bindings.ts';
 import { checkEndpointOptions } from './options.ts';
 import type { RequestOf } from './schema.ts';
@@ -32,7 +33,6 @@ export interface DockerEndpointsOptions {
 
 const weftId = (endpoint: string): string => endpoint.slice(0, ID_DIGITS);
 const holderOf = (endpoint: string): string => `docker endpoint ${weftId(endpoint)}`;
-const bareOf = (address: string): string => address.split('/')[0] ?? address;
 
 /**
  * Docker's endpoints.
@@ -101,7 +101,7 @@ export class DockerEndpoints {
     }
     const { address, mac } = created;
     const { device } = await this.#options.plumbing.plug({
-      ...{ endpoint: weftId(id), network, address: bareOf(address), mac, sandbox },
+      ...{ endpoint: weftId(id), network, address: bareAddress(address), mac, sandbox },
     });
     return {
       InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
@@ -124,7 +124,7 @@ export class DockerEndpoints {
     this.#created.delete(id);
     if (bindings.get(networkId)?.isForeignIpam === false) return {};
     for (const { network, address, holder } of plumbing.reservations()) {
-      if (holder === holderOf(id)) await plumbing.release(network, bareOf(address));
+      if (holder === holderOf(id)) await plumbing.release(network, bareAddress(address));
     }
     return {};
   }
@@ -156,7 +156,7 @@ export class DockerEndpoints {
   #reserve({ network }: Binding, id: string, wanted: string): Promise<string> {
     return this.#options.plumbing.reserve({
       ...{ network, holder: holderOf(id), again: true },
-      ...(wanted === '' ? {} : { address: bareOf(wanted) }),
+      ...(wanted === '' ? {} : { address: bareAddress(wanted) }),
     });
   }
 

@@ -1,6 +1,7 @@
 import type { NetworkInfo, NetworkRequest } from '../../api/control.ts';
 import type { Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
+import { bareAddress } from '../../wire/cidr.ts';
 import type { Bindings } from './bindings.ts';
 import { readNetworkOptions, type NetworkOptions } from './options.ts';
 import { isOwnSpace } from './pool-id.ts';
@@ -12,8 +13,6 @@ export interface DockerNetworksOptions {
   readonly bindings: Bindings;
   readonly pools: Pools;
 }
-
-const bareOf = (address: string): string => address.split('/')[0] ?? address;
 
 /** Docker's networks: each is bound to a network of Weft, which other engines and people may use too. */
 export class DockerNetworks {
@@ -72,7 +71,7 @@ export class DockerNetworks {
     const holders: readonly string[] = [HOLDERS.container, HOLDERS.gateway];
     for (const held of plumbing.reservations()) {
       if (held.network !== network || held.isUsed || !holders.includes(held.holder)) continue;
-      await plumbing.release(network, bareOf(held.address));
+      await plumbing.release(network, bareAddress(held.address));
     }
     await plumbing.disuse(network);
     await bindings.remove(id);
@@ -114,14 +113,14 @@ function networkRequest(
   { vni, mtu, encap }: NetworkOptions,
   { Gateway: gateway, AuxAddresses: auxiliary }: IpamData,
 ): NetworkRequest {
-  const reserved = Object.values(auxiliary).map(bareOf);
+  const reserved = Object.values(auxiliary).map(bareAddress);
   return {
     ...{ name: network, subnet },
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined ? {} : { encap }),
     ...(ipRange === undefined ? {} : { ipRange }),
-    ...(gateway === '' ? {} : { gateway: bareOf(gateway) }),
+    ...(gateway === '' ? {} : { gateway: bareAddress(gateway) }),
     ...(reserved.length === 0 ? {} : { reserved }),
   };
 }

@@ -2,6 +2,7 @@ import type { Control, NetworkInfo } from '../../api/control.ts';
 import type { Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
 import {
+  bareAddress,
   firstAddress,
   formatAddress,
   formatCidr,
@@ -49,8 +50,6 @@ export interface PoolsOptions {
   readonly plumbing: Plumbing;
   readonly bindings: Bindings;
 }
-
-const bareOf = (address: string): string => address.split('/')[0] ?? address;
 
 /** The IPAM driver: pools are networks of Weft, whether there are already or only will be. */
 export class Pools {
@@ -125,10 +124,10 @@ export class Pools {
     const pool = poolOf(id);
     const network = await this.#network(id, pool);
     const asked = this.#asked.get(id);
-    asked?.auxiliary.delete(bareOf(address));
-    asked?.replayable.delete(bareOf(address));
-    if (network === undefined || isKept(network, bareOf(address))) return {};
-    await this.#options.plumbing.release(network.name, bareOf(address));
+    asked?.auxiliary.delete(bareAddress(address));
+    asked?.replayable.delete(bareAddress(address));
+    if (network === undefined || isKept(network, bareAddress(address))) return {};
+    await this.#options.plumbing.release(network.name, bareAddress(address));
     return {};
   }
 
@@ -168,7 +167,7 @@ export class Pools {
 
   /** The network's own; else what was asked for, or the first of the subnet, the same on every host. */
   async #gateway(pool: Pool, network: NetworkInfo | undefined, wanted: string): Promise<string> {
-    const bare = bareOf(wanted);
+    const bare = bareAddress(wanted);
     if (network === undefined) {
       return withLength(pool, bare === '' ? firstHost(pool) : checkedHost(pool, bare));
     }
@@ -194,7 +193,7 @@ export class Pools {
     network: NetworkInfo | undefined,
     { wanted, isSwarm }: { readonly wanted: string; readonly isSwarm: boolean },
   ): Promise<string> {
-    const bare = bareOf(wanted);
+    const bare = bareAddress(wanted);
     const asked = this.#asked.get(id);
     if (network === undefined) {
       if (bare === '') {
@@ -218,7 +217,7 @@ export class Pools {
     const held = this.#options.plumbing
       .reservations()
       .filter(({ network, holder }) => network === name && holder === HOLDERS.container);
-    return [...reserved, ...held.map(({ address }) => bareOf(address))];
+    return [...reserved, ...held.map(({ address }) => bareAddress(address))];
   }
 }
 
