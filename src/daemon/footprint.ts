@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { loadAddon } from '../base/package-root.ts';
+import { loadHost } from '../base/host-addon.ts';
 
 /**
  * V8 is set for pages that compute and are closed; a daemon waits, for months. What each line saves of
@@ -25,5 +25,5 @@ export function keepSmall(): void {
 export function giveBack(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
-  (loadAddon('host') as { trim(): void }).trim();
+  loadHost().trim();
 }

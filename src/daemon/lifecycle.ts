@@ -2,24 +2,8 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync 
 import { dirname } from 'node:path';
 import { constants } from 'node:os';
 import { AppError, errnoOf } from '../base/errors.ts';
+import { loadHost } from '../base/host-addon.ts';
 import type { Logger } from '../base/log.ts';
-import { loadAddon } from '../base/package-root.ts';
-
-/** native/host: each call answers 0 or an errno. */
-interface HostAddon {
-  notify(path: string, text: string): number;
-  lock(fd: number): number;
-}
-
-function loadHost(): HostAddon {
-  try {
-    return loadAddon('host') as HostAddon;
-  } catch (cause) {
-    throw new AppError('E_PLATFORM', 'The native addon "host" is not built; run "npm run build".', {
-      cause,
-    });
-  }
-}
 
 /** Tells a service manager what the daemon does. Without one, every call does nothing. */
 export interface Notifier {

@@ -16,10 +16,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       signals: process,
       notifySocket: process.env['NOTIFY_SOCKET'],
       logger,
-      out: (text) => {
-        process.stdout.write(text);
-        giveBack();
-      },
+      out: (text) => void process.stdout.write(text),
+      settled: giveBack,
       exit: (status) => process.exit(status),
     },
     (wanted, log) => {

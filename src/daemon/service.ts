@@ -35,6 +35,8 @@ export interface ServiceHost {
   readonly logger: Logger;
   /** Writes to stdout. */
   out(text: string): void;
+  /** Called once, when the daemon serves. */
+  settled(): void;
   /** Ends the process at once. */
   exit(status: number): void;
 }
@@ -117,6 +119,7 @@ async function openDockerPlugin(
 function announce({ readyLine }: RunningDaemon, host: ServiceHost, notifier: Notifier): void {
   host.out(`${readyLine}\n`);
   notifier.ready(readyLine);
+  host.settled();
 }
 
 /**

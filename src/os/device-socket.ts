@@ -1,26 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { bindFailure } from '../base/bind-failure.ts';
-import { AppError } from '../base/errors.ts';
-import { loadAddon } from '../base/package-root.ts';
-
-/** native/host, as far as sockets go. */
-interface HostAddon {
-  /** A descriptor, or an errno as a negative number. */
-  bound(isStream: boolean, address: string, port: number, device: string): number;
-  /** 0 if there is none. */
-  interfaceIndex(name: string): number;
-}
-
-function loadHost(): HostAddon {
-  try {
-    return loadAddon('host') as HostAddon;
-  } catch (cause) {
-    throw new AppError('E_PLATFORM', 'The native addon "host" is not built; run "npm run build".', {
-      cause,
-    });
-  }
-}
+import { loadHost } from '../base/host-addon.ts';
 
 export interface BoundSocketRequest {
   readonly protocol: 'UDP' | 'TCP';

@@ -109,6 +109,7 @@ function service(t: ExecutionContext) {
       events.push(text);
       signals.emit('ready');
     },
+    settled: () => undefined,
     exit: () => undefined,
   };
   const options = {

@@ -1,0 +1,26 @@
+import { AppError } from './errors.ts';
+import { loadAddon } from './package-root.ts';
+
+/** native/host: what Node lacks to be a good service on Linux. */
+export interface HostAddon {
+  /** sd_notify(3) to a socket's path. Answers 0 or an errno, as `lock` does. */
+  notify(path: string, text: string): number;
+  lock(fd: number): number;
+  /** A descriptor, or an errno as a negative number. An empty `device` means any. */
+  bound(isStream: boolean, address: string, port: number, device: string): number;
+  /** 0 if there is none. */
+  interfaceIndex(name: string): number;
+  /** malloc_trim(3). */
+  trim(): void;
+}
+
+/** @throws AppError E_PLATFORM */
+export function loadHost(): HostAddon {
+  try {
+    return loadAddon('host') as HostAddon;
+  } catch (cause) {
+    throw new AppError('E_PLATFORM', 'The native addon "host" is not built; run "npm run build".', {
+      cause,
+    });
+  }
+}
