@@ -17,6 +17,7 @@ import {
 } from '../network/network.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import { bridgeName } from '../network/names.ts';
+import { routeInTheWay } from '../network/routes.ts';
 import type { Route } from '../os/ip-json.ts';
 import { checkAddressing } from '../network/addressing.ts';
 import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
@@ -98,11 +99,9 @@ export class Networks {
    */
   async checkRoutes({ name, vni, edge, subnet }: NetworkDefinition): Promise<void> {
     if (edge === undefined) return;
-    const own = checkSubnet(subnet);
-    const route = (await this.#options.routes()).find(({ destination, device }) => {
-      const other = parseCidr(destination.includes('/') ? destination : hostCidr(destination));
-      return device !== bridgeName(vni) && other !== undefined && overlaps(own, other);
-    });
+    const routes = await this.#options.routes();
+    const isOurs = (device: string | undefined): boolean => device === bridgeName(vni);
+    const route = routeInTheWay(checkSubnet(subnet), routes, isOurs);
     if (route === undefined) return;
     const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
     throw new AppError(
@@ -172,11 +171,6 @@ export class Networks {
     }
     directory.removeNetwork(name);
   }
-}
-
-/** A route to one address, as ip(8) writes it: without a prefix length. */
-function hostCidr(destination: string): string {
-  return `${destination}/${destination.includes(':') ? 128 : 32}`;
 }
 
 type SharedRequest = Pick<NetworkDefinition, 'name' | 'subnet' | 'vni' | 'mtu' | 'edge'>;

@@ -3,14 +3,16 @@ import { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import { checkAddressing } from '../network/addressing.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
+import { routeInTheWay } from '../network/routes.ts';
 import type { Route } from '../os/ip-json.ts';
-import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
+import { formatCidr, overlaps, parseCidr } from '../wire/cidr.ts';
 
 /** Where subnets that nobody asked for are taken from: neither Docker's own nor what most sites use. */
 const AUTOMATIC = { first: 128, count: 128 } as const;
 const ATTEMPTS = 1000;
 /** Bridges of Weft's own networks: a route by one of them is a network's, and those may overlap. */
 const OWN_DEVICE = /^weft-\d+$/;
+const isOwn = (device = ''): boolean => OWN_DEVICE.test(device);
 
 /** What is known when a pool is planned. */
 export interface Surroundings {
@@ -40,7 +42,7 @@ export function planPool(request: PoolRequest, surroundings: Surroundings): Pool
       `Subnet ${text} is IPv${subnet.address.family}, and an IPv${request.family} pool was asked for.`,
     );
   }
-  const route = routeInTheWay(subnet, routes);
+  const route = routeInTheWay(subnet, routes, isOwn);
   if (route !== undefined) {
     throw new AppError(
       'E_SUBNET_ROUTED',
@@ -55,20 +57,6 @@ function subnetOfFamily(network: NetworkDefinition | undefined, family: 4 | 6): 
   return isWanted ? network.subnet : undefined;
 }
 
-function routeInTheWay(subnet: Cidr, routes: readonly Route[]): Route | undefined {
-  return routes.find(({ destination, device = '' }) => {
-    const other = parseRoute(destination);
-    return other !== undefined && !OWN_DEVICE.test(device) && overlaps(subnet, other);
-  });
-}
-
-/** ip(8) writes a route to one address without a prefix length; "default" is in nobody's way. */
-function parseRoute(destination: string): Cidr | undefined {
-  return (
-    parseCidr(destination) ?? parseCidr(`${destination}/${destination.includes(':') ? 128 : 32}`)
-  );
-}
-
 /**
  * By chance, so that two hosts which each ask for any subnet at one moment do not get the same, and with
  * it each other's network.
@@ -79,7 +67,7 @@ function chooseSubnet(family: 4 | 6, { networks, routes, rng }: Surroundings): s
     const text = family === 4 ? randomSubnet4(rng) : randomSubnet6(rng);
     const subnet = parseCidr(text);
     if (subnet === undefined || taken.some((other) => overlaps(subnet, other))) continue;
-    if (routeInTheWay(subnet, routes) === undefined) return text;
+    if (routeInTheWay(subnet, routes, isOwn) === undefined) return text;
   }
   throw new AppError(
     'E_SUBNET_INVALID',
