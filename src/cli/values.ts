@@ -124,6 +124,12 @@ export function readDnsName(text: string): string {
   throw new UsageError('E_NAME_INVALID', `"${text}" is no DNS name; ${DNS_NAME_RULE}.`);
 }
 
+/** Collects names of an option or argument that may be repeated. */
+export const collectDnsNames = (
+  text: string,
+  all: readonly string[] | undefined,
+): readonly string[] => [...(all ?? []), readDnsName(text)];
+
 /** A host to join: form only, no lookup. */
 export function readTarget(text: string): string {
   const target = parseHostPort(text);

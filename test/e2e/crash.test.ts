@@ -4,7 +4,7 @@ import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
 import { seededRng } from '../../src/base/rng.ts';
-import { eventually, makeHosts, type WeftHost } from './mesh.ts';
+import { attachPair, eventually, makeHosts, type WeftHost } from './mesh.ts';
 
 const ROUNDS = 20;
 /** Longer than an attach or detach takes here, so that some of them get through. */
@@ -80,16 +80,9 @@ test('a state file cut short: told while the daemon runs and forwards, and told 
   const mesh = await makeHosts(t, 'cutfile', ['a', 'b']);
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
-  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.up();
   await b.up('--join', a.host.address);
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
-  await eventually(
-    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
-    20_000,
-  );
-  await a.attach('blue', web, '10.7.0.2');
-  await b.attach('blue', db, '10.7.0.3');
+  const web = await attachPair(mesh, [a, b]);
   await eventually(() => web.answers('10.7.0.3'), 20_000);
 
   const file = join(a.stateDirectory, 'state.mdb');

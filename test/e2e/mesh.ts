@@ -141,6 +141,22 @@ export async function startMesh(
   return mesh;
 }
 
+/** Network `blue` on two hosts that know each other, 10.7.0.3 on the second; the container at 10.7.0.2 on the first. */
+export async function attachPair(
+  mesh: TestMesh,
+  [a, b]: readonly [WeftHost, WeftHost],
+): Promise<LabNamespace> {
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
+  await eventually(
+    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
+    20_000,
+  );
+  await a.attach('blue', web, '10.7.0.2');
+  await b.attach('blue', db, '10.7.0.3');
+  return web;
+}
+
 /** Waits until `host` sees `count` members alive, itself among them. */
 export async function waitForPeers(
   host: WeftHost,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import test from 'ava';
 import { run } from '../../bench/lib/process.ts';
 import { temporaryDirectory } from '../../bench/lib/temporary.ts';
-import { eventually, makeHosts } from './mesh.ts';
+import { attachPair, eventually, makeHosts } from './mesh.ts';
 
 /** Where there are no loop devices, no file system can be broken under a daemon. */
 const testWithLoop = existsSync('/dev/loop-control') ? test : test.skip;
@@ -21,16 +21,9 @@ testWithLoop(
     mkdirSync(a.stateDirectory);
     await run('mount', ['-o', 'loop', image, a.stateDirectory]);
     t.teardown(() => run('umount', ['--lazy', a.stateDirectory]));
-    const [web, db] = [await mesh.container('web'), await mesh.container('db')];
     await a.up();
     await b.up('--join', a.host.address);
-    await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
-    await eventually(
-      async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
-      20_000,
-    );
-    await a.attach('blue', web, '10.7.0.2');
-    await b.attach('blue', db, '10.7.0.3');
+    const web = await attachPair(mesh, [a, b]);
     await eventually(() => web.answers('10.7.0.3'), 20_000);
 
     // As ext4 does by itself when the disk fails; a remount refuses while files are open.

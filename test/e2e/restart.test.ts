@@ -1,18 +1,11 @@
 import test from 'ava';
-import { eventually, startMesh, timed, waitForPeers } from './mesh.ts';
+import { attachPair, eventually, startMesh, timed, waitForPeers } from './mesh.ts';
 
 test('a killed daemon is declared dead within 10 s, and started again carries traffic within 3 s', async (t) => {
   const mesh = await startMesh(t, 'kill', ['a', 'b', 'c']);
   const [a, b, c] = mesh.hosts;
   if (!a || !b || !c) throw new Error('three hosts were asked for');
-  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
-  await eventually(
-    async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
-    20_000,
-  );
-  await a.attach('blue', web, '10.7.0.2');
-  await b.attach('blue', db, '10.7.0.3');
+  const web = await attachPair(mesh, [a, b]);
   t.is((await web.ping('10.7.0.3')).received, 3);
 
   await b.kill();

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { NameInfo } from '../../api/control.ts';
 import { withJson, type Context } from '../context.ts';
 import { table } from '../output.ts';
-import { readDnsName, readIp, readName } from '../values.ts';
+import { collectDnsNames, readDnsName, readIp, readName } from '../values.ts';
 
 interface NetworkFlag {
   readonly network?: string;
@@ -57,22 +57,20 @@ function addRemove(dns: Command, context: Context): void {
 function addRename(dns: Command, context: Context): void {
   withJson(dns.command('rename'))
     .argument('<endpoint>', "the endpoint's id or the first 4 or more letters", readName)
-    .argument(
-      '[name...]',
-      'its names from now on; none takes all away',
-      (text: string, all: readonly string[] | undefined) => [...(all ?? []), readDnsName(text)],
-    )
+    .argument('[name...]', 'its names from now on; none takes all away', collectDnsNames)
     .description('give an endpoint of this host other names')
     .addHelpText('after', '\nExample:\n  weft dns rename 3f2a web www')
-    .action(async (endpoint: string, names: string[] | undefined, _flags, command: Command) => {
-      const control = await context.control(command);
-      const renamed = await control.rename({ endpoint, names: names ?? [] });
-      context.show(
-        command,
-        renamed,
-        (info) => `${info.address} is ${info.names?.join(', ') ?? 'without a name'}`,
-      );
-    });
+    .action(
+      async (endpoint: string, names: readonly string[] | undefined, _flags, command: Command) => {
+        const control = await context.control(command);
+        const renamed = await control.rename({ endpoint, names: names ?? [] });
+        context.show(
+          command,
+          renamed,
+          (info) => `${info.address} is ${info.names?.join(', ') ?? 'without a name'}`,
+        );
+      },
+    );
 }
 
 /** dns add, rm, ls, rename: names that DNS answers. */

@@ -3,7 +3,7 @@ import type { DetachRequest, EndpointInfo, PortRequest } from '../../api/control
 import { UsageError, withJson, type Context } from '../context.ts';
 import { facts, portsText } from '../output.ts';
 import {
-  readDnsName,
+  collectDnsNames,
   readIfname,
   readIp,
   readMac,
@@ -46,11 +46,6 @@ function endpointText(info: EndpointInfo): string {
     ...(info.names === undefined ? [] : [['names', info.names.join(', ')] as const]),
   ]);
 }
-
-const collectNames = (text: string, all: readonly string[] | undefined): readonly string[] => [
-  ...(all ?? []),
-  readDnsName(text),
-];
 
 /** Exactly one of the two names of a sandbox. */
 function checkSandbox({ netns, pid }: SandboxFlags): void {
@@ -105,7 +100,7 @@ function addAttach(program: Command, context: Context): void {
       collectPorts,
     )
     .option('--no-default-route', 'set no default route by the gateway of a routed network')
-    .option('--dns-name <name>', 'what it is found by in DNS; may be repeated', collectNames)
+    .option('--dns-name <name>', 'what it is found by in DNS; may be repeated', collectDnsNames)
     .addHelpText(
       'after',
       '\nExamples:\n  weft attach blue --netns web\n  weft attach blue --pid 4711 --ip 10.7.0.3 --ifname net1 --json',

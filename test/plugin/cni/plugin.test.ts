@@ -264,7 +264,7 @@ test('whatever is handed on is answered, with a document of the specification', 
       .tuple(words, config, fc.string())
       .map(([command, stdin, id]) => handedOn(command, stdin, { CNI_CONTAINERID: id })),
   );
-  await fc.assert(
+  const check = fc.assert(
     fc.asyncProperty(bodies, async (body) => {
       const answer = await face.answer(body);
       if (answer.status !== 422) return answer.status === 204 || answer.status === 200;
@@ -276,5 +276,5 @@ test('whatever is handed on is answered, with a document of the specification', 
       ...(process.env['SEED'] !== undefined && { seed: Number(process.env['SEED']) }),
     },
   );
-  t.pass();
+  await t.notThrowsAsync(check);
 });
