@@ -3,27 +3,10 @@
 #include <algorithm>
 
 #include "endian.hpp"
+#include "neighbour-message.hpp"
 #include "packet.hpp"
 
 namespace weft {
-namespace {
-
-constexpr uint16_t kEtherTypeArp = 0x0806;
-constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
-// ARP for IPv4 over Ethernet (RFC 826), whatever the operation.
-constexpr uint64_t kArpHead = 0x000108000604;
-constexpr uint32_t kArpSenderIp = 14;
-constexpr uint32_t kArpTargetIp = 24;
-constexpr uint32_t kArpBytes = 28;
-// Neighbour discovery (RFC 4861 §4.3, §4.4).
-constexpr uint8_t kIcmpV6 = 58;
-constexpr uint8_t kSolicitation = 135;
-constexpr uint8_t kAdvertisement = 136;
-constexpr uint32_t kTargetAt = 8;
-constexpr uint32_t kMessageBytes = 24;
-
-}  // namespace
-
 bool Gateway::Concerns(std::span<const uint8_t> frame) const {
   if (mac == kNoMac) return false;
   if (LoadBe48(&frame[ethernet::kDestination]) == mac ||
@@ -33,17 +16,17 @@ bool Gateway::Concerns(std::span<const uint8_t> frame) const {
   const uint16_t type = LoadBe16(&frame[ethernet::kAddressesBytes]);
   const std::span<const uint8_t> packet = frame.subspan(kEthernetBytes);
   if (type == kEtherTypeArp) {
-    if (packet.size() < kArpBytes || LoadBe48(packet.data()) != kArpHead) return false;
-    return Has(KeyOfIpv4(LoadBe32(&packet[kArpSenderIp]))) ||
-           Has(KeyOfIpv4(LoadBe32(&packet[kArpTargetIp])));
+    if (packet.size() < arp::kBytes || LoadBe48(packet.data()) != arp::kAnyHead) return false;
+    return Has(KeyOfIpv4(LoadBe32(&packet[arp::kSenderIp]))) ||
+           Has(KeyOfIpv4(LoadBe32(&packet[arp::kTargetIp])));
   }
-  if (type != kEtherTypeIpv6 || packet.size() < kIpv6Bytes + kMessageBytes || packet[0] >> 4 != 6 ||
-      packet[ipv6::kNextHeader] != kIcmpV6) {
+  if (type != kEtherTypeIpv6 || packet.size() < kIpv6Bytes + nd::kBytes || packet[0] >> 4 != 6 ||
+      packet[ipv6::kNextHeader] != nd::kIcmpV6) {
     return false;
   }
   const uint8_t kind = packet[kIpv6Bytes];
-  if (kind != kSolicitation && kind != kAdvertisement) return false;
-  return Has(KeyOfIpv6(&packet[kIpv6Bytes + kTargetAt]));
+  if (kind != nd::kSolicitation && kind != nd::kAdvertisement) return false;
+  return Has(KeyOfIpv6(&packet[kIpv6Bytes + nd::kTarget]));
 }
 
 bool Gateway::Has(const AddressKey& address) const {

@@ -5,8 +5,6 @@
 namespace weft {
 namespace {
 
-constexpr uint16_t kEtherTypeIpv4 = 0x0800;
-constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
 constexpr uint16_t kEtherTypeVlan = 0x8100;
 constexpr uint16_t kEtherTypeServiceVlan = 0x88a8;
 constexpr int kMaxVlanTags = 2;

@@ -17,6 +17,10 @@ constexpr uint32_t kUdpBytes = 8;
 constexpr uint8_t kProtocolTcp = 6;
 constexpr uint8_t kProtocolUdp = 17;
 
+constexpr uint16_t kEtherTypeIpv4 = 0x0800;
+constexpr uint16_t kEtherTypeArp = 0x0806;
+constexpr uint16_t kEtherTypeIpv6 = 0x86dd;
+
 // Offsets of fields from the start of their header.
 namespace ethernet {
 constexpr uint32_t kDestination = 0;

@@ -134,6 +134,14 @@ TEST(a_device_without_offloads_gets_whole_frames) {
   }
 }
 
+// A frame behind a VXLAN header, as a VTEP sends it.
+Bytes Wrap(uint32_t vni, const Bytes& frame) {
+  Bytes datagram(vxlan::kHeaderBytes);
+  vxlan::WriteHeader(datagram.data(), vni, false);
+  datagram.insert(datagram.end(), frame.begin(), frame.end());
+  return datagram;
+}
+
 // A kernel VXLAN device on a virtual underlay sends such, and says nothing of it.
 TEST(a_checksum_that_a_foreign_vtep_left_unfinished_is_finished_here) {
   for (const bool is_tcp : {true, false}) {
@@ -143,10 +151,7 @@ TEST(a_checksum_that_a_foreign_vtep_left_unfinished_is_finished_here) {
     FrameSpec spec;
     spec.is_tcp = is_tcp;
     spec.is_partial = true;
-    Bytes datagram(vxlan::kHeaderBytes);
-    vxlan::WriteHeader(datagram.data(), kVni, false);
-    const Bytes frame = MakeFrame(spec);
-    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    const Bytes datagram = Wrap(kVni, MakeFrame(spec));
     const SocketAddress to = b.address("127.0.0.2");
     CHECK(sendto(raw, datagram.data(), datagram.size(), 0, to.get(), to.size) > 0);
     const Bytes received = b.Receive();
@@ -167,10 +172,8 @@ TEST(a_super_frame_that_no_kernel_cut_up_is_cut_up_here) {
       spec.is_ipv6 = is_ipv6;
       spec.is_partial = true;
       spec.payload_bytes = 5000;
-      Bytes datagram(vxlan::kHeaderBytes);
-      vxlan::WriteHeader(datagram.data(), kVni, false);
       const Bytes frame = MakeFrame(spec);
-      datagram.insert(datagram.end(), frame.begin(), frame.end());
+      const Bytes datagram = Wrap(kVni, frame);
       const SocketAddress to = b.address("127.0.0.2");
       CHECK(sendto(raw, datagram.data(), datagram.size(), 0, to.get(), to.size) > 0);
       const auto segment = static_cast<uint16_t>(1400 - (is_ipv6 ? 60 : 40));
@@ -307,10 +310,7 @@ TEST(broken_datagrams_are_counted) {
     CHECK(b.drops(reason) == before + 1);
   };
   const auto wrap = [&](uint32_t vni, const FrameSpec& spec, uint32_t cut = 0) {
-    Bytes datagram(vxlan::kHeaderBytes);
-    vxlan::WriteHeader(datagram.data(), vni, false);
-    const Bytes frame = MakeFrame(spec);
-    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    Bytes datagram = Wrap(vni, MakeFrame(spec));
     if (cut > 0) datagram.resize(cut);
     return datagram;
   };
