@@ -80,6 +80,12 @@ async function replaceCorpus(program, corpus, work) {
   await run(program, ['-set_cover_merge=1', '-max_len=8192', corpus, work]);
 }
 
+/** What libFuzzer wrote less its progress. */
+function whatBroke(output) {
+  const lines = output.split('\n').filter((line) => !/^#\d+\t/.test(line));
+  return lines.slice(-60).join('\n');
+}
+
 /** Fuzzes one target in a copy of its corpus; true if it found nothing. */
 async function fuzz(target, seconds) {
   const corpus = join(native, 'fuzz/corpus', target);
@@ -99,7 +105,7 @@ async function fuzz(target, seconds) {
     if (values.keep) await replaceCorpus(program, corpus, work);
   } else {
     console.log(`not ok - fuzz ${target}: see build/fuzz-findings`);
-    process.stderr.write(output.split('\n').slice(-60).join('\n'));
+    process.stderr.write(`${whatBroke(output)}\n`);
   }
   rmSync(work, { recursive: true });
   return status === 0;

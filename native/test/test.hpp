@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -23,7 +24,8 @@ struct Registration {
 };
 
 [[noreturn]] inline void Fail(const char* file, int line, const char* what) {
-  std::fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
+  const int error = errno;
+  std::fprintf(stderr, "%s:%d: not true: %s (errno %d)\n", file, line, what, error);
   std::abort();
 }
 
