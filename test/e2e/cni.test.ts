@@ -111,6 +111,61 @@ test('libcni adds, checks and deletes on two nodes that make one network', async
   t.false((await one.ip('-o link show')).includes('eth0'));
 });
 
+test('a pod of a routed network has a way out, one of an internal network has none', async (t) => {
+  const { mesh, a, onA } = await nodes(t);
+  const config = (name: string, more: object) => ({
+    ...{ type: 'weft', socket: a.socket, network: name },
+    ...more,
+  });
+  const [web, cave, odd] = [
+    await mesh.container('web'),
+    await mesh.container('cave'),
+    await mesh.container('odd'),
+  ];
+  onA.configure('open', '1.0.0', config('open', { subnet: '10.7.0.0/24', edge: 'routed' }));
+  onA.configure('dark', '1.0.0', config('dark', { subnet: '10.8.0.0/24', edge: 'internal' }));
+  const routes = [{ dst: '10.96.0.0/12' }, { dst: '10.112.0.0/12', gw: '10.7.0.9' }];
+  onA.configure('some', '1.0.0', config('open', { ipam: { routes } }));
+  t.like(await add(t, onA, 'open', web), {
+    ips: [{ gateway: '10.7.0.1' }],
+    routes: [{ dst: '0.0.0.0/0', gw: '10.7.0.1' }],
+  });
+  t.regex(await web.ip('route show'), /^default via 10\.7\.0\.1 dev eth0/m);
+  // Of the other host, which knows nothing of the pods: by masquerade.
+  await eventually(() => web.answers('192.0.2.2'), 20_000);
+
+  const inside = await add(t, onA, 'dark', cave);
+  t.like(inside, { ips: [{ gateway: '10.8.0.1' }] });
+  t.false('routes' in inside);
+  t.notRegex(await cave.ip('route show'), /default/);
+
+  await add(t, onA, 'some', odd);
+  const shown = await odd.ip('route show');
+  t.regex(shown, /^10\.96\.0\.0\/12 via 10\.7\.0\.1 dev eth0/m);
+  t.regex(shown, /^10\.112\.0\.0\/12 via 10\.7\.0\.9 dev eth0/m);
+  t.notRegex(shown, /default/);
+
+  // CHECK finds a route that somebody took away, and the daemon gives it back.
+  const check = () => onA.call('check', 'some', odd.path, { containerId: odd.name });
+  t.is((await check()).status, 0);
+  await odd.ip('route del 10.96.0.0/12');
+  t.regex((await check()).stderr, /no route to 10\.96\.0\.0\/12 by 10\.7\.0\.1/);
+  await eventually(async () => (await check()).status === 0, 30_000);
+
+  const wrong = await onA.program(
+    {
+      ...{ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c9', CNI_NETNS: cave.path, CNI_IFNAME: 'eth9' },
+      CNI_PATH: onA.plugins,
+    },
+    {
+      ...{ cniVersion: '1.0.0', name: 'x', network: 'dark', type: 'weft', socket: a.socket },
+      ipam: { routes: [{ dst: '0.0.0.0/0' }] },
+    },
+  );
+  t.like(JSON.parse(wrong.stdout), { code: 7, details: 'E_ROUTE_INVALID' });
+  t.false((await cave.ip('-o link show')).includes('eth9'));
+});
+
 test('the program answers for itself, and the daemon for the rest', async (t) => {
   const { mesh, a, onA } = await nodes(t);
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');

@@ -26,9 +26,11 @@ export class FakeCniHost implements CniHost {
     return this.networks.get(name);
   }
 
-  ensureNetwork({ name, subnet }: NetworkRequest): Promise<void> {
+  ensureNetwork({ name, subnet, edge }: NetworkRequest): Promise<void> {
     this.#enter();
-    if (!this.networks.has(name)) this.networks.set(name, { subnets: [subnet], gateways: [] });
+    if (!this.networks.has(name)) {
+      this.networks.set(name, { subnets: [subnet], gateways: [], ...(edge && { edge }) });
+    }
     return Promise.resolve();
   }
 
