@@ -203,12 +203,16 @@ export class Workloads {
 
   /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
   async examine(id: string): Promise<readonly string[]> {
-    const { networks, sandboxes } = this.#options;
+    const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
     const network = networks.require(endpoint.network);
     const { vni, mtu } = network;
     const gateways = defaultGateways(gatewayOf(network));
-    return sandboxes.examine({ endpoint, bridge: bridgeName(vni), mtu, gateways });
+    const differences = await sandboxes.examine({
+      ...{ endpoint, bridge: bridgeName(vni), mtu, gateways },
+    });
+    if (network.edge === undefined) return differences;
+    return [...differences, ...(await reconciler.examineEdges())];
   }
 
   /**

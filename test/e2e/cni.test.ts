@@ -3,6 +3,10 @@ import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/con
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { CniRuntime } from './cni-runtime.ts';
 import { eventually, startMesh, type WeftHost } from './mesh.ts';
+import { ask, serve } from './talk.ts';
+
+/** By its path: npx puts another program of that name first. */
+const NFT = '/usr/sbin/nft';
 
 interface Result {
   readonly cniVersion: string;
@@ -164,6 +168,67 @@ test('a pod of a routed network has a way out, one of an internal network has no
   );
   t.like(JSON.parse(wrong.stdout), { code: 7, details: 'E_ROUTE_INVALID' });
   t.false((await cave.ip('-o link show')).includes('eth9'));
+});
+
+test('ports of a node lead to its pods, until DEL or GC', async (t) => {
+  const { mesh, a, b, onA } = await nodes(t);
+  const plugin = { type: 'weft', socket: a.socket, subnet: '10.7.0.0/24', edge: 'routed' };
+  onA.configure('pods', '1.0.0', { ...plugin, capabilities: { portMappings: true } });
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  await a.namespace.tryRun('sysctl', ['-q', '-w', 'net.bridge.bridge-nf-call-iptables=0']);
+  await serve(web, 'web', 80);
+  await serve(db, 'db', 80);
+  const capabilities = {
+    portMappings: [
+      { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+      { hostPort: 53, containerPort: 80, protocol: 'udp', hostIP: '192.0.2.1' },
+    ],
+  };
+  const options = { containerId: 'web', capabilities };
+  t.is((await onA.call('add', 'pods', web.path, options)).status, 0);
+  const leadsIn = async (): Promise<void> => {
+    for (const [from, protocol, port] of [
+      [b.namespace, 'tcp', 8080],
+      [b.namespace, 'udp', 53],
+      [a.namespace, 'tcp', 8080],
+      // Of its own, which other plugins call hairpin mode: where bridged frames are not judged (ADR 27).
+      [web, 'tcp', 8080],
+    ] as const) {
+      await eventually(
+        async () => (await ask(from, protocol, '192.0.2.1', port)) === 'web',
+        20_000,
+      );
+    }
+  };
+  await leadsIn();
+
+  // What another pod has is refused, and nothing is half done.
+  const second = await onA.call('add', 'pods', db.path, { containerId: 'db', capabilities });
+  t.is(second.status, 1);
+  t.regex(second.stderr, /Port 8080\/tcp is published for endpoint/);
+  t.false((await db.ip('-o link show')).includes('eth0'));
+
+  const check = () => onA.call('check', 'pods', web.path, options);
+  t.is((await check()).status, 0);
+  await a.namespace.run(NFT, ['flush', 'ruleset']);
+  t.regex((await check()).stderr, /table inet weft of nftables is gone/);
+  await a.kill();
+  await a.up();
+  t.is((await check()).status, 0);
+  await leadsIn();
+
+  t.is((await onA.call('del', 'pods', web.path, options)).status, 0);
+  t.is(await ask(b.namespace, 'tcp', '192.0.2.1', 8080), '');
+  t.is((await onA.call('add', 'pods', db.path, { containerId: 'db', capabilities })).status, 0);
+  await eventually(async () => (await ask(b.namespace, 'tcp', '192.0.2.1', 8080)) === 'db', 20_000);
+  const stale = { cniVersion: '1.1.0', name: 'pods', ...plugin, 'cni.dev/valid-attachments': [] };
+  const env = { CNI_COMMAND: 'GC', CNI_PATH: onA.plugins };
+  t.is((await onA.program(env, stale)).status, 0);
+  t.is(await ask(b.namespace, 'tcp', '192.0.2.1', 8080), '');
+  await eventually(
+    async () => (await a.namespace.run(NFT, ['list', 'tables'])).trim() === '',
+    20_000,
+  );
 });
 
 test('the program answers for itself, and the daemon for the rest', async (t) => {

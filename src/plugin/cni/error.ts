@@ -42,6 +42,8 @@ const MEANINGS: Partial<Record<ErrorCode, number>> = {
   E_ADDRESS_INVALID: CODE.invalidConfig,
   E_ADDRESS_OUTSIDE: CODE.invalidConfig,
   E_ADDRESS_RESERVED: CODE.invalidConfig,
+  E_PORT_INVALID: CODE.invalidConfig,
+  E_GATEWAY_MISSING: CODE.invalidConfig,
   E_ROUTE_INVALID: CODE.invalidConfig,
   E_SUBNET_INVALID: CODE.invalidConfig,
   E_ENCAP_UNKNOWN: CODE.invalidConfig,

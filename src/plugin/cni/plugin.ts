@@ -17,6 +17,7 @@ import {
 } from './config.ts';
 import { CniError, CODE, fromAppError } from './error.ts';
 import type { CniHost, Hindrance, NetworkFacts } from './host.ts';
+import { missingPorts, portsOf, refuseForeignFamilies } from './ports.ts';
 import { compareWithResult, shapeResult, type ResultRoute } from './result.ts';
 import { NEWEST_VERSION, SUPPORTED_VERSIONS } from './version.ts';
 
@@ -91,11 +92,14 @@ export class CniPlugin implements Face {
     const config = readConfig(call);
     refuseUnsupported(call, config);
     const network = networkOf(config);
+    const request = wanted(call, config);
     await this.#ensureNetwork(network, config);
+    const { subnets } = this.#host.network(network) ?? {};
+    if (subnets) refuseForeignFamilies(request.ports ?? [], network, subnets);
     const endpoint = await this.#host.attach({
       ...{ network, netns: call.netns, ifname: call.ifname },
       ...{ id: this.#idOf(call, config), origin: `${originOf(config)}${call.containerId}` },
-      ...wanted(call, config),
+      ...request,
     });
     return this.#result(call, config, endpoint);
   }
@@ -138,6 +142,7 @@ export class CniPlugin implements Face {
     }
     const differences = [
       ...compareWithResult(endpoint, [endpoint.address], call, prevResult),
+      ...missingPorts(portsOf(config), endpoint),
       ...(await this.#host.examine(endpoint.endpoint)),
     ];
     if (differences.length === 0) return undefined;
@@ -269,15 +274,7 @@ function refuseUnsupported(call: Call, config: Config): void {
   if (isIpamOnly(call, config)) {
     refuse('ipam.type', ipam?.type, 'Weft gives addresses only to containers on its own networks');
   }
-  const { portMappings, ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
-  const mapped = portMappings.filter(({ hostPort }) => hostPort !== 0);
-  if (mapped.length > 0) {
-    refuse(
-      'portMappings',
-      mapped,
-      'Weft does not publish ports; chain the plugin "portmap" for it',
-    );
-  }
+  const { ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
   if (bandwidth !== undefined || config.bandwidth !== undefined) {
     refuse('bandwidth', bandwidth ?? config.bandwidth, 'chain the plugin "bandwidth" for it');
   }
@@ -334,6 +331,7 @@ function wanted(call: Call, config: Config): Partial<AttachRequest> {
   }
   const mac = runtimeConfig.mac ?? call.args.get('MAC');
   const names = namesOf(call, config);
+  const ports = portsOf(config);
   const routes = (config.ipam?.routes ?? []).map(({ dst, gw }) => ({
     destination: dst,
     ...(gw !== undefined && { via: gw }),
@@ -343,6 +341,7 @@ function wanted(call: Call, config: Config): Partial<AttachRequest> {
     ...(mac !== undefined && { mac }),
     ...(names.length > 0 && { names }),
     ...(routes.length > 0 && { routes }),
+    ...(ports.length > 0 && { ports }),
   };
 }
 

@@ -192,6 +192,33 @@ test('the network that ADD makes has the edge of the config, and must have it if
   t.regex((body as { msg: string }).msg, /Network new is routed and not internal/);
 });
 
+test('ports of the runtime reach the endpoint, and CHECK misses them', async (t) => {
+  const { host, call } = plugin();
+  const portMappings = [
+    { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+    // As containerd spells it.
+    { HostPort: 53, ContainerPort: 5353, Protocol: 'UDP', HostIP: '192.0.2.1' },
+    { hostPort: 81, containerPort: 80, hostIP: '0.0.0.0' },
+    { hostPort: 0, containerPort: 9000 },
+  ];
+  const config = { ...CONFIG, runtimeConfig: { portMappings } };
+  t.like(await call('ADD', config), { status: 200 });
+  t.deepEqual(host.attached[0]?.ports, [
+    { protocol: 'tcp', hostPort: 8080, port: 80 },
+    { protocol: 'udp', hostAddress: '192.0.2.1', hostPort: 53, port: 5353 },
+    { protocol: 'tcp', hostPort: 81, port: 80 },
+  ]);
+  t.deepEqual(await call('CHECK', { ...config, prevResult: ADDED }), { status: 204 });
+  const [[id, endpoint] = ['', undefined]] = host.endpoints;
+  if (endpoint === undefined) return t.fail();
+  host.endpoints.set(id, { ...endpoint, ports: endpoint.ports?.slice(0, 1) ?? [] });
+  const { body } = await call('CHECK', { ...config, prevResult: ADDED });
+  t.regex(
+    (body as { msg: string }).msg,
+    /port 192\.0\.2\.1 53\/udp to 5353 is not published; port 81\/tcp to 80 is not published/,
+  );
+});
+
 test('GC removes what is not named, and nothing of other configs', async (t) => {
   const { host, call } = plugin();
   await call('ADD', CONFIG);
@@ -241,6 +268,11 @@ test('errors of the daemon have the codes of the specification', async (t) => {
   t.like(await call('DEL', CONFIG), { body: { code: 100, details: 'E_INTERNAL' } });
 });
 
+const mapping = (more: object) => ({
+  ...CONFIG,
+  runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, ...more }] },
+});
+
 const BAD: readonly [what: string, code: number, ...call: Parameters<typeof handedOn>][] = [
   ['no command', 4, '', CONFIG],
   ['an unknown command', 4, 'add', CONFIG],
@@ -277,6 +309,14 @@ const BAD: readonly [what: string, code: number, ...call: Parameters<typeof hand
     2,
     'ADD',
     { ...CONFIG, ipam: { routes: [{ dst: '0.0.0.0/0', priority: 5 }] } },
+  ],
+  ['a port of SCTP', 2, 'ADD', mapping({ protocol: 'sctp' })],
+  ['a port at no address', 7, 'ADD', mapping({ hostIP: 'eth0' })],
+  [
+    'a port at an address of no family of the network',
+    7,
+    'ADD',
+    mapping({ hostIP: '2001:db8::1' }),
   ],
   ["another's addresses", 2, 'ADD', { ...CONFIG, ipam: { type: 'host-local' } }],
   ['Infiniband', 2, 'ADD', { ...CONFIG, runtimeConfig: { infinibandGUID: 'c2:11' } }],
