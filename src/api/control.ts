@@ -208,6 +208,8 @@ export interface AttachRequest {
   readonly mac?: string;
   /** Whether the sandbox gets a default route by the network's gateway, if it is routed. Default true. */
   readonly defaultRoute?: boolean;
+  /** What the sandbox is to have routes to, instead of the default route. At most 64. */
+  readonly routes?: readonly RouteRequest[];
   readonly ports?: readonly PortRequest[];
   /**
    * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
@@ -218,6 +220,14 @@ export interface AttachRequest {
   readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
+}
+
+/** A route of a sandbox by the interface that attaching makes. */
+export interface RouteRequest {
+  /** CIDR without host bits; `0.0.0.0/0` and `::/0` are everything. */
+  readonly destination: string;
+  /** An address in the network's subnet. Default: the gateway of a routed network. */
+  readonly via?: string;
 }
 
 /** A port of this host that is to lead to the endpoint. */

@@ -37,6 +37,8 @@ const portRequest = z.strictObject({
 });
 const ports = z.array(portRequest).max(256);
 
+const routes = z.array(z.strictObject({ destination: text, via: text.exactOptional() })).max(64);
+
 const attachRequest = z.strictObject({
   network: text,
   netns: text.exactOptional(),
@@ -45,6 +47,7 @@ const attachRequest = z.strictObject({
   ip: text.exactOptional(),
   mac: text.exactOptional(),
   defaultRoute: z.boolean().exactOptional(),
+  routes: routes.exactOptional(),
   ports: ports.exactOptional(),
   id: z
     .string()

@@ -53,7 +53,12 @@ export class DaemonCniHost implements CniHost {
     const network = this.#options.directory.network(name);
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
-    return { subnets: [network.subnet], gateways: [], ...(dns && { dns }) };
+    const { subnet, edge, addressing: { gateway } = {} } = network;
+    return {
+      ...{ subnets: [subnet], gateways: gateway === undefined ? [] : [gateway] },
+      ...(edge && { edge }),
+      ...(dns && { dns }),
+    };
   }
 
   async ensureNetwork(request: NetworkRequest): Promise<void> {

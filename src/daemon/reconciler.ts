@@ -120,6 +120,11 @@ export class Reconciler {
     for (const change of await edges.ensure(networks)) log.info({ change }, 'repaired');
   }
 
+  /** How the edge of this host differs from what `refreshEdges` last made; nothing is changed. */
+  examineEdges(): Promise<readonly string[]> {
+    return this.#options.edges.examine();
+  }
+
   /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
   refreshMacs({ name, vni }: NetworkDefinition): void {
     const { directory, fabric, feed, self } = this.#options;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CANONICAL_DNS_NAME, MAX_NAME_CHARACTERS } from '../base/dns-name.ts';
 import type { PeerId, Vni } from '../base/types.ts';
-import { MAX_PORTS, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
+import { MAX_PORTS, MAX_ROUTES, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import {
@@ -52,6 +52,11 @@ const publishedPort = z.object({
   port: udpPort,
 });
 
+const endpointRoute = z.object({
+  destination: z.string().max(64),
+  via: z.string().max(64).exactOptional(),
+});
+
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
   /** The network's id. */
@@ -63,6 +68,7 @@ const endpointRecord = z.object({
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
   routeMetric: z.int().min(0).max(0xffff_ffff).exactOptional(),
+  routes: z.array(endpointRoute).max(MAX_ROUTES).exactOptional(),
   ports: z.array(publishedPort).max(MAX_PORTS).exactOptional(),
   origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),

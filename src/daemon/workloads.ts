@@ -10,7 +10,8 @@ import {
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
-import { defaultGateways } from '../network/gateway.ts';
+import { checkEndpointRoutes } from '../network/endpoint-routes.ts';
+import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
@@ -27,7 +28,7 @@ import { choosePorts, remainingPorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 
 const MIN_ID_PREFIX = 4;
-/** Of default routes in sandboxes: behind those that a sandbox has from elsewhere. */
+/** Of routes in sandboxes: behind those that a sandbox has from elsewhere. */
 const FIRST_METRIC = 1024;
 
 export interface WorkloadsOptions {
@@ -202,10 +203,16 @@ export class Workloads {
 
   /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
   async examine(id: string): Promise<readonly string[]> {
-    const { networks, sandboxes } = this.#options;
+    const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
-    const { vni, mtu } = networks.require(endpoint.network);
-    return sandboxes.examine({ endpoint, bridge: bridgeName(vni), mtu });
+    const network = networks.require(endpoint.network);
+    const { vni, mtu } = network;
+    const gateways = defaultGateways(gatewayOf(network));
+    const differences = await sandboxes.examine({
+      ...{ endpoint, bridge: bridgeName(vni), mtu, gateways },
+    });
+    if (network.edge === undefined) return differences;
+    return [...differences, ...(await reconciler.examineEdges())];
   }
 
   /**
@@ -255,7 +262,7 @@ export class Workloads {
       ...(request.origin !== undefined && { origin: request.origin }),
       address: ip === undefined ? undefined : checkWanted(network, ip),
       mac: request.mac === undefined ? this.#freeMac() : this.#checkMac(network, request.mac),
-      ...this.#routeMetric(network, sandbox, request.defaultRoute),
+      ...this.#routes(network, sandbox, request),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
     return endpoint;
@@ -270,17 +277,20 @@ export class Workloads {
     );
   }
 
-  /** By the interface that was attached first, its default route goes first. */
-  #routeMetric(
-    { edge }: NetworkDefinition,
+  /** By the interface that was attached first, its routes go first. */
+  #routes(
+    network: NetworkDefinition,
     sandbox: Sandbox,
-    isWanted = true,
-  ): Pick<Endpoint, 'routeMetric'> {
-    if (edge !== 'routed' || !isWanted) return {};
+    { defaultRoute: isWanted = true, routes: wanted = [] }: AttachRequest,
+  ): Pick<Endpoint, 'routeMetric' | 'routes'> {
+    const routes = checkEndpointRoutes(network, wanted);
+    const isDefault = network.edge === 'routed' && isWanted;
+    if (routes.length === 0 && !isDefault) return {};
     const used = this.#own()
       .filter((endpoint) => endpoint.sandbox.inode === sandbox.inode)
       .map(({ routeMetric = 0 }) => routeMetric);
-    return { routeMetric: Math.max(FIRST_METRIC - 1, ...used) + 1 };
+    const routeMetric = Math.max(FIRST_METRIC - 1, ...used) + 1;
+    return { routeMetric, ...(routes.length > 0 && { routes }) };
   }
 
   #freeMac(): Mac {

@@ -53,6 +53,17 @@ export class Edges {
       : this.#ensureTable(networks);
   }
 
+  /** How the table differs from what `ensure` last made; nothing is changed. */
+  async examine(): Promise<string[]> {
+    if (this.#shown === undefined) return [];
+    const listing = await this.#nft.list(NFT_TABLE);
+    const shown = listing && comparable(listing);
+    if (shown === this.#shown) return [];
+    return [
+      `table inet ${NFT_TABLE} of nftables ${shown === undefined ? 'is gone' : 'was changed'}`,
+    ];
+  }
+
   async #ensureTable(networks: readonly EdgeNetwork[]): Promise<string[]> {
     const listing = await this.#nft.list(NFT_TABLE);
     const before = this.#opened ?? readOpened(listing ?? []);

@@ -26,8 +26,10 @@ export interface Endpoint {
   readonly address: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
-  /** Metric of the default route by this interface, in the sandbox; absent: it makes none. */
+  /** Metric of the routes by this interface, in the sandbox; absent: it makes none. */
   readonly routeMetric?: number;
+  /** Where those routes lead; absent: everywhere, by the network's gateway. */
+  readonly routes?: readonly EndpointRoute[];
   /** What of the host's own ports leads to it. */
   readonly ports?: readonly PublishedPort[];
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
@@ -62,6 +64,16 @@ export interface PublishedPort {
 }
 
 export const MAX_PORTS = 256;
+
+/** A route of a sandbox by an endpoint's interface. */
+export interface EndpointRoute {
+  /** CIDR without host bits, in canonical text. */
+  readonly destination: string;
+  /** An address of the network's subnet; absent: the network's gateway. */
+  readonly via?: string;
+}
+
+export const MAX_ROUTES = 64;
 
 /** The name of an endpoint's interface if the caller gives none. */
 export const DEFAULT_IFNAME = 'eth0';

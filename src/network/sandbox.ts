@@ -2,12 +2,18 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
-import type { Link, Route } from '../os/ip-json.ts';
+import type { Link } from '../os/ip-json.ts';
 import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
-import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
 import type { Endpoint } from './endpoint.ts';
+import {
+  hasRoute,
+  hasSubnetRoute,
+  routeCommands,
+  routeText,
+  shownDestination,
+} from './endpoint-routes.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 
@@ -17,7 +23,7 @@ export interface Attachment {
   /** Name of the network's bridge, which must be there. */
   readonly bridge: string;
   readonly mtu: number;
-  /** Where default routes of the sandbox lead to, if the endpoint has a metric for them. */
+  /** Where routes of the sandbox lead to that name no gateway, if the endpoint has a metric for them. */
   readonly gateways?: readonly string[];
 }
 
@@ -113,7 +119,7 @@ export class Sandboxes {
 
   /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
   async examine(attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const sandbox = await this.#netns.open(endpoint.sandbox);
     try {
       const name = hostEndName(endpoint.id);
@@ -129,8 +135,14 @@ export class Sandboxes {
         ...inner.differences,
       ];
       if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
-      const hasRoute = hasSubnetRoute(await this.#ip.routes(sandbox.handle), endpoint);
-      return [...differences, ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`])];
+      const routes = await this.#ip.routes(sandbox.handle);
+      const isSubnetRouted = hasSubnetRoute(routes, endpoint);
+      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
+      return [
+        ...differences,
+        ...(isSubnetRouted ? [] : [`no route to ${shownDestination(endpoint.address)}`]),
+        ...missing.map((route) => `no ${routeText(route)}`),
+      ];
     } finally {
       await sandbox.close();
     }
@@ -184,7 +196,7 @@ export class Sandboxes {
    * its other end is up too: that is the last step.
    */
   async #make(sandbox: OpenSandbox, attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const name = hostEndName(endpoint.id);
     const { ifname } = endpoint;
     const mac = formatMac(endpoint.mac);
@@ -199,7 +211,7 @@ export class Sandboxes {
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
-        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(attachment)],
+        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(endpoint, gateways)],
         sandbox.handle,
       );
     } catch (error) {
@@ -248,7 +260,7 @@ export class Sandboxes {
     attachment: Attachment,
     { hostEnd, inside }: { readonly hostEnd: Link; readonly inside: Link },
   ): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
     const isAddressed = hasAddress(inside, endpoint);
@@ -259,11 +271,11 @@ export class Sandboxes {
     if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddress(sandbox, endpoint, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const hasRoute = !isAddressed || hasSubnetRoute(routes, endpoint);
-    if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
+    const isSubnetRouted = !isAddressed || hasSubnetRoute(routes, endpoint);
+    if (!isSubnetRouted) await this.#renewAddress(sandbox, endpoint);
     // With a renewed address its routes have gone.
-    const missing = routeCommands(attachment).filter(
-      ({ via }) => !hasRoute || !hasDefault(routes, via, inside),
+    const missing = routeCommands(endpoint, gateways).filter(
+      (route) => !isSubnetRouted || !hasRoute(routes, route),
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
@@ -271,8 +283,8 @@ export class Sandboxes {
       ...[
         ...inner.differences,
         ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
-        ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
-        ...missing.map(({ via }) => `no default route by ${via}`),
+        ...(isSubnetRouted ? [] : [`no route to ${shownDestination(endpoint.address)}`]),
+        ...missing.map((route) => `no ${routeText(route)}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
@@ -285,43 +297,10 @@ export class Sandboxes {
   }
 }
 
-type RouteCommand = Extract<IpCommand, { readonly kind: 'setDefaultRoute' }>;
-
-/** The default routes that the sandbox is to have by the endpoint. */
-function routeCommands({ endpoint, gateways = [] }: Attachment): readonly RouteCommand[] {
-  const { ifname: name, routeMetric: metric, address } = endpoint;
-  if (metric === undefined) return [];
-  const hasFamily = (via: string): boolean => via.includes(':') === address.includes(':');
-  return gateways.filter(hasFamily).map((via) => ({ kind: 'setDefaultRoute', name, via, metric }));
-}
-
-function hasDefault(routes: readonly Route[], via: string, { name }: Link): boolean {
-  return routes.some(
-    ({ destination, gateway, device }) =>
-      destination === 'default' && gateway === via && device === name,
-  );
-}
-
-/** Whether the route to the subnet is there that the kernel makes for an address. */
-function hasSubnetRoute(routes: readonly Route[], endpoint: Endpoint): boolean {
-  const subnet = subnetText(endpoint);
-  return routes.some(
-    ({ destination, device }) => destination === subnet && device === endpoint.ifname,
-  );
-}
 const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
   inside.addresses.some(
     ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
   );
-
-/** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
-function subnetText({ address }: Endpoint): string {
-  const cidr = parseCidr(address);
-  if (cidr === undefined) return address;
-  const { prefixLength } = cidr;
-  const isAlone = prefixLength === (cidr.address.family === 4 ? 32 : 128);
-  return isAlone ? formatAddress(cidr.address) : formatCidr(subnetOf(cidr));
-}
 
 /** Each end tells the other's index, as counted in the other's namespace. */
 function isPair(one: Link, other: Link): boolean {

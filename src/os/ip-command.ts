@@ -35,9 +35,13 @@ export type IpCommand =
     }
   | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string }
   | {
-      /** A default route by the interface, in place of one of the same family and metric. */
-      readonly kind: 'setDefaultRoute';
+      /**
+       * A route by the interface, in place of one with the same destination and metric. `destination` is a
+       * CIDR without host bits, or `default`, which is of the family of `via`.
+       */
+      readonly kind: 'setRoute';
       readonly name: string;
+      readonly destination: string;
       readonly via: string;
       readonly metric: number;
     };
@@ -95,9 +99,9 @@ export function ipWords(command: IpCommand): string[] {
       ];
     case 'deleteAddress':
       return ['address', 'delete', command.address, 'dev', name];
-    case 'setDefaultRoute': {
-      const { via, metric } = command;
-      return ['route', 'replace', 'default', 'via', via, 'dev', name, 'metric', String(metric)];
+    case 'setRoute': {
+      const { destination, via, metric } = command;
+      return ['route', 'replace', destination, 'via', via, 'dev', name, 'metric', String(metric)];
     }
   }
 }
@@ -113,7 +117,7 @@ function undoOf(command: IpCommand): IpCommand | undefined {
     case 'setLink':
     case 'deleteLink':
     case 'deleteAddress':
-    case 'setDefaultRoute':
+    case 'setRoute':
       return undefined;
   }
 }

@@ -23,7 +23,8 @@ const dns = z.object({
   searches: texts.exactOptional(),
 });
 
-const route = z.object({ dst: text, gw: text.exactOptional() });
+/** Loose: what a route names besides is refused, and not passed over. */
+const route = z.looseObject({ dst: text, gw: text.exactOptional() });
 
 const result = z.looseObject({
   interfaces: z
@@ -89,6 +90,7 @@ const config = z.object({
   /** With it, ADD makes a network that is not there. */
   subnet: text.exactOptional(),
   ipRange: text.exactOptional(),
+  edge: z.enum(['routed', 'internal']).exactOptional(),
   gateway: text.exactOptional(),
   mtu: count.exactOptional(),
   vni: count.exactOptional(),

@@ -2,6 +2,7 @@ import type {
   AttachRequest,
   DetachRequest,
   EndpointInfo,
+  NetworkEdge,
   NetworkRequest,
 } from '../../api/control.ts';
 
@@ -9,8 +10,10 @@ import type {
 export interface NetworkFacts {
   /** CIDRs without host bits, in canonical text; one of each family at most. */
   readonly subnets: readonly string[];
-  /** Addresses that this host answers at as the network's gateway. */
+  /** Addresses that no endpoint gets: the hosts' own as gateway if there is an `edge`, else somebody's. */
   readonly gateways: readonly string[];
+  /** Whether the hosts are its gateway, and if so, whether that leads out. */
+  readonly edge?: NetworkEdge;
   /** Where its containers ask for names, if this host answers them. */
   readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
 }

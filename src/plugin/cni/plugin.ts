@@ -17,7 +17,8 @@ import {
 } from './config.ts';
 import { CniError, CODE, fromAppError } from './error.ts';
 import type { CniHost, Hindrance, NetworkFacts } from './host.ts';
-import { compareWithResult, shapeResult } from './result.ts';
+import { missingPorts, portsOf, refuseForeignFamilies } from './ports.ts';
+import { compareWithResult, shapeResult, type ResultRoute } from './result.ts';
 import { NEWEST_VERSION, SUPPORTED_VERSIONS } from './version.ts';
 
 /** A config and a previous result of each of hundreds of containers (GC) fit in it. */
@@ -91,23 +92,27 @@ export class CniPlugin implements Face {
     const config = readConfig(call);
     refuseUnsupported(call, config);
     const network = networkOf(config);
+    const request = wanted(call, config);
     await this.#ensureNetwork(network, config);
+    const { subnets } = this.#host.network(network) ?? {};
+    if (subnets) refuseForeignFamilies(request.ports ?? [], network, subnets);
     const endpoint = await this.#host.attach({
       ...{ network, netns: call.netns, ifname: call.ifname },
       ...{ id: this.#idOf(call, config), origin: `${originOf(config)}${call.containerId}` },
-      ...wanted(call, config),
+      ...request,
     });
     return this.#result(call, config, endpoint);
   }
 
   #result(call: Call, config: Config, endpoint: EndpointInfo): object {
-    const { gateways = [], dns } = this.#host.network(endpoint.network) ?? {};
+    const facts = this.#host.network(endpoint.network);
+    const dns = facts?.dns;
     return shapeResult(
       config.cniVersion,
       {
         addresses: [endpoint.address],
-        gateways,
-        routes: gateways.map((gw) => ({ dst: gw.includes(':') ? '::/0' : '0.0.0.0/0', gw })),
+        gateways: facts?.edge === undefined ? [] : facts.gateways,
+        routes: routesOf(config, facts),
         dns: config.runtimeConfig.dns ?? config.dns ?? (dns && namesAt(dns)),
         interface: { ...endpoint, sandbox: call.netns },
       },
@@ -137,6 +142,7 @@ export class CniPlugin implements Face {
     }
     const differences = [
       ...compareWithResult(endpoint, [endpoint.address], call, prevResult),
+      ...missingPorts(portsOf(config), endpoint),
       ...(await this.#host.examine(endpoint.endpoint)),
     ];
     if (differences.length === 0) return undefined;
@@ -194,15 +200,22 @@ export class CniPlugin implements Face {
   async #ensureNetwork(name: string, config: Config): Promise<void> {
     const subnet = config.subnet ?? config.ipam?.subnet;
     if (subnet === undefined) return;
-    const { ipRange, gateway, mtu, vni } = config;
+    const { ipRange, edge, gateway, mtu, vni } = config;
     await this.#host.ensureNetwork({
       ...{ name, subnet },
       ...(ipRange !== undefined && { ipRange }),
+      ...(edge !== undefined && { edge }),
       ...(gateway !== undefined && { gateway }),
       ...(mtu !== undefined && { mtu }),
       ...(vni !== undefined && { vni }),
     });
     const facts = this.#host.network(name);
+    if (facts !== undefined && edge !== undefined && facts.edge !== edge) {
+      throw new CniError(
+        CODE.invalidConfig,
+        `Network ${name} is ${facts.edge ?? 'a plain wire'} and not ${edge}; leave "edge" out, or give another "network".`,
+      );
+    }
     if (facts === undefined || facts.subnets.includes(subnet)) return;
     throw new CniError(
       CODE.invalidConfig,
@@ -261,15 +274,7 @@ function refuseUnsupported(call: Call, config: Config): void {
   if (isIpamOnly(call, config)) {
     refuse('ipam.type', ipam?.type, 'Weft gives addresses only to containers on its own networks');
   }
-  const { portMappings, ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
-  const mapped = portMappings.filter(({ hostPort }) => hostPort !== 0);
-  if (mapped.length > 0) {
-    refuse(
-      'portMappings',
-      mapped,
-      'Weft does not publish ports; chain the plugin "portmap" for it',
-    );
-  }
+  const { ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
   if (bandwidth !== undefined || config.bandwidth !== undefined) {
     refuse('bandwidth', bandwidth ?? config.bandwidth, 'chain the plugin "bandwidth" for it');
   }
@@ -278,9 +283,35 @@ function refuseUnsupported(call: Call, config: Config): void {
   }
   if (infinibandGUID !== '') refuse('infinibandGUID', infinibandGUID, 'Weft carries Ethernet');
   if (deviceID !== '') refuse('deviceID', deviceID, 'Weft makes the interface itself');
-  if (ipam !== undefined && ipam.routes.length > 0) {
-    refuse('ipam.routes', ipam.routes, 'routes come with the network');
+  for (const route of ipam?.routes ?? []) {
+    const key = ROUTE_REFINEMENTS.find((each) => route[each] !== undefined);
+    if (key !== undefined) {
+      refuse(
+        `ipam.routes.${key}`,
+        route[key],
+        'Weft gives a route a destination and a gateway only',
+      );
+    }
   }
+}
+
+/** What a route may say from CNI 1.1 on, besides where it leads. */
+const ROUTE_REFINEMENTS = ['mtu', 'advmss', 'priority', 'table', 'scope'] as const;
+
+/** What the sandbox gets: the config's routes, else a default one where the hosts lead out. */
+function routesOf({ ipam }: Config, facts: NetworkFacts | undefined): readonly ResultRoute[] {
+  const { gateways = [], edge } = facts ?? {};
+  const gatewayFor = (dst: string): string | undefined =>
+    gateways.find((gateway) => gateway.includes(':') === dst.includes(':'));
+  const wanted = ipam?.routes ?? [];
+  if (wanted.length > 0) {
+    return wanted.map(({ dst, gw = gatewayFor(dst) }) => ({
+      dst,
+      ...(gw !== undefined && { gw }),
+    }));
+  }
+  if (edge !== 'routed') return [];
+  return gateways.map((gw) => ({ dst: gw.includes(':') ? '::/0' : '0.0.0.0/0', gw }));
 }
 
 /** What this one container is to have: by capability first, then by the older conventions. */
@@ -300,10 +331,17 @@ function wanted(call: Call, config: Config): Partial<AttachRequest> {
   }
   const mac = runtimeConfig.mac ?? call.args.get('MAC');
   const names = namesOf(call, config);
+  const ports = portsOf(config);
+  const routes = (config.ipam?.routes ?? []).map(({ dst, gw }) => ({
+    destination: dst,
+    ...(gw !== undefined && { via: gw }),
+  }));
   return {
     ...(ip !== undefined && { ip }),
     ...(mac !== undefined && { mac }),
     ...(names.length > 0 && { names }),
+    ...(routes.length > 0 && { routes }),
+    ...(ports.length > 0 && { ports }),
   };
 }
 

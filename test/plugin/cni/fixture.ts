@@ -26,22 +26,35 @@ export class FakeCniHost implements CniHost {
     return this.networks.get(name);
   }
 
-  ensureNetwork({ name, subnet }: NetworkRequest): Promise<void> {
+  ensureNetwork({ name, subnet, edge }: NetworkRequest): Promise<void> {
     this.#enter();
-    if (!this.networks.has(name)) this.networks.set(name, { subnets: [subnet], gateways: [] });
+    if (!this.networks.has(name)) {
+      this.networks.set(name, { subnets: [subnet], gateways: [], ...(edge && { edge }) });
+    }
     return Promise.resolve();
   }
 
   attach(request: AttachRequest): Promise<EndpointInfo> {
     this.#enter();
     this.attached.push(request);
-    const { id = '', network, netns = '', ifname = 'eth0', ip, mac, names, origin } = request;
+    const {
+      id = '',
+      network,
+      netns = '',
+      ifname = 'eth0',
+      ip,
+      mac,
+      names,
+      origin,
+      ports,
+    } = request;
     if (!this.networks.has(network)) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
     if (this.endpoints.has(id)) throw new AppError('E_ENDPOINT_EXISTS', `${id} exists`);
     const endpoint: EndpointInfo = {
       ...{ endpoint: id, network, ifname, mtu: 1450, host: 'host-a', sandbox: netns },
       ...{ address: ip ?? '10.66.0.2/24', mac: mac ?? '02:00:00:00:00:02' },
       ...(names && { names }),
+      ...(ports && { ports }),
       ...(origin !== undefined && { origin }),
     };
     this.endpoints.set(id, endpoint);
