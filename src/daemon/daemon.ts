@@ -256,7 +256,7 @@ async function assemble(
   });
   const engines = new Engines({
     ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
-    ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
+    ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
     hostName: (id) => peers.nameOf(id),
   });
   const moving = new Moving({

@@ -261,20 +261,11 @@ export class Workloads {
       ...{ network: network.name, host: self, ifname, sandbox },
       ...(request.origin !== undefined && { origin: request.origin }),
       address: ip === undefined ? undefined : checkWanted(network, ip),
-      mac: request.mac === undefined ? this.#freeMac() : this.#checkMac(network, request.mac),
+      mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),
       ...this.#routes(network, sandbox, request),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
     return endpoint;
-  }
-
-  #checkMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
-    const mac = checkEndpointMac(text);
-    if (edge === undefined || mac !== gatewayMac(vni)) return mac;
-    throw new AppError(
-      'E_MAC_TAKEN',
-      `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
-    );
   }
 
   /** By the interface that was attached first, its routes go first. */
@@ -386,6 +377,16 @@ export function checkWanted(network: NetworkDefinition, ip: string): string {
   throw new AppError(
     'E_ADDRESS_RESERVED',
     `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${network.name}; give another.`,
+  );
+}
+
+/** A MAC that a person asked for; E_MAC_INVALID, E_MAC_TAKEN if it is the gateway's. */
+export function checkWantedMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
+  const mac = checkEndpointMac(text);
+  if (edge === undefined || mac !== gatewayMac(vni)) return mac;
+  throw new AppError(
+    'E_MAC_TAKEN',
+    `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
   );
 }
 

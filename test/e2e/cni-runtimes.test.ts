@@ -7,7 +7,7 @@ import { CniRuntime, REFERENCE_PLUGINS } from './cni-runtime.ts';
 import { Containerd } from './cri/containerd.ts';
 import { makeImage } from './cri/image.ts';
 import { eventually, startMesh, type WeftHost } from './mesh.ts';
-import { ask } from './talk.ts';
+import { ask } from './ask.ts';
 
 const IMAGE = 'localhost/weft-box:1';
 /** Says its name to whoever connects, again and again. */

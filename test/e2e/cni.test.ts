@@ -3,7 +3,7 @@ import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/con
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { CniRuntime } from './cni-runtime.ts';
 import { eventually, startMesh, type WeftHost } from './mesh.ts';
-import { ask, serve } from './talk.ts';
+import { ask, serve } from './ask.ts';
 
 /** By its path: npx puts another program of that name first. */
 const NFT = '/usr/sbin/nft';

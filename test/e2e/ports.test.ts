@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
+import { ask, serve } from './ask.ts';
 import { eventually, startMesh } from './mesh.ts';
-import { ask, serve } from './talk.ts';
 
 const LONG_MS = 20_000;
 /** By its path: npx puts another program of that name first. */

@@ -24,13 +24,21 @@ if (protocol === 'tcp') {
   udp.send('?', +port, host);
 }`;
 
-/** Has a program in a sandbox answer with a name at a port, TCP and UDP. */
-export async function serve(sandbox: LabNamespace, name: string, port: number): Promise<void> {
-  const server = sandbox.start(process.execPath, ['-e', SERVER, name, String(port)]);
-  await server.waitForLine(/listening/, LONG_MS);
+/** Has a program in a namespace, or in one that `enter` leads to from there, say its name at a port. */
+export async function serve(
+  sandbox: LabNamespace,
+  name: string,
+  port: number,
+  enter: readonly string[] = [],
+): Promise<void> {
+  const [program = process.execPath, ...words] = [
+    ...enter,
+    ...[process.execPath, '-e', SERVER, name, String(port)],
+  ];
+  await sandbox.start(program, words).waitForLine(/listening/, LONG_MS);
 }
 
-/** What answers from there; empty if nothing does within a second. */
+/** What a server at a port says; empty if it says nothing within a second. */
 export async function ask(
   from: LabNamespace,
   protocol: 'tcp' | 'udp',
