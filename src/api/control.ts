@@ -65,6 +65,8 @@ export interface Status {
   readonly version: string;
   readonly name: string;
   readonly id: string;
+  /** Its X25519 public key, in Base64; `weft peers --json` has it on every host. */
+  readonly key: string;
   readonly pid: number;
   readonly startedAt: string;
   readonly meshAddress: string;
@@ -130,6 +132,8 @@ export interface PeerInfo {
   /** When this daemon saw the present state begin. */
   readonly since: string;
   readonly version: string;
+  /** Its X25519 public key, in Base64; absent where its id does not prove one. */
+  readonly key?: string;
 }
 
 export interface JoinReport {

@@ -193,6 +193,7 @@ async function assemble(
         version: packageVersion,
         vxlanPort: plane.vxlanAddress.port,
         partialChecksums: plane.capabilities.takesPartialChecksums,
+        key: state.identity.publicKey,
       }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },

@@ -4,6 +4,7 @@ import type { PeerId, Vni } from '../base/types.ts';
 import { MAX_PORTS, MAX_ROUTES, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
+import { DH_BYTES } from '../link/noise/key-pair.ts';
 import {
   LEASE_SECONDS,
   MAX_RESERVED,
@@ -97,11 +98,16 @@ const nameRecord = z.object({
   host: peerId,
 });
 
+const publicKey = z
+  .instanceof(Uint8Array)
+  .refine((key) => key.length === DH_BYTES) as unknown as z.ZodType<Uint8Array>;
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
   /** The host completes partial checksums. Hosts that do not say so get whole ones. */
   partialChecksums: z.boolean().default(false),
+  /** The host's X25519 public key. Whose key it is, its id tells (`src/link/identity.ts`). */
+  key: publicKey.exactOptional(),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;
