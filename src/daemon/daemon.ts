@@ -14,11 +14,13 @@ import { Auditor } from '../network/audit.ts';
 import { Bridges } from '../network/bridge.ts';
 import { Edges } from '../network/edge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
+import { Shaping } from '../network/shaping.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { Nft } from '../os/nft.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
+import type { Tc } from '../os/tc.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
@@ -71,6 +73,7 @@ export interface Seams {
   readonly netns: Netns;
   readonly sysctl: Sysctl;
   readonly nft: Nft;
+  readonly tc: Tc;
   readonly probePort: ProbePort;
   readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
@@ -182,7 +185,7 @@ async function assemble(
 ): Promise<RunningDaemon> {
   const { clock, rng, log } = deps;
   const { state, plane, streams } = opened;
-  const { ip, netns, sysctl, nft, probePort, openTap } = deps.seams;
+  const { ip, netns, sysctl, nft, tc, probePort, openTap } = deps.seams;
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
@@ -212,8 +215,9 @@ async function assemble(
   const peers = new Peers(mesh);
   const serial = new Serial();
   const bridges = new Bridges({ ip, sysctl, host });
-  const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
-  const auditor = new Auditor({ ip, bridges, sandboxes, host });
+  const shaping = new Shaping({ ip, tc, sysctl, host });
+  const sandboxes = new Sandboxes({ ip, netns, sysctl, shaping, host });
+  const auditor = new Auditor({ ip, bridges, sandboxes, shaping, host });
   const fabric = new Fabric({
     ...{ dataPlane: plane, bridges, log },
     openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
@@ -319,7 +323,7 @@ async function assemble(
   const docker = new DockerDriver({
     ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
   });
-  await journal.recover(directory, log, (id) => sandboxes.detach(id));
+  await journal.recover(directory, log, (id) => sandboxes.detach({ id }));
   addresses.start();
   await reconciler.start();
   moving.request();

@@ -15,6 +15,7 @@ import {
   type Dns,
   type Identity,
 } from './config.ts';
+import { bandwidthOf, otherRates } from './bandwidth.ts';
 import { CniError, CODE, fromAppError } from './error.ts';
 import type { CniHost, Hindrance, NetworkFacts } from './host.ts';
 import { missingPorts, portsOf, refuseForeignFamilies } from './ports.ts';
@@ -143,6 +144,7 @@ export class CniPlugin implements Face {
     const differences = [
       ...compareWithResult(endpoint, [endpoint.address], call, prevResult),
       ...missingPorts(portsOf(config), endpoint),
+      ...otherRates(bandwidthOf(config), endpoint),
       ...(await this.#host.examine(endpoint.endpoint)),
     ];
     if (differences.length === 0) return undefined;
@@ -274,10 +276,7 @@ function refuseUnsupported(call: Call, config: Config): void {
   if (isIpamOnly(call, config)) {
     refuse('ipam.type', ipam?.type, 'Weft gives addresses only to containers on its own networks');
   }
-  const { ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
-  if (bandwidth !== undefined || config.bandwidth !== undefined) {
-    refuse('bandwidth', bandwidth ?? config.bandwidth, 'chain the plugin "bandwidth" for it');
-  }
+  const { ipRanges, infinibandGUID, deviceID } = runtimeConfig;
   if (ipRanges.length > 0) {
     refuse('ipRanges', ipRanges, 'a network has one subnet and one "ipRange" of its own');
   }
@@ -332,6 +331,7 @@ function wanted(call: Call, config: Config): Partial<AttachRequest> {
   const mac = runtimeConfig.mac ?? call.args.get('MAC');
   const names = namesOf(call, config);
   const ports = portsOf(config);
+  const bandwidth = bandwidthOf(config);
   const routes = (config.ipam?.routes ?? []).map(({ dst, gw }) => ({
     destination: dst,
     ...(gw !== undefined && { via: gw }),
@@ -342,6 +342,7 @@ function wanted(call: Call, config: Config): Partial<AttachRequest> {
     ...(names.length > 0 && { names }),
     ...(routes.length > 0 && { routes }),
     ...(ports.length > 0 && { ports }),
+    ...(bandwidth && { bandwidth }),
   };
 }
 

@@ -47,6 +47,7 @@ export class FakeCniHost implements CniHost {
       names,
       origin,
       ports,
+      bandwidth,
     } = request;
     if (!this.networks.has(network)) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
     if (this.endpoints.has(id)) throw new AppError('E_ENDPOINT_EXISTS', `${id} exists`);
@@ -55,6 +56,7 @@ export class FakeCniHost implements CniHost {
       ...{ address: ip ?? '10.66.0.2/24', mac: mac ?? '02:00:00:00:00:02' },
       ...(names && { names }),
       ...(ports && { ports }),
+      ...(bandwidth && { bandwidth }),
       ...(origin !== undefined && { origin }),
     };
     this.endpoints.set(id, endpoint);
