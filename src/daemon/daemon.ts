@@ -26,7 +26,7 @@ import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
-import { DaemonCniHost } from './cni-host.ts';
+import { cniHolders, DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
@@ -227,15 +227,16 @@ async function assemble(
     ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
     edges: new Edges({ ip, nft, sysctl }),
   });
+  const reservations = new Reservations(state);
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
     leaseSeconds: options.ipamLeaseSeconds,
+    holders: (pool) => cniHolders(reservations.ofPool(pool)),
     routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
-  const reservations = new Reservations(state);
   const addresses = new Addresses({
     ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
@@ -289,7 +290,7 @@ async function assemble(
 
   const cni = new DaemonCniHost({
     ...{ self: host, control, directory, workloads, addresses, peers, nameService, state, serial },
-    clock,
+    ...{ engines, reservations, clock },
   });
 
   const stopListening = [
