@@ -215,6 +215,8 @@ export interface AttachRequest {
   /** What the sandbox is to have routes to, instead of the default route. At most 64. */
   readonly routes?: readonly RouteRequest[];
   readonly ports?: readonly PortRequest[];
+  /** Rates that the endpoint is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /**
    * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
    * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
@@ -232,6 +234,18 @@ export interface RouteRequest {
   readonly destination: string;
   /** An address in the network's subnet. Default: the gateway of a routed network. */
   readonly via?: string;
+}
+
+/** `ingress` is what goes to the sandbox, `egress` what comes from it. Default: no limit. */
+export interface BandwidthRequest {
+  readonly ingress?: RateRequest;
+  readonly egress?: RateRequest;
+}
+
+/** In bits a second, and bits that may go at once after a pause. Both 0: no limit. */
+export interface RateRequest {
+  readonly rate: number;
+  readonly burst: number;
 }
 
 /** A port of this host that is to lead to the endpoint. */
@@ -425,6 +439,8 @@ export interface EndpointInfo {
   readonly sandbox: string;
   /** What of its host's ports leads to it. */
   readonly ports?: readonly PortRequest[];
+  /** Rates that it is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /** Whose it is, if whoever made it said so. */
   readonly origin?: string;
   /** What it is found by in DNS, if it has names. */

@@ -249,7 +249,7 @@ export class Engines implements Plumbing {
         const network = directory.network(endpoint.network);
         if (network) reconciler.refreshMacs(network);
         reconciler.request();
-        await sandboxes.detach(id);
+        await sandboxes.detach(endpoint);
       });
       return true;
     });

@@ -131,9 +131,11 @@ export class Reconciler {
     const own = directory.endpointsAt({ network: name, host: self });
     const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
     feed.restore(name, lost);
+    // The fast path in the kernel would pass by what limits a rate.
+    const unlimited = own.filter(({ bandwidth }) => bandwidth === undefined);
     fabric.setEndpointDevices(
       vni,
-      own.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
+      unlimited.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
   }
 

@@ -58,6 +58,8 @@ const endpointRoute = z.object({
   via: z.string().max(64).exactOptional(),
 });
 
+const rateLimit = z.object({ rate: z.int().min(1), burst: z.int().min(1) });
+
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
   /** The network's id. */
@@ -71,6 +73,9 @@ const endpointRecord = z.object({
   routeMetric: z.int().min(0).max(0xffff_ffff).exactOptional(),
   routes: z.array(endpointRoute).max(MAX_ROUTES).exactOptional(),
   ports: z.array(publishedPort).max(MAX_PORTS).exactOptional(),
+  bandwidth: z
+    .object({ ingress: rateLimit.exactOptional(), egress: rateLimit.exactOptional() })
+    .exactOptional(),
   origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),

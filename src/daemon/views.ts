@@ -71,12 +71,14 @@ export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox, names, ports, origin } = endpoint;
+  const { id, network, address, mac, ifname, host, sandbox } = endpoint;
+  const { names, ports, bandwidth, origin } = endpoint;
   return {
     ...{ endpoint: id, network, address, ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
     ...(ports && { ports }),
+    ...(bandwidth && { bandwidth }),
     ...(origin !== undefined && { origin }),
   };
 }

@@ -15,6 +15,7 @@ import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
+import { checkBandwidth } from '../network/shaping.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
@@ -139,7 +140,7 @@ export class Workloads {
       // Nothing of it may lead to whoever has the address next.
       if (endpoint.ports !== undefined) await reconciler.refreshEdges();
       reconciler.request();
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
       const network = directory.network(endpoint.network);
       if (network) reconciler.refreshMacs(network);
@@ -185,7 +186,7 @@ export class Workloads {
     try {
       await reconciler.refreshEdges(endpoint);
     } catch (error) {
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       reconciler.request();
       throw error;
     }
@@ -255,10 +256,13 @@ export class Workloads {
   ): Planned {
     const { directory, rng, self, hostName } = this.#options;
     const { ip } = request;
+    const { bandwidth: limits = {} } = request;
+    const bandwidth = checkBandwidth(limits, network.mtu);
     const endpoint: Planned = {
       ...withNames(checkEndpointNames(request.names ?? [])),
       id: request.id ?? randomHex(rng, 16),
       ...{ network: network.name, host: self, ifname, sandbox },
+      ...(bandwidth && { bandwidth }),
       ...(request.origin !== undefined && { origin: request.origin }),
       address: ip === undefined ? undefined : checkWanted(network, ip),
       mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),

@@ -21,7 +21,7 @@ export interface EdgesOptions {
 const FAMILIES = [4, 6] as const;
 const NONE: OpenedInterfaces = { 4: [], 6: [] };
 /** Interfaces of Weft's, and the loopback: none of them leads out. */
-const INWARD = /^(?:lo|weft-.*|wtap-.*|wv[0-9a-f]{12})$/;
+const INWARD = /^(?:lo|weft-.*|wtap-.*|w[vi][0-9a-f]{12})$/;
 
 /**
  * The edge of this host's networks toward everything else: Weft's table of nftables, and forwarding on

@@ -32,6 +32,8 @@ export interface Endpoint {
   readonly routes?: readonly EndpointRoute[];
   /** What of the host's own ports leads to it. */
   readonly ports?: readonly PublishedPort[];
+  /** Rates that its host holds it to; absent: none. */
+  readonly bandwidth?: Bandwidth;
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
@@ -71,6 +73,18 @@ export interface EndpointRoute {
   readonly destination: string;
   /** An address of the network's subnet; absent: the network's gateway. */
   readonly via?: string;
+}
+
+/** `ingress` is what goes to the workload, `egress` what comes from it. */
+export interface Bandwidth {
+  readonly ingress?: RateLimit;
+  readonly egress?: RateLimit;
+}
+
+/** As CNI counts: bits a second, and how many bits may go at once after a pause. */
+export interface RateLimit {
+  readonly rate: number;
+  readonly burst: number;
 }
 
 export const MAX_ROUTES = 64;

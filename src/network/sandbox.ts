@@ -16,6 +16,7 @@ import {
 } from './endpoint-routes.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+import type { Shaping } from './shaping.ts';
 
 /** An endpoint and what it is plugged into on this host. */
 export interface Attachment {
@@ -31,6 +32,7 @@ export interface SandboxesOptions {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly shaping: Shaping;
   /** This host, whose mark the host ends carry. */
   readonly host: PeerId;
 }
@@ -47,12 +49,14 @@ export class Sandboxes {
   readonly #ip: Ip;
   readonly #netns: Netns;
   readonly #sysctl: Sysctl;
+  readonly #shaping: Shaping;
   readonly #host: PeerId;
 
-  constructor({ ip, netns, sysctl, host }: SandboxesOptions) {
+  constructor({ ip, netns, sysctl, shaping, host }: SandboxesOptions) {
     this.#ip = ip;
     this.#netns = netns;
     this.#sysctl = sysctl;
+    this.#shaping = shaping;
     this.#host = host;
   }
 
@@ -100,8 +104,10 @@ export class Sandboxes {
   }
 
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */
-  detach(endpointId: string): Promise<boolean> {
-    return deleteIfPresent(this.#ip, hostEndName(endpointId));
+  async detach(endpoint: Pick<Endpoint, 'id' | 'bandwidth'>): Promise<boolean> {
+    const isRemoved = await deleteIfPresent(this.#ip, hostEndName(endpoint.id));
+    await this.#shaping.remove(endpoint);
+    return isRemoved;
   }
 
   /**
@@ -135,6 +141,7 @@ export class Sandboxes {
         ...inner.differences,
       ];
       if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
+      differences.push(...(await this.#shaping.examine(endpoint)));
       const routes = await this.#ip.routes(sandbox.handle);
       const isSubnetRouted = hasSubnetRoute(routes, endpoint);
       const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
@@ -207,6 +214,7 @@ export class Sandboxes {
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
+      await this.#shaping.ensure(endpoint, mtu);
       await this.#addAddress(sandbox, endpoint, [{ kind: 'setLink', name: ifname, up: true }]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
@@ -215,7 +223,7 @@ export class Sandboxes {
         sandbox.handle,
       );
     } catch (error) {
-      await deleteIfPresent(this.#ip, name);
+      await this.detach(endpoint);
       throw error;
     }
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
@@ -267,6 +275,7 @@ export class Sandboxes {
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
+    const unlimited = await this.#shaping.ensure(endpoint, mtu);
     const commands = repairCommands(inside.name, inner);
     if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddress(sandbox, endpoint, commands);
@@ -279,7 +288,7 @@ export class Sandboxes {
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
-      ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
+      ...[...outer, ...unlimited].map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
         ...(isAddressed ? [] : [`no address ${endpoint.address}`]),

@@ -25,6 +25,11 @@ export type IpCommand =
         readonly mtu: number;
       };
     }
+  | {
+      /** A device that hands what is led to it back to where it came from, once its queue lets it. */
+      readonly kind: 'addIfb';
+      readonly name: string;
+    }
   | ({ readonly kind: 'setLink'; readonly name: string } & LinkSettings)
   | { readonly kind: 'deleteLink'; readonly name: string }
   | {
@@ -88,6 +93,8 @@ export function ipWords(command: IpCommand): string[] {
         ...['mtu', String(command.peer.mtu)],
         ...(command.peer.namespace === undefined ? [] : ['netns', command.peer.namespace]),
       ];
+    case 'addIfb':
+      return ['link', 'add', 'name', name, 'type', 'ifb'];
     case 'setLink':
       return ['link', 'set', 'dev', name, ...settingWords(command)];
     case 'deleteLink':
@@ -110,6 +117,7 @@ function undoOf(command: IpCommand): IpCommand | undefined {
   switch (command.kind) {
     case 'addBridge':
     case 'addVeth':
+    case 'addIfb':
       return { kind: 'deleteLink', name: command.name };
     case 'addAddress':
       return { ...command, kind: 'deleteAddress' };

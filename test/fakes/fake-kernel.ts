@@ -303,6 +303,9 @@ export class FakeKernel implements Ip, Sysctl, Netns {
       case 'addVeth':
         this.#addVeth(command, within);
         return;
+      case 'addIfb':
+        this.#add(within, { ...this.#blank(command.name), kind: 'ifb' });
+        return;
       case 'setLink':
         this.#set(command, within);
         return;

@@ -248,6 +248,11 @@ export function encodeCommand(command: IpCommand): Step | undefined {
     }
     case 'addVeth':
       return addVeth(command).finish(TYPE.newLink, MAKE);
+    case 'addIfb': {
+      const message = linkMessage(command.name);
+      message.nest(LINK.info, () => message.attribute(INFO.kind, Buffer.from('ifb')));
+      return message.finish(TYPE.newLink, MAKE);
+    }
     case 'setLink':
       return Object.keys(command).every((key) => KNOWN_SETTINGS.includes(key))
         ? setLink(command).finish(TYPE.newLink, CHANGE)

@@ -44,6 +44,7 @@ const MEANINGS: Partial<Record<ErrorCode, number>> = {
   E_ADDRESS_RESERVED: CODE.invalidConfig,
   E_PORT_INVALID: CODE.invalidConfig,
   E_GATEWAY_MISSING: CODE.invalidConfig,
+  E_BANDWIDTH_INVALID: CODE.invalidConfig,
   E_ROUTE_INVALID: CODE.invalidConfig,
   E_SUBNET_INVALID: CODE.invalidConfig,
   E_ENCAP_UNKNOWN: CODE.invalidConfig,

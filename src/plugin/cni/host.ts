@@ -18,6 +18,21 @@ export interface NetworkFacts {
   readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
 }
 
+export interface AddressRequest {
+  readonly network: string;
+  readonly holder: string;
+  /** Default: a free one. */
+  readonly address?: string;
+}
+
+export interface HeldAddress {
+  /** CIDR. */
+  readonly address: string;
+  readonly holder: string;
+  /** The id of its network, which may be gone. */
+  readonly pool: string;
+}
+
 /**
  * Why a container can't be attached now: this host may not give out addresses (`addresses`), it may not
  * and is cut off from every peer besides (`cutOff`), or nothing can be written down (`disk`).
@@ -40,6 +55,15 @@ export interface CniHost {
   endpoint(id: string): EndpointInfo | undefined;
   /** Those of this host whose origin begins so. */
   endpointsFrom(origin: string): readonly EndpointInfo[];
+  /**
+   * Holds an address without an endpoint, over restarts, until `release`: E_ENDPOINT_EXISTS if its holder
+   * has one. The answer is a CIDR.
+   */
+  reserve(request: AddressRequest): Promise<string>;
+  /** Addresses that this host holds for holders whose names begin so. */
+  held(prefix: string): readonly HeldAddress[];
+  /** Lets go of it; does nothing if nobody holds it. */
+  release(held: HeldAddress): Promise<void>;
   /** How an endpoint's interface differs from what it should be. Nothing is repaired. */
   examine(id: string): Promise<readonly string[]>;
   hindrance(network: string): Hindrance | undefined;

@@ -219,6 +219,30 @@ test('ports of the runtime reach the endpoint, and CHECK misses them', async (t)
   );
 });
 
+test('rates of the runtime go before those of the config, and CHECK compares them', async (t) => {
+  const { host, call } = plugin();
+  const own = { ingressRate: 1_000_000, ingressBurst: 80_000 };
+  const bandwidth = { egressRate: 2_000_000, egressBurst: 90_000 };
+  await call('ADD', { ...CONFIG, bandwidth });
+  t.deepEqual(host.attached[0]?.bandwidth, { egress: { rate: 2_000_000, burst: 90_000 } });
+  await call(
+    'ADD',
+    { ...CONFIG, bandwidth, runtimeConfig: { bandwidth: own } },
+    { CNI_IFNAME: 'b' },
+  );
+  t.deepEqual(host.attached[1]?.bandwidth, { ingress: { rate: 1_000_000, burst: 80_000 } });
+  await call('ADD', { ...CONFIG, runtimeConfig: { bandwidth: {} } }, { CNI_IFNAME: 'c' });
+  t.is(host.attached[2]?.bandwidth, undefined);
+  const { body } = await call('CHECK', {
+    ...{ ...CONFIG, bandwidth, prevResult: ADDED },
+    runtimeConfig: { bandwidth: own },
+  });
+  t.regex(
+    (body as { msg: string }).msg,
+    /ingress is unlimited instead of 1000000 bit\/s, burst 80000 bits; egress is 2000000 bit\/s, burst 90000 bits instead of unlimited/,
+  );
+});
+
 test('GC removes what is not named, and nothing of other configs', async (t) => {
   const { host, call } = plugin();
   await call('ADD', CONFIG);
@@ -255,6 +279,7 @@ test('errors of the daemon have the codes of the specification', async (t) => {
     ['E_STATE', 5],
     ['E_ADDRESS_OUTSIDE', 7],
     ['E_ROUTE_INVALID', 7],
+    ['E_BANDWIDTH_INVALID', 7],
     ['E_ADDRESS_NO_MAJORITY', 11],
     ['E_ADDRESS_EXHAUSTED', 100],
   ] as const) {
