@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
+import { subnetsOf } from '../network/subnets.ts';
 import type { CniHost, Hindrance, NetworkFacts } from '../plugin/cni/host.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
@@ -53,7 +54,7 @@ export class DaemonCniHost implements CniHost {
     const network = this.#options.directory.network(name);
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
-    return { subnets: [network.subnet], gateways: [], ...(dns && { dns }) };
+    return { subnets: subnetsOf(network), gateways: [], ...(dns && { dns }) };
   }
 
   async ensureNetwork(request: NetworkRequest): Promise<void> {
@@ -101,8 +102,12 @@ export class DaemonCniHost implements CniHost {
   hindrance(name: string): Hindrance | undefined {
     const { addresses, peers, state, self } = this.#options;
     if (state.failure !== undefined) return 'disk';
-    const holding = addresses.pools().find(({ network }) => network.name === name)?.holding;
-    if (holding === undefined || holding.isLeased(addresses.now())) return undefined;
+    const holding = addresses
+      .pools()
+      .find(
+        ({ pool, holding }) => pool.name === name && !holding.isLeased(addresses.now()),
+      )?.holding;
+    if (holding === undefined) return undefined;
     const { voters } = holding.chosen;
     const present = voters.filter(({ id }) => id === self || peers.isAlive(id));
     if (2 * present.length > voters.length) return undefined;

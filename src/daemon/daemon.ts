@@ -193,6 +193,7 @@ async function assemble(
         version: packageVersion,
         vxlanPort: plane.vxlanAddress.port,
         partialChecksums: plane.capabilities.takesPartialChecksums,
+        dualStack: true,
       }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
@@ -226,6 +227,7 @@ async function assemble(
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
+    singleStack: () => peers.singleStack(),
     leaseSeconds: options.ipamLeaseSeconds,
     routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),

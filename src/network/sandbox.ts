@@ -7,9 +7,10 @@ import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
-import type { Endpoint } from './endpoint.ts';
+import { addressesOf, type Endpoint } from './endpoint.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+import { familyOf } from './subnets.ts';
 
 /** An endpoint and what it is plugged into on this host. */
 export interface Attachment {
@@ -31,7 +32,7 @@ export interface SandboxesOptions {
 
 /**
  * Plugs workloads into bridges: a veth pair with one end in the sandbox, which bears the endpoint's
- * name, MAC and address, and the other, `wv…`, a port of the bridge.
+ * name, MAC and addresses, and the other, `wv…`, a port of the bridge.
  *
  * Nothing else in a sandbox is touched: its loopback, routes (but those to the subnet and, where the
  * network has a gateway, by it) and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
@@ -128,9 +129,15 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
-      if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
-      const hasRoute = hasSubnetRoute(await this.#ip.routes(sandbox.handle), endpoint);
-      return [...differences, ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`])];
+      const missing = missingAddresses(inside, endpoint);
+      const routes = missingRoutes(await this.#ip.routes(sandbox.handle), endpoint);
+      return [
+        ...differences,
+        ...missing.map((address) => `no address ${address}`),
+        ...routes
+          .filter((address) => !missing.includes(address))
+          .map((address) => `no route to ${subnetText(address)}`),
+      ];
     } finally {
       await sandbox.close();
     }
@@ -195,7 +202,9 @@ export class Sandboxes {
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
-      await this.#addAddress(sandbox, endpoint, [{ kind: 'setLink', name: ifname, up: true }]);
+      await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
+        { kind: 'setLink', name: ifname, up: true },
+      ]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
@@ -209,19 +218,21 @@ export class Sandboxes {
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
   }
 
-  /** Gives the inner end its address, and in the same process does what else is to be done there. */
-  async #addAddress(
+  /** Gives the inner end addresses, and in the same process does what else is to be done there. */
+  async #addAddresses(
     { handle }: OpenSandbox,
-    { ifname, address }: Endpoint,
+    { ifname: name }: Pick<Endpoint, 'ifname'>,
+    addresses: readonly string[],
     more: readonly IpCommand[],
   ): Promise<void> {
-    const family = address.includes(':') ? 6 : 4;
-    if (family === 6) await this.#sysctl.enableIpv6(ifname, handle);
+    const families = [...new Set(addresses.map(familyOf))];
+    if (families.includes(6)) await this.#sysctl.enableIpv6(name, handle);
     await Promise.all([
-      this.#sysctl.announceAddresses(ifname, handle, family),
-      this.#sysctl.refuseTransit(ifname, handle),
+      ...families.map((family) => this.#sysctl.announceAddresses(name, handle, family)),
+      this.#sysctl.refuseTransit(name, handle),
     ]);
-    await this.#ip.apply([{ kind: 'addAddress', name: ifname, address }, ...more], handle);
+    const commands = addresses.map((address) => ({ kind: 'addAddress', name, address }) as const);
+    await this.#ip.apply([...commands, ...more], handle);
   }
 
   /** The kernel refused to make the pair: because it is there, or another is in its place? */
@@ -251,37 +262,37 @@ export class Sandboxes {
     const { endpoint, mtu } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
-    const isAddressed = hasAddress(inside, endpoint);
+    const lacking = missingAddresses(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
     const commands = repairCommands(inside.name, inner);
-    if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
-    else await this.#addAddress(sandbox, endpoint, commands);
+    if (lacking.length === 0) await this.#ip.apply(commands, sandbox.handle);
+    else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const hasRoute = !isAddressed || hasSubnetRoute(routes, endpoint);
-    if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
+    const unrouted = missingRoutes(routes, endpoint).filter((each) => !lacking.includes(each));
+    for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
     const missing = routeCommands(attachment).filter(
-      ({ via }) => !hasRoute || !hasDefault(routes, via, inside),
+      ({ via }) => unrouted.length > 0 || !hasDefault(routes, via, inside),
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
       ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
-        ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
-        ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
+        ...lacking.map((address) => `no address ${address}`),
+        ...unrouted.map((address) => `no route to ${subnetText(address)}`),
         ...missing.map(({ via }) => `no default route by ${via}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
 
   /** The kernel makes the route with the address, and not again. */
-  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint): Promise<void> {
-    const { ifname: name, address } = endpoint;
+  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint, address: string): Promise<void> {
+    const { ifname: name } = endpoint;
     await this.#ip.apply([{ kind: 'deleteAddress', name, address }], sandbox.handle);
-    await this.#addAddress(sandbox, endpoint, []);
+    await this.#addAddresses(sandbox, endpoint, [address], []);
   }
 }
 
@@ -289,9 +300,10 @@ type RouteCommand = Extract<IpCommand, { readonly kind: 'setDefaultRoute' }>;
 
 /** The default routes that the sandbox is to have by the endpoint. */
 function routeCommands({ endpoint, gateways = [] }: Attachment): readonly RouteCommand[] {
-  const { ifname: name, routeMetric: metric, address } = endpoint;
+  const { ifname: name, routeMetric: metric } = endpoint;
   if (metric === undefined) return [];
-  const hasFamily = (via: string): boolean => via.includes(':') === address.includes(':');
+  const families = addressesOf(endpoint).map(familyOf);
+  const hasFamily = (via: string): boolean => families.includes(familyOf(via));
   return gateways.filter(hasFamily).map((via) => ({ kind: 'setDefaultRoute', name, via, metric }));
 }
 
@@ -302,20 +314,21 @@ function hasDefault(routes: readonly Route[], via: string, { name }: Link): bool
   );
 }
 
-/** Whether the route to the subnet is there that the kernel makes for an address. */
-function hasSubnetRoute(routes: readonly Route[], endpoint: Endpoint): boolean {
-  const subnet = subnetText(endpoint);
-  return routes.some(
-    ({ destination, device }) => destination === subnet && device === endpoint.ifname,
-  );
+/** The addresses without the route to the subnet that the kernel makes for each. */
+function missingRoutes(routes: readonly Route[], endpoint: Endpoint): readonly string[] {
+  const present = routes
+    .filter(({ device }) => device === endpoint.ifname)
+    .map(({ destination }) => destination);
+  return addressesOf(endpoint).filter((address) => !present.includes(subnetText(address)));
 }
-const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
-  inside.addresses.some(
-    ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
-  );
+
+function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
+  const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);
+  return addressesOf(endpoint).filter((address) => !present.includes(address));
+}
 
 /** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
-function subnetText({ address }: Endpoint): string {
+function subnetText(address: string): string {
   const cidr = parseCidr(address);
   if (cidr === undefined) return address;
   const { prefixLength } = cidr;
