@@ -152,11 +152,16 @@ export interface NetworkRequest {
   readonly name: string;
   /** CIDR with no host bits, e.g. `10.7.0.0/24`. */
   readonly subnet: string;
+  /** Beside an IPv4 subnet, an IPv6 one: every endpoint then has an address of both. */
+  readonly subnet6?: string;
+  /** Has `subnet6` made up if it is not given: a unique local /64 (RFC 4193). */
+  readonly ipv6?: boolean;
   readonly vni?: number;
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
   /** CIDR inside the subnet that addresses are chosen from; default all of it. */
   readonly ipRange?: string;
+  readonly ipRange6?: string;
   /**
    * Whether each host that carries it is its gateway: `routed` leads out by masquerade, `internal` does
    * not. Default: a plain wire, without a gateway.
@@ -164,7 +169,8 @@ export interface NetworkRequest {
   readonly edge?: NetworkEdge;
   /** An address that no endpoint gets; with `edge` the hosts' own, by default the subnet's first. */
   readonly gateway?: string;
-  /** More of them, at most 64. */
+  readonly gateway6?: string;
+  /** More of them, at most 64 in all. */
   readonly reserved?: readonly string[];
   /**
    * Other hosts may be asked to make the same network at this moment: all of it follows from the request
@@ -178,12 +184,15 @@ export interface NetworkInfo {
   readonly id: string;
   readonly vni: number;
   readonly subnet: string;
+  readonly subnet6?: string;
   readonly mtu: number;
   readonly encap: EncapsulationName;
   readonly edge?: NetworkEdge;
   /** As they were asked for when it was made. */
   readonly ipRange?: string;
+  readonly ipRange6?: string;
   readonly gateway?: string;
+  readonly gateway6?: string;
   readonly reserved?: readonly string[];
   /** Endpoints in the whole mesh. */
   readonly endpoints: number;
@@ -209,6 +218,8 @@ export interface AttachRequest {
   /** Default `eth0`. */
   readonly ifname?: string;
   readonly ip?: string;
+  /** Of a network with two subnets, the IPv6 address. */
+  readonly ip6?: string;
   readonly mac?: string;
   /** Whether the sandbox gets a default route by the network's gateway, if it is routed. Default true. */
   readonly defaultRoute?: boolean;
@@ -305,7 +316,7 @@ export interface ForgetReport {
   readonly endpoints: readonly string[];
 }
 
-/** One network's addresses, as this host knows them. Counts above 2^53 are rounded. */
+/** The addresses of one subnet of a network, as this host knows them. Counts above 2^53 are rounded. */
 export interface PoolInfo {
   readonly network: string;
   readonly subnet: string;
@@ -401,6 +412,8 @@ export interface EndpointFate {
   readonly to: string;
   readonly address: string;
   readonly keeps: boolean;
+  /** It gets none in its place: the network it goes to has no subnet of that family. */
+  readonly drops?: boolean;
   /** Why it can't keep the address. */
   readonly why?: string;
   /** The host that owns the kept address now and gives it to the endpoint's host. */
@@ -432,6 +445,8 @@ export interface EndpointInfo {
   readonly network: string;
   /** CIDR: the address with the subnet's prefix length. */
   readonly address: string;
+  /** Likewise, if the network has two subnets. */
+  readonly address6?: string;
   readonly mac: string;
   readonly ifname: string;
   readonly mtu: number;
@@ -471,5 +486,6 @@ export interface FdbInfo {
   /** Of a pinned MAC: whose it is. */
   readonly endpoint?: string;
   readonly address?: string;
+  readonly address6?: string;
   readonly host?: string;
 }

@@ -93,6 +93,8 @@ export interface ReserveRequest {
   readonly network: string;
   /** Without one, a free one is chosen. */
   readonly address?: string;
+  /** Of a free one; default: of the network's first subnet. */
+  readonly family?: 4 | 6;
   /** Whom it is for, in the plugin's own words. */
   readonly holder: string;
   readonly again?: boolean;
@@ -115,6 +117,8 @@ export interface PlugRequest {
   readonly network: string;
   /** One that is reserved, or else is to be acquired; without one, any. */
   readonly address?: string;
+  /** Likewise, of a network with two subnets; without one, the endpoint has none. */
+  readonly address6?: string;
   readonly mac?: string;
   /** Where the engine will have the sandbox; for people, it need not be there yet. */
   readonly sandbox: string;
@@ -125,6 +129,7 @@ export interface Plugged {
   readonly network: NetworkInfo;
   /** CIDR. */
   readonly address: string;
+  readonly address6?: string;
   readonly mac: string;
   readonly mtu: number;
   /** The interface that the engine is to move, by its name on the host. */

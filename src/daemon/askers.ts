@@ -1,6 +1,8 @@
 import type { PeerId } from '../base/types.ts';
 import type { Permission } from '../dns/server.ts';
 import type { ListenAt } from '../dns/sockets.ts';
+import { addressesOf } from '../network/endpoint.ts';
+import { subnetsOf } from '../network/subnets.ts';
 import {
   bareAddress,
   containsAddress,
@@ -80,18 +82,22 @@ export class Askers {
   }
 
   #look(): Known {
-    const subnets = this.#directory.networks().flatMap(({ name, subnet }) => {
-      const parsed = parseCidr(subnet);
-      return parsed === undefined ? [] : [{ network: name, subnet: parsed }];
-    });
+    const subnets = this.#directory.networks().flatMap((network) =>
+      subnetsOf(network).flatMap((text) => {
+        const subnet = parseCidr(text);
+        return subnet === undefined ? [] : [{ network: network.name, subnet }];
+      }),
+    );
     const own = this.#directory.endpointsOf(this.#self);
     const bySandbox = new Map<string, string[]>();
     for (const { sandbox, network } of own) {
       bySandbox.set(sandbox.inode, [...(bySandbox.get(sandbox.inode) ?? []), network]);
     }
-    const views = own.map(({ network, address, sandbox }) => {
+    const views = own.flatMap(({ network, sandbox, ...endpoint }) => {
       const networks = new Set([network, ...(bySandbox.get(sandbox.inode) ?? [])]);
-      return [keyOf(network, bareAddress(address)), [...networks]] as const;
+      return addressesOf(endpoint).map(
+        (address) => [keyOf(network, bareAddress(address)), [...networks]] as const,
+      );
     });
     return { subnets, views: new Map(views) };
   }

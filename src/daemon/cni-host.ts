@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
+import { subnetsOf } from '../network/subnets.ts';
 import type {
   AddressRequest,
   CniHost,
@@ -69,9 +70,10 @@ export class DaemonCniHost implements CniHost {
     const network = this.#options.directory.network(name);
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
-    const { subnet, edge, addressing: { gateway } = {} } = network;
+    const { edge, addressing: { gateway, gateway6 } = {} } = network;
+    const gateways = [gateway, gateway6].filter((each) => each !== undefined);
     return {
-      ...{ subnets: [subnet], gateways: gateway === undefined ? [] : [gateway] },
+      ...{ subnets: subnetsOf(network), gateways },
       ...(edge && { edge }),
       ...(dns && { dns }),
     };
@@ -150,8 +152,12 @@ export class DaemonCniHost implements CniHost {
   hindrance(name: string): Hindrance | undefined {
     const { addresses, peers, state, self } = this.#options;
     if (state.failure !== undefined) return 'disk';
-    const holding = addresses.pools().find(({ network }) => network.name === name)?.holding;
-    if (holding === undefined || holding.isLeased(addresses.now())) return undefined;
+    const holding = addresses
+      .pools()
+      .find(
+        ({ pool, holding }) => pool.name === name && !holding.isLeased(addresses.now()),
+      )?.holding;
+    if (holding === undefined) return undefined;
     const { voters } = holding.chosen;
     const present = voters.filter(({ id }) => id === self || peers.isAlive(id));
     if (2 * present.length > voters.length) return undefined;

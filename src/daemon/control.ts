@@ -260,7 +260,7 @@ export class DaemonControl implements Control {
         host === mesh.self.id ? ('alive' as const) : (mesh.member(host)?.state ?? 'unknown'),
     };
     return Promise.resolve(
-      addresses.pools().map(({ network, holding }) => poolInfo(network, holding, words)),
+      addresses.pools().map(({ pool, holding }) => poolInfo(pool, holding, words)),
     );
   }
 

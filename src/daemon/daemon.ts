@@ -197,6 +197,7 @@ async function assemble(
         vxlanPort: plane.vxlanAddress.port,
         partialChecksums: plane.capabilities.takesPartialChecksums,
         key: state.identity.publicKey,
+        dualStack: true,
       }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
@@ -232,6 +233,7 @@ async function assemble(
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
+    singleStack: () => peers.singleStack(),
     leaseSeconds: options.ipamLeaseSeconds,
     holders: (pool) => cniHolders(reservations.ofPool(pool)),
     routes: () => ip.routes(),

@@ -13,13 +13,19 @@ import { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import { asMac, type Mac, type PeerId } from '../base/types.ts';
 import {
+  addressesOf,
   checkEndpointFree,
   ENGINE_MANAGED_INODE,
   isEngineManaged,
+  rowOfGiven,
   type Endpoint,
+  type EndpointAddresses,
+  type GivenAddress,
+  givenTo,
 } from '../network/endpoint.ts';
 import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { engineEndName } from '../network/names.ts';
+import { familyOf, poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
@@ -50,7 +56,7 @@ export interface EnginesOptions {
   readonly self: PeerId;
   readonly directory: Directory;
   readonly networks: Networks;
-  readonly addresses: Pick<Addresses, 'acquire' | 'release'>;
+  readonly addresses: Pick<Addresses, 'acquireFrom' | 'release'>;
   readonly reservations: Reservations;
   readonly journal: Journal;
   readonly reconciler: Reconciler;
@@ -140,15 +146,17 @@ export class Engines implements Plumbing {
   async reserve({
     network: name,
     address: wanted,
+    family,
     holder,
     again,
   }: ReserveRequest): Promise<string> {
     const { networks, addresses, reservations, wallNow } = this.#options;
     const network = networks.require(name);
-    const address = wanted === undefined ? undefined : checkWanted(network, wanted);
+    const pool = poolFor(network, wanted === undefined ? family : familyOf(wanted));
+    const address = wanted === undefined ? undefined : checkWanted(pool, wanted);
     const present = address === undefined ? undefined : reservations.get(network.id, address);
     if (present?.holder === holder && again === true) return present.address;
-    const taken = await addresses.acquire(network, address);
+    const taken = await addresses.acquireFrom(pool, address);
     try {
       await reservations.put({ pool: network.id, ...taken, holder, since: wallNow() });
     } catch (error) {
@@ -162,28 +170,31 @@ export class Engines implements Plumbing {
     const { directory, addresses, reservations, self } = this.#options;
     const network = directory.network(name);
     if (network === undefined) return false;
-    const address = checkWanted(network, wanted);
+    const address = checkWanted(poolFor(network, familyOf(wanted)), wanted);
     const pools = [network, ...this.#formerly(network)];
     const pool = pools.find(({ id }) => reservations.get(id, address) !== undefined);
     if (pool === undefined) return false;
     await reservations.remove({ pool: pool.id, address });
     const hasEndpoint = directory
       .endpointsAt({ network: pool.name, host: self })
-      .some((endpoint) => endpoint.address === address);
+      .some((endpoint) => addressesOf(endpoint).includes(address));
     if (!hasEndpoint) addresses.release(pool, address);
     return true;
   }
 
   /** Before a repair moves an endpoint of this host: what is reserved for it goes along. */
-  async follow(from: Endpoint, { network, address, epoch }: Endpoint): Promise<void> {
+  async follow(from: Endpoint, to: Endpoint): Promise<void> {
     const { directory, reservations } = this.#options;
-    const [old, fresh] = [directory.network(from.network), directory.network(network)];
-    const held = old && reservations.get(old.id, from.address);
-    if (held === undefined || fresh === undefined || fresh.id === old?.id) return;
-    const { holder, since } = held;
-    const row = { pool: fresh.id, address, holder, since };
-    await reservations.put(epoch === undefined ? row : { ...row, epoch });
-    await reservations.remove(held);
+    const [old, fresh] = [directory.network(from.network), directory.network(to.network)];
+    if (old === undefined || fresh === undefined || fresh.id === old.id) return;
+    for (const address of addressesOf(from)) {
+      const held = reservations.get(old.id, address);
+      const given = givenTo(to).find((each) => familyOf(each.address) === familyOf(address));
+      if (held === undefined || given === undefined) continue;
+      const { holder, since } = held;
+      await reservations.put({ pool: fresh.id, ...given, holder, since });
+      await reservations.remove(held);
+    }
   }
 
   reservations(): readonly Reservation[] {
@@ -196,7 +207,11 @@ export class Engines implements Plumbing {
       ...networks.map(({ id, name }) => [id, name] as const),
     ]);
     const used = new Set(
-      directory.endpointsOf(self).map(({ network, address }) => `${network} ${address}`),
+      directory
+        .endpointsOf(self)
+        .flatMap((endpoint) =>
+          addressesOf(endpoint).map((address) => `${endpoint.network} ${address}`),
+        ),
     );
     return reservations.all().flatMap(({ pool, address, holder, since }) => {
       const network = names.get(pool);
@@ -207,25 +222,22 @@ export class Engines implements Plumbing {
 
   plug(request: PlugRequest): Promise<Plugged> {
     return this.#change(async () => {
-      const { directory, networks, addresses, reservations, self } = this.#options;
+      const { directory, networks, addresses, self } = this.#options;
       const network = networks.require(request.network);
       refuseDisputed(network, directory, self);
       const present = directory.endpoint(request.endpoint);
       if (present !== undefined) return this.#again(present, network);
-      const planned = this.#plan(network, request);
-      const reserved =
-        planned.address === undefined ? undefined : reservations.get(network.id, planned.address);
-      const { address, epoch } = reserved ?? (await addresses.acquire(network, planned.address));
-      const mac = planned.mac ?? this.#chooseMac(network, address);
-      const endpoint: Endpoint = {
-        ...{ ...planned, address, mac },
-        ...(epoch === undefined ? {} : { epoch }),
-      };
+      const { address, address6, mac: wantedMac, ...planned } = this.#plan(network, request);
+      const row = await this.#addresses(network, address, address6);
+      const mac = wantedMac ?? this.#chooseMac(network, row.address);
+      const endpoint: Endpoint = { ...planned, ...row, mac };
       try {
         await this.#make(network, endpoint);
       } catch (error) {
         // Once the row is there, the address goes with it.
-        if (directory.endpoint(endpoint.id) === undefined) addresses.release(network, address);
+        if (directory.endpoint(endpoint.id) === undefined) {
+          addresses.release(network, ...addressesOf(endpoint));
+        }
         throw error;
       }
       return this.#plugged(endpoint, network);
@@ -311,6 +323,35 @@ export class Engines implements Plumbing {
     return this.#options.state.forgetNote(kind, key);
   }
 
+  /** The one or two addresses of an endpoint, reserved before or acquired now. */
+  async #addresses(
+    network: NetworkDefinition,
+    address: string | undefined,
+    address6: string | undefined,
+  ): Promise<EndpointAddresses> {
+    const [pool] = poolsOf(network);
+    const first = await this.#given(network, pool, address);
+    if (address6 === undefined) return rowOfGiven(first, undefined);
+    try {
+      return rowOfGiven(first, await this.#given(network, poolFor(network, 6), address6));
+    } catch (error) {
+      this.#options.addresses.release(network, first.address);
+      throw error;
+    }
+  }
+
+  async #given(
+    network: NetworkDefinition,
+    pool: AddressPool,
+    wanted: string | undefined,
+  ): Promise<GivenAddress> {
+    const { addresses, reservations } = this.#options;
+    const held = wanted === undefined ? undefined : reservations.get(network.id, wanted);
+    if (held === undefined) return addresses.acquireFrom(pool, wanted);
+    const { address, epoch } = held;
+    return { address, ...(epoch === undefined ? {} : { epoch }) };
+  }
+
   /** Noted in the journal, then the kernel, then the row: as `Workloads.attach`. */
   async #make(network: NetworkDefinition, endpoint: Endpoint): Promise<void> {
     const { directory, journal, reconciler, sandboxes } = this.#options;
@@ -330,16 +371,19 @@ export class Engines implements Plumbing {
 
   #plan(
     network: NetworkDefinition,
-    { endpoint: id, address, mac, sandbox: path }: PlugRequest,
-  ): Omit<Endpoint, 'address' | 'mac' | 'epoch'> & {
+    { endpoint: id, address, address6, mac, sandbox: path }: PlugRequest,
+  ): Omit<Endpoint, keyof EndpointAddresses | 'mac'> & {
     readonly address: string | undefined;
+    readonly address6: string | undefined;
     readonly mac: Mac | undefined;
   } {
     const { directory, self, hostName } = this.#options;
+    const [first] = poolsOf(network);
     const planned = {
       ...{ id, network: network.name, host: self, ifname: ENGINE_IFNAME },
       sandbox: { path, inode: ENGINE_MANAGED_INODE },
-      address: address === undefined ? undefined : checkWanted(network, address),
+      address: address === undefined ? undefined : checkWanted(first, address),
+      address6: address6 === undefined ? undefined : checkWanted(poolFor(network, 6), address6),
       mac: mac === undefined ? undefined : checkWantedMac(network, mac),
     };
     checkEndpointFree(planned, directory.endpoints(network.name), hostName);
@@ -357,9 +401,10 @@ export class Engines implements Plumbing {
     );
   }
 
-  #plugged({ id, address, mac }: Endpoint, network: NetworkDefinition): Plugged {
+  #plugged({ id, address, address6, mac }: Endpoint, network: NetworkDefinition): Plugged {
     return {
       ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
+      ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
       gateways: defaultGateways(gatewayOf(network)),
     };
@@ -418,4 +463,15 @@ export class Engines implements Plumbing {
       return result;
     });
   }
+}
+
+/** E_ADDRESS_OUTSIDE if the network has no subnet of the family. */
+function poolFor(network: NetworkDefinition, family: 4 | 6 | undefined): AddressPool {
+  const [first] = poolsOf(network);
+  const pool = family === undefined ? first : poolOfFamily(network, family);
+  if (pool !== undefined) return pool;
+  throw new AppError(
+    'E_ADDRESS_OUTSIDE',
+    `Network ${network.name} has no IPv${String(family)} subnet, only ${first.subnet}; give an address of that.`,
+  );
 }

@@ -5,7 +5,7 @@ import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { BridgeSpec } from '../network/bridge.ts';
 import type { Edges } from '../network/edge.ts';
-import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { addressesOf, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
 import { engineEndName, hostEndName } from '../network/names.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
@@ -290,7 +290,10 @@ function edgeNetwork(
   endpoints: readonly Endpoint[],
 ): EdgeNetwork {
   const published = endpoints
-    .map(({ address, ports = [] }) => ({ addresses: [bareAddress(address)], ports }))
+    .map((endpoint) => ({
+      addresses: addressesOf(endpoint).map(bareAddress),
+      ports: endpoint.ports ?? [],
+    }))
     .filter(({ ports }) => ports.length > 0);
   return {
     ...{ bridge, published, gateways: gateway?.addresses ?? [] },

@@ -54,15 +54,18 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
     id,
     vni,
     subnet,
+    subnet6,
     mtu,
     edge,
-    addressing: { range, gateway, reserved } = {},
+    addressing: { range, range6, gateway, gateway6, reserved } = {},
   } = network;
   return {
-    ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
+    ...{ name, id, vni, subnet, ...(subnet6 && { subnet6 }), mtu, endpoints, encap: 'vxlan' },
     ...(edge && { edge }),
     ...(range === undefined ? {} : { ipRange: range }),
+    ...(range6 === undefined ? {} : { ipRange6: range6 }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(gateway6 === undefined ? {} : { gateway6 }),
     ...(reserved === undefined ? {} : { reserved }),
   };
 }
@@ -71,10 +74,10 @@ export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox } = endpoint;
+  const { id, network, address, address6, mac, ifname, host, sandbox } = endpoint;
   const { names, ports, bandwidth, origin } = endpoint;
   return {
-    ...{ endpoint: id, network, address, ifname, mtu },
+    ...{ endpoint: id, network, address, ...(address6 && { address6 }), ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
     ...(ports && { ports }),
@@ -127,6 +130,7 @@ export function fdbInfo(entry: FdbEntry, { counters, endpointOf, hostName }: Fdb
     ageSeconds: Math.floor(entry.age / 1000),
     ...(endpoint && {
       ...{ endpoint: endpoint.id, address: endpoint.address, host: hostName(endpoint.host) },
+      ...(endpoint.address6 && { address6: endpoint.address6 }),
     }),
   };
 }

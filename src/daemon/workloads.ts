@@ -3,6 +3,7 @@ import { AppError, isAppError } from '../base/errors.ts';
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { Mac, PeerId } from '../base/types.ts';
 import {
+  addressesOf,
   checkEndpointAddress,
   checkEndpointFree,
   checkEndpointMac,
@@ -14,6 +15,7 @@ import { checkEndpointRoutes } from '../network/endpoint-routes.ts';
 import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
+import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import { checkBandwidth } from '../network/shaping.ts';
 import type { ProbePort } from '../os/port-probe.ts';
@@ -21,7 +23,7 @@ import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import { refuseDisputed } from './conflicts.ts';
-import type { Addresses } from './addresses.ts';
+import type { Addresses, WantedAddresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
@@ -49,8 +51,11 @@ export interface WorkloadsOptions {
   readonly isAlive: (host: PeerId) => boolean;
 }
 
-/** An endpoint whose address may be still to be chosen. */
-type Planned = Omit<Endpoint, 'address' | 'epoch'> & { readonly address: string | undefined };
+/** An endpoint whose addresses may be still to be chosen. */
+type Planned = Omit<Endpoint, 'address' | 'address6' | 'epoch' | 'epoch6'> & {
+  readonly address: string | undefined;
+  readonly address6: string | undefined;
+};
 
 /** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
 export class Workloads {
@@ -83,8 +88,9 @@ export class Workloads {
       this.#plan(network, request, sandbox, ifname),
       request.ports,
     );
-    const acquired = await addresses.acquire(network, planned.address);
-    const endpoint: Endpoint = { ...planned, ...acquired };
+    const { address, address6, ...rest } = planned;
+    const acquired = await addresses.acquire(network, { address, address6 });
+    const endpoint: Endpoint = { ...rest, ...acquired };
     try {
       await journal.during('attach', endpoint, async () => {
         await this.#plug(network, endpoint);
@@ -94,7 +100,7 @@ export class Workloads {
       });
     } catch (error) {
       if (directory.endpoint(endpoint.id) === undefined)
-        addresses.release(network, endpoint.address);
+        addresses.release(network, ...addressesOf(endpoint));
       throw error;
     }
     return endpoint;
@@ -105,7 +111,7 @@ export class Workloads {
     if (known?.id !== id) return;
     throw new AppError(
       'E_ENDPOINT_EXISTS',
-      `Endpoint ${id} exists already: ${known.ifname} in ${known.sandbox.path}, with address ${known.address} of network ${known.network}; detach it first.`,
+      `Endpoint ${id} exists already: ${known.ifname} in ${known.sandbox.path}, with address ${addressesOf(known).join(' and ')} of network ${known.network}; detach it first.`,
     );
   }
 
@@ -223,12 +229,13 @@ export class Workloads {
   async #again(
     present: Endpoint,
     network: NetworkDefinition,
-    { ip, mac, names }: AttachRequest,
+    { mac, names, ...request }: AttachRequest,
   ): Promise<Endpoint> {
-    const subnet = checkSubnet(network.subnet);
+    const { address, address6 } = wantedAddresses(network, request);
     const isSame =
       present.network === network.name &&
-      (ip === undefined || checkEndpointAddress(ip, subnet) === present.address) &&
+      [address ?? present.address, address6 ?? present.address6].join() ===
+        [present.address, present.address6].join() &&
       (mac === undefined || checkEndpointMac(mac) === present.mac);
     if (isSame) {
       await this.#plug(network, present);
@@ -236,7 +243,7 @@ export class Workloads {
     }
     throw new AppError(
       'E_IFNAME_TAKEN',
-      `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${present.address} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
+      `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${addressesOf(present).join(' and ')} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
     );
   }
 
@@ -255,7 +262,6 @@ export class Workloads {
     ifname: string,
   ): Planned {
     const { directory, rng, self, hostName } = this.#options;
-    const { ip } = request;
     const { bandwidth: limits = {} } = request;
     const bandwidth = checkBandwidth(limits, network.mtu);
     const endpoint: Planned = {
@@ -264,7 +270,7 @@ export class Workloads {
       ...{ network: network.name, host: self, ifname, sandbox },
       ...(bandwidth && { bandwidth }),
       ...(request.origin !== undefined && { origin: request.origin }),
-      address: ip === undefined ? undefined : checkWanted(network, ip),
+      ...{ address: undefined, address6: undefined, ...wantedAddresses(network, request) },
       mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),
       ...this.#routes(network, sandbox, request),
     };
@@ -372,15 +378,39 @@ export class Workloads {
 const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
   names.length === 0 ? {} : { names };
 
-/** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
-export function checkWanted(network: NetworkDefinition, ip: string): string {
-  const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
+/** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the pool may have it. */
+export function checkWanted(pool: AddressPool, ip: string): string {
+  const address = checkEndpointAddress(ip, checkSubnet(pool.subnet));
   const bare = bareAddress(address);
-  const { gateway, reserved = [] } = network.addressing ?? {};
+  const { gateway, reserved = [] } = pool.addressing ?? {};
   if (gateway !== bare && !reserved.includes(bare)) return address;
   throw new AppError(
     'E_ADDRESS_RESERVED',
-    `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${network.name}; give another.`,
+    `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${pool.name}; give another.`,
+  );
+}
+
+/** The addresses that a person asked for, as `checkWanted`; E_ADDRESS_OUTSIDE. */
+function wantedAddresses(
+  network: NetworkDefinition,
+  { ip, ip6 }: Pick<AttachRequest, 'ip' | 'ip6'>,
+): WantedAddresses {
+  const [first] = poolsOf(network);
+  const address = ip === undefined ? undefined : checkWanted(first, ip);
+  if (ip6 === undefined) return { address };
+  const second = poolOfFamily(network, 6);
+  if (second === undefined) {
+    throw new AppError(
+      'E_ADDRESS_OUTSIDE',
+      `Network ${network.name} has no IPv6 subnet, and so no address ${ip6}; create it with --subnet6 or --ipv6.`,
+    );
+  }
+  const address6 = checkWanted(second, ip6);
+  if (second.id !== first.id) return { address, address6 };
+  if (address === undefined || address === address6) return { address: address6 };
+  throw new AppError(
+    'E_ADDRESS_INVALID',
+    `Network ${network.name} has one subnet, and so one address of ${ip ?? ''} and ${ip6}; give one of them.`,
   );
 }
 

@@ -13,13 +13,12 @@ import {
   subnetOf,
   type Cidr,
 } from '../wire/cidr.ts';
-import { MAX_ROUTES, type Endpoint, type EndpointRoute } from './endpoint.ts';
+import { addressesOf, MAX_ROUTES, type Endpoint, type EndpointRoute } from './endpoint.ts';
 import { defaultGateways, gatewayOf } from './gateway.ts';
 import { checkSubnet, type NetworkDefinition } from './network.ts';
+import { familyOf, subnetsOf } from './subnets.ts';
 
 export type RouteCommand = Extract<IpCommand, { readonly kind: 'setRoute' }>;
-
-const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 const invalid = (sentence: string): AppError => new AppError('E_ROUTE_INVALID', sentence);
 
@@ -67,36 +66,41 @@ function checkRoute(
   );
 }
 
-function checkVia({ name, subnet }: NetworkDefinition, to: Cidr, text: string): string {
-  const own = checkSubnet(subnet);
+function checkVia(network: NetworkDefinition, to: Cidr, text: string): string {
   const via = parseAddress(text);
-  if (via !== undefined && via.family === to.address.family && isHostAddress(own, via)) {
-    return formatAddress(via);
-  }
+  const subnets = subnetsOf(network);
+  const isNeighbour =
+    via?.family === to.address.family &&
+    subnets.some((subnet) => isHostAddress(checkSubnet(subnet), via));
+  if (via !== undefined && isNeighbour) return formatAddress(via);
   throw invalid(
-    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnet} of network ${name}; give one, or none for the network's own gateway.`,
+    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnets.join(' or ')} of network ${network.name}; give one, or none for the network's own gateway.`,
   );
 }
 
 /**
  * What gives a sandbox the routes of an endpoint: those that it has been given, else the default routes by
- * `gateways`. One whose gateway is out of its subnet, as after a move to another network, leads nowhere.
+ * `gateways`. One whose gateway is out of its subnets, as after a move to another network, leads nowhere.
  */
 export function routeCommands(
-  { ifname: name, routeMetric: metric, address, routes }: Endpoint,
+  endpoint: Endpoint,
   gateways: readonly string[] = [],
 ): readonly RouteCommand[] {
+  const { ifname: name, routeMetric: metric, routes } = endpoint;
   if (metric === undefined) return [];
-  const family = familyOf(address);
-  const own = gateways.filter((gateway) => familyOf(gateway) === family);
+  const addresses = addressesOf(endpoint);
+  const own = gateways.filter((gateway) =>
+    addresses.some((address) => familyOf(address) === familyOf(gateway)),
+  );
   if (routes === undefined) {
     return own.map((via) => ({ kind: 'setRoute', name, destination: 'default', via, metric }));
   }
-  return routes.flatMap(({ destination, via = own[0] }) =>
-    via !== undefined && familyOf(destination) === family && isNear(address, via)
+  return routes.flatMap((route) => {
+    const { destination, via = own.find((one) => familyOf(one) === familyOf(destination)) } = route;
+    return via !== undefined && addresses.some((address) => isNear(address, via))
       ? [{ kind: 'setRoute', name, destination, via, metric } as const]
-      : [],
-  );
+      : [];
+  });
 }
 
 function isNear(address: string, via: string): boolean {
@@ -115,10 +119,15 @@ export function hasRoute(
   );
 }
 
-/** Whether the route to the subnet is there that the kernel makes for an address. */
-export function hasSubnetRoute(routes: readonly Route[], { address, ifname }: Endpoint): boolean {
-  const subnet = shownDestination(address);
-  return routes.some(({ destination, device }) => destination === subnet && device === ifname);
+/** The addresses without the route to the subnet that the kernel makes for each. */
+export function missingSubnetRoutes(
+  routes: readonly Route[],
+  endpoint: Endpoint,
+): readonly string[] {
+  const present = routes
+    .filter(({ device }) => device === endpoint.ifname)
+    .map(({ destination }) => destination);
+  return addressesOf(endpoint).filter((address) => !present.includes(shownDestination(address)));
 }
 
 /** As ip(8) writes a destination: `default`, `10.7.0.0/24`, and an address alone where there are no more. */

@@ -6,10 +6,10 @@ import type { Link } from '../os/ip-json.ts';
 import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
-import type { Endpoint } from './endpoint.ts';
+import { addressesOf, type Endpoint } from './endpoint.ts';
 import {
   hasRoute,
-  hasSubnetRoute,
+  missingSubnetRoutes,
   routeCommands,
   routeText,
   shownDestination,
@@ -17,6 +17,7 @@ import {
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 import type { Shaping } from './shaping.ts';
+import { familyOf } from './subnets.ts';
 
 /** An endpoint and what it is plugged into on this host. */
 export interface Attachment {
@@ -39,7 +40,7 @@ export interface SandboxesOptions {
 
 /**
  * Plugs workloads into bridges: a veth pair with one end in the sandbox, which bears the endpoint's
- * name, MAC and address, and the other, `wv…`, a port of the bridge.
+ * name, MAC and addresses, and the other, `wv…`, a port of the bridge.
  *
  * Nothing else in a sandbox is touched: its loopback, routes (but those to the subnet and, where the
  * network has a gateway, by it) and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
@@ -140,15 +141,24 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
-      if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
+      const missing = missingAddresses(inside, endpoint);
+      // Without an address there are no routes either.
+      if (missing.length === addressesOf(endpoint).length) {
+        return [...differences, ...missing.map((address) => `no address ${address}`)];
+      }
       differences.push(...(await this.#shaping.examine(endpoint)));
-      const routes = await this.#ip.routes(sandbox.handle);
-      const isSubnetRouted = hasSubnetRoute(routes, endpoint);
-      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
+      const present = await this.#ip.routes(sandbox.handle);
+      const lacking = routeCommands(endpoint, gateways).filter(
+        (route) =>
+          !hasRoute(present, route) && !missing.some((each) => isOfFamily(each, route.via)),
+      );
       return [
         ...differences,
-        ...(isSubnetRouted ? [] : [`no route to ${shownDestination(endpoint.address)}`]),
-        ...missing.map((route) => `no ${routeText(route)}`),
+        ...missing.map((address) => `no address ${address}`),
+        ...missingSubnetRoutes(present, endpoint)
+          .filter((address) => !missing.includes(address))
+          .map((address) => `no route to ${shownDestination(address)}`),
+        ...lacking.map((route) => `no ${routeText(route)}`),
       ];
     } finally {
       await sandbox.close();
@@ -215,7 +225,9 @@ export class Sandboxes {
     try {
       await this.#sysctl.disableIpv6(name);
       await this.#shaping.ensure(endpoint, mtu);
-      await this.#addAddress(sandbox, endpoint, [{ kind: 'setLink', name: ifname, up: true }]);
+      await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
+        { kind: 'setLink', name: ifname, up: true },
+      ]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
@@ -229,19 +241,21 @@ export class Sandboxes {
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
   }
 
-  /** Gives the inner end its address, and in the same process does what else is to be done there. */
-  async #addAddress(
+  /** Gives the inner end addresses, and in the same process does what else is to be done there. */
+  async #addAddresses(
     { handle }: OpenSandbox,
-    { ifname, address }: Endpoint,
+    { ifname: name }: Pick<Endpoint, 'ifname'>,
+    addresses: readonly string[],
     more: readonly IpCommand[],
   ): Promise<void> {
-    const family = address.includes(':') ? 6 : 4;
-    if (family === 6) await this.#sysctl.enableIpv6(ifname, handle);
+    const families = [...new Set(addresses.map(familyOf))];
+    if (families.includes(6)) await this.#sysctl.enableIpv6(name, handle);
     await Promise.all([
-      this.#sysctl.announceAddresses(ifname, handle, family),
-      this.#sysctl.refuseTransit(ifname, handle),
+      ...families.map((family) => this.#sysctl.announceAddresses(name, handle, family)),
+      this.#sysctl.refuseTransit(name, handle),
     ]);
-    await this.#ip.apply([{ kind: 'addAddress', name: ifname, address }, ...more], handle);
+    const commands = addresses.map((address) => ({ kind: 'addAddress', name, address }) as const);
+    await this.#ip.apply([...commands, ...more], handle);
   }
 
   /** The kernel refused to make the pair: because it is there, or another is in its place? */
@@ -271,45 +285,50 @@ export class Sandboxes {
     const { endpoint, mtu, gateways } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
-    const isAddressed = hasAddress(inside, endpoint);
+    const lacking = missingAddresses(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
     const unlimited = await this.#shaping.ensure(endpoint, mtu);
     const commands = repairCommands(inside.name, inner);
-    if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
-    else await this.#addAddress(sandbox, endpoint, commands);
+    if (lacking.length === 0) await this.#ip.apply(commands, sandbox.handle);
+    else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const isSubnetRouted = !isAddressed || hasSubnetRoute(routes, endpoint);
-    if (!isSubnetRouted) await this.#renewAddress(sandbox, endpoint);
+    const unrouted = missingSubnetRoutes(routes, endpoint).filter(
+      (each) => !lacking.includes(each),
+    );
+    for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
     const missing = routeCommands(endpoint, gateways).filter(
-      (route) => !isSubnetRouted || !hasRoute(routes, route),
+      (route) => unrouted.length > 0 || !hasRoute(routes, route),
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
       ...[...outer, ...unlimited].map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
-        ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
-        ...(isSubnetRouted ? [] : [`no route to ${shownDestination(endpoint.address)}`]),
+        ...lacking.map((address) => `no address ${address}`),
+        ...unrouted.map((address) => `no route to ${shownDestination(address)}`),
         ...missing.map((route) => `no ${routeText(route)}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
 
   /** The kernel makes the route with the address, and not again. */
-  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint): Promise<void> {
-    const { ifname: name, address } = endpoint;
+  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint, address: string): Promise<void> {
+    const { ifname: name } = endpoint;
     await this.#ip.apply([{ kind: 'deleteAddress', name, address }], sandbox.handle);
-    await this.#addAddress(sandbox, endpoint, []);
+    await this.#addAddresses(sandbox, endpoint, [address], []);
   }
 }
 
-const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
-  inside.addresses.some(
-    ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
-  );
+const isOfFamily = (address: string, other: string): boolean =>
+  familyOf(address) === familyOf(other);
+
+function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
+  const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);
+  return addressesOf(endpoint).filter((address) => !present.includes(address));
+}
 
 /** Each end tells the other's index, as counted in the other's namespace. */
 function isPair(one: Link, other: Link): boolean {

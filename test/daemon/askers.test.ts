@@ -36,8 +36,26 @@ function world() {
   attach('1', 'blue', '10.7.0.2/24', 'web');
   attach('2', 'green', '10.8.0.2/24', 'web');
   attach('3', 'red', '10.7.0.2/24', 'db');
-  return { askers: new Askers(SELF, directory), attach, define };
+  return { askers: new Askers(SELF, directory), directory, attach, define };
 }
+
+test('an endpoint is known by each of its addresses', (t) => {
+  const { askers, directory } = world();
+  directory.putNetwork({
+    ...{ id: 'teal', name: 'teal', vni: asVni(2), subnet: '10.9.0.0/24', subnet6: 'fd00:9::/64' },
+    ...{ mtu: 1450, encap: 'vxlan', createdBy: SELF, createdAt: '' },
+  });
+  directory.putEndpoint({
+    ...{ id: '9', network: 'teal', host: SELF, mac: asMac(9), ifname: 'eth1' },
+    ...{ address: '10.9.0.2/24', address6: 'fd00:9::2/64' },
+    sandbox: { path: '/run/netns/web', inode: 'web' },
+  });
+  askers.changed();
+  for (const asker of ['10.9.0.2', 'fd00:9::2']) {
+    t.deepEqual(askers.permit(onBridge('teal'), asker)?.view, ['teal', 'blue', 'green'], asker);
+    t.deepEqual(askers.permit(HOST_ADDRESS, asker)?.view, ['teal', 'blue', 'green'], asker);
+  }
+});
 
 test('on a bridge an endpoint sees its network, then the others of its sandbox', (t) => {
   const { askers, attach } = world();

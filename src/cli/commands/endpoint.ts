@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { DetachRequest, EndpointInfo, PortRequest } from '../../api/control.ts';
 import { UsageError, withJson, type Context } from '../context.ts';
-import { facts, portsText } from '../output.ts';
+import { addressesText, facts, portsText } from '../output.ts';
 import {
   collectDnsNames,
   readIfname,
@@ -20,6 +20,7 @@ interface SandboxFlags {
 interface AttachFlags extends SandboxFlags {
   readonly ifname?: string;
   readonly ip?: string;
+  readonly ip6?: string;
   readonly mac?: string;
   /** False with --no-default-route. */
   readonly defaultRoute: boolean;
@@ -40,7 +41,7 @@ function endpointText(info: EndpointInfo): string {
   return facts([
     ['endpoint', info.endpoint],
     ['network', info.network],
-    ['address', `${info.address}, MAC ${info.mac}, MTU ${info.mtu}`],
+    ['address', `${addressesText(info, ' and ')}, MAC ${info.mac}, MTU ${info.mtu}`],
     ['interface', `${info.ifname} in ${info.sandbox} on ${info.host}`],
     ...(info.ports === undefined ? [] : [['ports', portsText(info.ports)] as const]),
     ...(info.names === undefined ? [] : [['names', info.names.join(', ')] as const]),
@@ -93,6 +94,7 @@ function addAttach(program: Command, context: Context): void {
     .description('put a network namespace on a network')
     .option('--ifname <name>', 'name of the interface inside (default: eth0)', readIfname)
     .option('--ip <address>', "address inside the network's subnet (default: a free one)", readIp)
+    .option('--ip6 <address>', 'likewise of the IPv6 subnet, if it has two subnets', readIp)
     .option('--mac <mac>', 'MAC of the interface (default: a random one)', readMac)
     .option(
       '--publish <port>',
@@ -109,7 +111,7 @@ function addAttach(program: Command, context: Context): void {
       checkSandbox(flags);
       const { defaultRoute, publish } = flags;
       const request = {
-        ...{ network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'mac']) },
+        ...{ network, ...pick(flags, ['netns', 'pid', 'ifname', 'ip', 'ip6', 'mac']) },
         ...(defaultRoute ? {} : { defaultRoute }),
         ...(publish === undefined ? {} : { ports: publish }),
         ...(flags.dnsName === undefined ? {} : { names: flags.dnsName }),
@@ -136,7 +138,7 @@ export function addEndpointCommands(program: Command, context: Context): void {
       context.show(
         command,
         info,
-        ({ address, ifname, sandbox }) => `detached ${address} (${ifname} in ${sandbox})`,
+        (gone) => `detached ${addressesText(gone, ' and ')} (${gone.ifname} in ${gone.sandbox})`,
       );
     });
   addPortCommands(program, context);

@@ -1,0 +1,128 @@
+import test, { type ExecutionContext } from 'ava';
+import type { LabNamespace } from '../../bench/lib/lab.ts';
+import type { EndpointInfo, NetworkInfo, PoolInfo } from '../../src/api/control.ts';
+import { DATA_PLANES, eventually, startMesh, type DataPlaneName, type WeftHost } from './mesh.ts';
+
+const LONG_MS = 20_000;
+
+const bare = (cidr = ''): string => cidr.split('/')[0] ?? '';
+
+/** Its addresses without prefix lengths, IPv4 first. */
+const both = ({ address, address6 }: EndpointInfo): readonly [string, string] => [
+  bare(address),
+  bare(address6),
+];
+
+const attach = (
+  host: WeftHost,
+  sandbox: LabNamespace,
+  ...more: readonly string[]
+): Promise<EndpointInfo> =>
+  host.json<EndpointInfo>('attach', 'web', '--netns', sandbox.name, ...more);
+
+/** What the pools of the network count as in use on a host. */
+async function used(host: WeftHost): Promise<number[]> {
+  const pools = await host.json<PoolInfo[]>('ipam', 'status');
+  return pools.filter(({ network }) => network === 'web').map(({ here }) => here.used);
+}
+
+async function knows(host: WeftHost, network: string): Promise<void> {
+  await eventually(
+    async () => (await host.tryWeft('network', 'inspect', network)).status === 0,
+    LONG_MS,
+  );
+}
+
+async function twoHosts(t: ExecutionContext, area: string, kind: DataPlaneName = 'native') {
+  const mesh = await startMesh(t, area, ['a', 'b'], kind);
+  const [a, b] = mesh.hosts;
+  if (!a || !b) throw new Error('two hosts were asked for');
+  return { mesh, a, b };
+}
+
+async function bothFamiliesCross(t: ExecutionContext, kind: DataPlaneName): Promise<void> {
+  const { mesh, a, b } = await twoHosts(t, `dual${kind[0]}`, kind);
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  const made = await a.json<NetworkInfo>(
+    ...['network', 'create', 'web', '--subnet', '10.32.0.0/16', '--ipv6', '--vni', '42'],
+  );
+  t.regex(made.subnet6 ?? '', /^fd[0-9a-f]{2}:[0-9a-f:]+:2a::\/64$/);
+  await knows(b, 'web');
+  t.deepEqual(await b.json('network', 'ls'), await a.json('network', 'ls'));
+
+  const there = await attach(b, db);
+  const here = await attach(a, web);
+  // Usable as soon as it is told: nothing is tentative.
+  t.false(
+    /tentative.*scope global|scope global.*tentative/.test(await web.ip('-6 addr show dev eth0')),
+  );
+  t.is((await web.ip('-6 addr show dev eth0 scope global')).match(/inet6/g)?.length, 1);
+  for (const target of both(there)) {
+    await eventually(() => web.answers(target), LONG_MS);
+    const { sent, received } = await web.ping(target, { count: 100, intervalSeconds: 0.01 });
+    t.is(received, sent, target);
+    const large = await web.ping(target, { count: 20, intervalSeconds: 0.01, bytes: 1300 });
+    t.is(large.received, 20, target);
+    const sentThere = await web.transferTo(db, { address: target, bytes: 10_000_000 });
+    t.true(sentThere.isIntact, target);
+  }
+  for (const target of both(here)) {
+    t.true((await db.transferTo(web, { address: target, bytes: 1_000_000 })).isIntact, target);
+  }
+
+  // Both questions are answered where they are asked, from the one row of the endpoint.
+  await web.ip('neigh flush dev eth0');
+  for (const target of both(there)) t.true(await web.answers(target));
+  const { answered } = (await a.status()).dataPlane;
+  t.true(answered.arp > 0 && answered.nd > 0, JSON.stringify(answered));
+
+  // A restart takes both back, and what somebody took from the interface meanwhile.
+  a.daemon?.signal('SIGTERM');
+  await a.daemon?.exited;
+  await web.ip(`addr del ${here.address6 ?? ''} dev eth0`);
+  await a.up();
+  await eventually(() => web.answers(both(there)[1]), LONG_MS);
+  for (const target of both(there)) t.is((await web.ping(target)).received, 3, target);
+  t.deepEqual(await used(a), [1, 1]);
+  const again = await attach(a, web);
+  t.deepEqual(both(again), both(here));
+  t.deepEqual(await a.json('ipam', 'audit'), { findings: [], isClean: true });
+
+  // Detaching frees both; killed at once, it stays so.
+  await a.weft('detach', 'web', '--netns', web.name);
+  await a.kill();
+  await a.up();
+  t.deepEqual(await used(a), [0, 0]);
+  t.false((await web.ip('-br link')).includes('eth0'));
+  t.deepEqual(await used(b), [1, 1]);
+}
+
+for (const kind of DATA_PLANES) {
+  test(`${kind}: an endpoint of a network with two subnets has an address of both, across hosts and restarts`, (t) =>
+    bothFamiliesCross(t, kind));
+}
+
+test('what is asked for is had or refused with the address, and nothing is half done', async (t) => {
+  const { mesh, a, b } = await twoHosts(t, 'dualask');
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  const create = ['network', 'create', 'web', '--subnet', '10.32.0.0/24', '--subnet6'];
+  const wrong = await a.tryWeft(...create, '10.33.0.0/24');
+  t.is(wrong.status, 1);
+  t.regex(wrong.stderr, /two IPv4 subnets; give an IPv4 one with --subnet and an IPv6 one/);
+  t.deepEqual(await a.json('network', 'ls'), []);
+  await a.weft(...create, 'fd00:32::/64', '--ip-range6', 'fd00:32::100/120');
+  await knows(b, 'web');
+  const first = await attach(a, web, '--ip', '10.32.0.20', '--ip6', 'fd00:32::20');
+  t.deepEqual(both(first), ['10.32.0.20', 'fd00:32::20']);
+  const taken = await b.tryWeft(
+    ...['attach', 'web', '--netns', db.name, '--ip', '10.32.0.21', '--ip6', 'fd00:32::20'],
+  );
+  t.is(taken.status, 1);
+  t.regex(taken.stderr, /Address fd00:32::20(\/64)? of network web belongs to/);
+  t.deepEqual(await used(b), [0, 0]);
+  t.false((await db.ip('-br link')).includes('eth0'));
+  const second = await attach(b, db);
+  t.regex(bare(second.address6), /^fd00:32::1[0-9a-f]{2}$/, 'from the range');
+  const outside = await a.tryWeft('attach', 'web', '--netns', web.name, '--ip6', 'fd00:33::1');
+  t.regex(outside.stderr, /outside the network's subnet fd00:32::\/64/);
+});
