@@ -300,7 +300,7 @@ export class Engines implements Plumbing {
     const { directory, self, hostName } = this.#options;
     const planned = {
       ...{ id, network: network.name, host: self, ifname: ENGINE_IFNAME },
-      sandbox: { path, inode: ENGINE_MANAGED_INODE },
+      ...{ sandbox: { path, inode: ENGINE_MANAGED_INODE }, since: this.#options.wallNow() },
       address: address === undefined ? undefined : checkWanted(network, address),
       mac: mac === undefined ? undefined : checkEndpointMac(mac),
     };
