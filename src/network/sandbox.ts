@@ -3,7 +3,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
-import type { Netns, OpenSandbox } from '../os/netns.ts';
+import type { Netns, OpenSandbox, Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
@@ -102,6 +102,16 @@ export class Sandboxes {
     const repair = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, repair));
     return differences.map((difference) => `${hostEnd.name}: ${difference}; repaired.`);
+  }
+
+  /** Names of what a sandbox has. Rejects as `attach`. */
+  async interfaces(reference: Sandbox): Promise<ReadonlySet<string>> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      return new Set((await this.#ip.links(sandbox.handle)).map(({ name }) => name));
+    } finally {
+      await sandbox.close();
+    }
   }
 
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */
