@@ -1,6 +1,7 @@
 import { runAllocationMicro } from './allocation.ts';
 import { runCodecMicro } from './codec.ts';
 import { runFdbMicro } from './fdb.ts';
+import { runHandshakeMicro } from './handshake.ts';
 import type { LatencyResult } from './latency.ts';
 import type { MicroResult } from './measure.ts';
 import { runNativeMicro } from './native.ts';
@@ -10,6 +11,7 @@ export const SUITES: readonly (() => MicroResult[])[] = [
   runCodecMicro,
   runFdbMicro,
   runNativeMicro,
+  runHandshakeMicro,
 ];
 
 /** The same for operations that wait for the disk. */

@@ -65,6 +65,8 @@ export interface Status {
   readonly version: string;
   readonly name: string;
   readonly id: string;
+  /** Its X25519 public key, in Base64; `weft peers --json` has it on every host. */
+  readonly key: string;
   readonly pid: number;
   readonly startedAt: string;
   readonly meshAddress: string;
@@ -130,6 +132,8 @@ export interface PeerInfo {
   /** When this daemon saw the present state begin. */
   readonly since: string;
   readonly version: string;
+  /** Its X25519 public key, in Base64; absent where its id does not prove one. */
+  readonly key?: string;
 }
 
 export interface JoinReport {
@@ -219,7 +223,11 @@ export interface AttachRequest {
   readonly mac?: string;
   /** Whether the sandbox gets a default route by the network's gateway, if it is routed. Default true. */
   readonly defaultRoute?: boolean;
+  /** What the sandbox is to have routes to, instead of the default route. At most 64. */
+  readonly routes?: readonly RouteRequest[];
   readonly ports?: readonly PortRequest[];
+  /** Rates that the endpoint is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /**
    * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
    * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
@@ -229,6 +237,26 @@ export interface AttachRequest {
   readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
+}
+
+/** A route of a sandbox by the interface that attaching makes. */
+export interface RouteRequest {
+  /** CIDR without host bits; `0.0.0.0/0` and `::/0` are everything. */
+  readonly destination: string;
+  /** An address in the network's subnet. Default: the gateway of a routed network. */
+  readonly via?: string;
+}
+
+/** `ingress` is what goes to the sandbox, `egress` what comes from it. Default: no limit. */
+export interface BandwidthRequest {
+  readonly ingress?: RateRequest;
+  readonly egress?: RateRequest;
+}
+
+/** In bits a second, and bits that may go at once after a pause. Both 0: no limit. */
+export interface RateRequest {
+  readonly rate: number;
+  readonly burst: number;
 }
 
 /** A port of this host that is to lead to the endpoint. */
@@ -426,6 +454,8 @@ export interface EndpointInfo {
   readonly sandbox: string;
   /** What of its host's ports leads to it. */
   readonly ports?: readonly PortRequest[];
+  /** Rates that it is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /** Whose it is, if whoever made it said so. */
   readonly origin?: string;
   /** What it is found by in DNS, if it has names. */

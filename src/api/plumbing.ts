@@ -1,4 +1,4 @@
-import type { NetworkInfo, NetworkRequest } from './control.ts';
+import type { NetworkInfo, NetworkRequest, PortRequest } from './control.ts';
 
 /**
  * What the plugins of container engines need of the daemon beside `Control`: an engine asks for an
@@ -49,6 +49,17 @@ export interface Plumbing {
 
   /** Whether this host has endpoints made by `plug` on a network. */
   hasPlugged(network: string): boolean;
+  /**
+   * Whether a sandbox that is about to be plugged into a network is then on a plain wire and nothing
+   * else: no port can lead to it.
+   */
+  isUnreachable(request: Pick<PlugRequest, 'network' | 'sandbox'>): boolean;
+
+  /**
+   * Has these ports of the host lead to an endpoint made by `plug`, and no others: none takes back all.
+   * Ports of the same call are published together or not at all.
+   */
+  publish(endpoint: string, ports: readonly PortRangeRequest[]): Promise<void>;
 
   /** What a plugin wrote down under a kind, by key. */
   notes(kind: string): ReadonlyMap<string, unknown>;
@@ -56,6 +67,11 @@ export interface Plumbing {
   note(kind: string, key: string, value: unknown): Promise<void>;
   /** On disk when it settles. */
   forgetNote(kind: string, key: string): Promise<void>;
+}
+
+export interface PortRangeRequest extends PortRequest {
+  /** The first one is chosen that is free, from `hostPort` to this one. */
+  readonly hostPortEnd?: number;
 }
 
 export interface PoolRequest {
@@ -118,4 +134,6 @@ export interface Plugged {
   readonly mtu: number;
   /** The interface that the engine is to move, by its name on the host. */
   readonly device: string;
+  /** Where default routes lead to, without prefix length, one for each family; none if there is no way out. */
+  readonly gateways: readonly string[];
 }

@@ -41,6 +41,11 @@ const portRequest = z.strictObject({
 });
 const ports = z.array(portRequest).max(256);
 
+const routes = z.array(z.strictObject({ destination: text, via: text.exactOptional() })).max(64);
+
+const rate = z.strictObject({ rate: count, burst: count });
+const bandwidth = z.strictObject({ ingress: rate.exactOptional(), egress: rate.exactOptional() });
+
 const attachRequest = z.strictObject({
   network: text,
   netns: text.exactOptional(),
@@ -50,7 +55,9 @@ const attachRequest = z.strictObject({
   ip6: text.exactOptional(),
   mac: text.exactOptional(),
   defaultRoute: z.boolean().exactOptional(),
+  routes: routes.exactOptional(),
   ports: ports.exactOptional(),
+  bandwidth: bandwidth.exactOptional(),
   id: z
     .string()
     .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')

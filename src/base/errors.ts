@@ -24,6 +24,8 @@ export const ERROR_CODES = {
   E_ADDRESS_RESERVED: 'usage',
   E_SUBNET_INVALID: 'usage',
   E_PORT_INVALID: 'usage',
+  E_ROUTE_INVALID: 'usage',
+  E_BANDWIDTH_INVALID: 'usage',
   E_ENCAP_UNKNOWN: 'usage',
   E_ENGINE_OPTION: 'usage',
   E_DATA_PLANE_UNAVAILABLE: 'usage',

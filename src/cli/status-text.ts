@@ -51,6 +51,7 @@ function identity(status: Status, wallNow: number): string {
     ['up', `${humanAge(status.startedAt, wallNow)}, pid ${status.pid}`],
     ['mesh', `${memberLine(status)}; listens on ${status.meshAddress}`],
     ['told to others', `${status.advertise}, VXLAN port ${status.vxlanPort}`],
+    ['key', status.key],
     ['networks', `${networks} in the mesh, ${carried} carried here`],
     ['endpoints', `${endpoints.mesh} in the mesh, ${endpoints.local} here`],
     ['names', namesLine(status)],

@@ -6,15 +6,23 @@ import type {
   NetworkRequest,
 } from '../api/control.ts';
 import type { Clock } from '../base/clock.ts';
-import { isAppError } from '../base/errors.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { subnetsOf } from '../network/subnets.ts';
-import type { CniHost, Hindrance, NetworkFacts } from '../plugin/cni/host.ts';
+import type {
+  AddressRequest,
+  CniHost,
+  HeldAddress,
+  Hindrance,
+  NetworkFacts,
+} from '../plugin/cni/host.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
+import type { Engines } from './engines.ts';
 import type { NameService } from './name-service.ts';
 import type { Peers } from './peers.ts';
+import type { Reservations } from './reservations.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { endpointInfo } from './views.ts';
@@ -33,12 +41,20 @@ export interface DaemonCniHostOptions {
   readonly nameService: Pick<NameService, 'resolvConf'>;
   readonly state: Pick<State, 'failure'>;
   readonly serial: Serial;
+  readonly engines: Pick<Engines, 'reserve' | 'release'>;
+  readonly reservations: Pick<Reservations, 'all' | 'remove'>;
   readonly clock: Clock;
 }
+
+/** Those of CNI among the holders of addresses: engines mark the networks that they use. */
+export const cniHolders = (held: readonly Pick<HeldAddress, 'holder'>[]): readonly string[] =>
+  held.flatMap(({ holder }) => (holder.startsWith('cni ') ? [holder] : []));
 
 /** What the CNI plugin needs, by what the daemon has. */
 export class DaemonCniHost implements CniHost {
   readonly #options: DaemonCniHostOptions;
+  /** Holders for whom an address is being chosen. */
+  readonly #reserving = new Set<string>();
   /** Networks that were made here a moment ago, and when the others have heard of it. */
   readonly #agreeing = new Map<string, Promise<void>>();
 
@@ -54,7 +70,13 @@ export class DaemonCniHost implements CniHost {
     const network = this.#options.directory.network(name);
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
-    return { subnets: subnetsOf(network), gateways: [], ...(dns && { dns }) };
+    const { edge, addressing: { gateway, gateway6 } = {} } = network;
+    return {
+      subnets: subnetsOf(network),
+      gateways: [gateway, gateway6].filter((each) => each !== undefined),
+      ...(edge && { edge }),
+      ...(dns && { dns }),
+    };
   }
 
   async ensureNetwork(request: NetworkRequest): Promise<void> {
@@ -91,6 +113,34 @@ export class DaemonCniHost implements CniHost {
       .endpointsOf(self)
       .filter((endpoint) => endpoint.origin?.startsWith(origin))
       .map((endpoint) => this.#info(endpoint));
+  }
+
+  async reserve(request: AddressRequest): Promise<string> {
+    const { holder } = request;
+    if (this.#reserving.has(holder) || this.held(holder).some((each) => each.holder === holder)) {
+      throw new AppError(
+        'E_ENDPOINT_EXISTS',
+        `An address is held already for "${holder}"; release it first.`,
+      );
+    }
+    this.#reserving.add(holder);
+    try {
+      return await this.#options.engines.reserve(request);
+    } finally {
+      this.#reserving.delete(holder);
+    }
+  }
+
+  held(prefix: string): readonly HeldAddress[] {
+    return this.#options.reservations.all().filter(({ holder }) => holder.startsWith(prefix));
+  }
+
+  /** Of a network that is gone nothing is left but what this host has written down. */
+  async release({ pool, address }: HeldAddress): Promise<void> {
+    const { directory, engines, reservations } = this.#options;
+    const network = directory.networkById(pool);
+    if (network !== undefined) await engines.release(network.name, address);
+    await reservations.remove({ pool, address });
   }
 
   /** In its turn: what is being made is not looked at. */

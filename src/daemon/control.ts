@@ -115,6 +115,7 @@ export class DaemonControl implements Control {
     const { kind, features } = dataPlane.description;
     return {
       ...{ version: packageVersion, name: mesh.self.name, id: mesh.self.id, pid: process.pid },
+      key: this.#options.state.identity.publicKey.toString('base64'),
       startedAt: new Date(startedAt).toISOString(),
       meshAddress: formatSocketAddress(dataPlane.meshAddress),
       advertise: formatSocketAddress(mesh.self.address),

@@ -14,17 +14,19 @@ import { Auditor } from '../network/audit.ts';
 import { Bridges } from '../network/bridge.ts';
 import { Edges } from '../network/edge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
+import { Shaping } from '../network/shaping.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { Nft } from '../os/nft.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
+import type { Tc } from '../os/tc.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
-import { DaemonCniHost } from './cni-host.ts';
+import { cniHolders, DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
@@ -71,6 +73,7 @@ export interface Seams {
   readonly netns: Netns;
   readonly sysctl: Sysctl;
   readonly nft: Nft;
+  readonly tc: Tc;
   readonly probePort: ProbePort;
   readonly dns: DnsSeam;
   readonly openState: (directory: string) => State;
@@ -182,7 +185,7 @@ async function assemble(
 ): Promise<RunningDaemon> {
   const { clock, rng, log } = deps;
   const { state, plane, streams } = opened;
-  const { ip, netns, sysctl, nft, probePort, openTap } = deps.seams;
+  const { ip, netns, sysctl, nft, tc, probePort, openTap } = deps.seams;
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
@@ -194,6 +197,7 @@ async function assemble(
         vxlanPort: plane.vxlanAddress.port,
         partialChecksums: plane.capabilities.takesPartialChecksums,
         dualStack: true,
+        key: state.identity.publicKey,
       }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
@@ -213,8 +217,9 @@ async function assemble(
   const peers = new Peers(mesh);
   const serial = new Serial();
   const bridges = new Bridges({ ip, sysctl, host });
-  const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
-  const auditor = new Auditor({ ip, bridges, sandboxes, host });
+  const shaping = new Shaping({ ip, tc, sysctl, host });
+  const sandboxes = new Sandboxes({ ip, netns, sysctl, shaping, host });
+  const auditor = new Auditor({ ip, bridges, sandboxes, shaping, host });
   const fabric = new Fabric({
     ...{ dataPlane: plane, bridges, log },
     openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
@@ -224,16 +229,17 @@ async function assemble(
     ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
     edges: new Edges({ ip, nft, sysctl }),
   });
+  const reservations = new Reservations(state);
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
     singleStack: () => peers.singleStack(),
     leaseSeconds: options.ipamLeaseSeconds,
+    holders: (pool) => cniHolders(reservations.ofPool(pool)),
     routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
-  const reservations = new Reservations(state);
   const addresses = new Addresses({
     ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
@@ -258,7 +264,7 @@ async function assemble(
   });
   const engines = new Engines({
     ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
-    ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
+    ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
     hostName: (id) => peers.nameOf(id),
   });
   const moving = new Moving({
@@ -287,7 +293,7 @@ async function assemble(
 
   const cni = new DaemonCniHost({
     ...{ self: host, control, directory, workloads, addresses, peers, nameService, state, serial },
-    clock,
+    ...{ engines, reservations, clock },
   });
 
   const stopListening = [
@@ -321,7 +327,7 @@ async function assemble(
   const docker = new DockerDriver({
     ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
   });
-  await journal.recover(directory, log, (id) => sandboxes.detach(id));
+  await journal.recover(directory, log, (id) => sandboxes.detach({ id }));
   addresses.start();
   await reconciler.start();
   moving.request();

@@ -3,6 +3,7 @@ import type {
   Plugged,
   Plumbing,
   PlugRequest,
+  PortRangeRequest,
   PoolPlan,
   PoolRequest,
   Reservation,
@@ -14,7 +15,6 @@ import { asMac, type Mac, type PeerId } from '../base/types.ts';
 import {
   addressesOf,
   checkEndpointFree,
-  checkEndpointMac,
   ENGINE_MANAGED_INODE,
   isEngineManaged,
   rowOfGiven,
@@ -23,11 +23,13 @@ import {
   type GivenAddress,
   givenTo,
 } from '../network/endpoint.ts';
+import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { engineEndName } from '../network/names.ts';
 import { familyOf, poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
+import type { ProbePort } from '../os/port-probe.ts';
 import { bareAddress, parseAddress } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import type { Addresses } from './addresses.ts';
@@ -37,12 +39,13 @@ import type { Journal } from './journal.ts';
 import { mergeTarget } from './moving.ts';
 import type { Networks } from './networks.ts';
 import { planPool } from './pool-plan.ts';
+import { choosePorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Reservations } from './reservations.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { networkInfo } from './views.ts';
-import { checkWanted } from './workloads.ts';
+import { checkWanted, checkWantedMac } from './workloads.ts';
 
 /** The engine names the interface when it has moved it: `eth` and a number. */
 const ENGINE_IFNAME = 'eth';
@@ -59,6 +62,7 @@ export interface EnginesOptions {
   readonly reconciler: Reconciler;
   readonly sandboxes: Sandboxes;
   readonly ip: Ip;
+  readonly probePort: ProbePort;
   readonly state: State;
   readonly serial: Serial;
   readonly rng: Rng;
@@ -100,6 +104,7 @@ export class Engines implements Plumbing {
           directory.network(name) ??
           (await networks.create({ ...request, shared: true }, 'docker'));
         refuseDisputed(network, directory, self);
+        if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
         await reconciler.carry(network);
         return this.#info(network);
       } catch (error) {
@@ -251,10 +256,12 @@ export class Engines implements Plumbing {
       if (endpoint === undefined || endpoint.host !== self) return false;
       await journal.during('detach', endpoint, async () => {
         directory.removeEndpoint(id);
+        // Nothing of it may lead to whoever has the address next.
+        if (endpoint.ports !== undefined) await reconciler.refreshEdges();
         const network = directory.network(endpoint.network);
         if (network) reconciler.refreshMacs(network);
         reconciler.request();
-        await sandboxes.detach(id);
+        await sandboxes.detach(endpoint);
       });
       return true;
     });
@@ -271,6 +278,37 @@ export class Engines implements Plumbing {
   hasPlugged(network: string): boolean {
     const { directory, self } = this.#options;
     return directory.endpointsAt({ network, host: self }).some(isEngineManaged);
+  }
+
+  isUnreachable({ network, sandbox }: Pick<PlugRequest, 'network' | 'sandbox'>): boolean {
+    const { directory, networks, self } = this.#options;
+    const there = directory
+      .endpointsOf(self)
+      .filter((endpoint) => isEngineManaged(endpoint) && endpoint.sandbox.path === sandbox)
+      .map((endpoint) => directory.network(endpoint.network));
+    return [networks.require(network), ...there].every((each) => each?.edge === undefined);
+  }
+
+  publish(id: string, wanted: readonly PortRangeRequest[]): Promise<void> {
+    const { directory, networks, probePort: probe, reconciler, self } = this.#options;
+    return this.#change(async () => {
+      const found = directory.endpoint(id);
+      if (found?.host !== self) {
+        if (wanted.length === 0) return;
+        throw new AppError(
+          'E_ENDPOINT_MISSING',
+          `There is no endpoint ${id} on this host; start the container again.`,
+        );
+      }
+      const { ports: before = [], ...endpoint } = found;
+      const network = networks.require(endpoint.network);
+      const own = directory.endpointsOf(self);
+      const ports = await choosePorts({ network, endpoint, wanted, own, probe });
+      if (before.length === 0 && ports.length === 0) return;
+      const changed: Endpoint = ports.length === 0 ? endpoint : { ...endpoint, ports };
+      await reconciler.refreshEdges(changed);
+      directory.putEndpoint(changed);
+    });
   }
 
   notes(kind: string): ReadonlyMap<string, unknown> {
@@ -346,7 +384,7 @@ export class Engines implements Plumbing {
       sandbox: { path, inode: ENGINE_MANAGED_INODE },
       address: address === undefined ? undefined : checkWanted(first, address),
       address6: address6 === undefined ? undefined : checkWanted(poolFor(network, 6), address6),
-      mac: mac === undefined ? undefined : checkEndpointMac(mac),
+      mac: mac === undefined ? undefined : checkWantedMac(network, mac),
     };
     checkEndpointFree(planned, directory.endpoints(network.name), hostName);
     return planned;
@@ -368,6 +406,7 @@ export class Engines implements Plumbing {
       ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
       ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
+      gateways: defaultGateways(gatewayOf(network)),
     };
   }
 

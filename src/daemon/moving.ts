@@ -307,7 +307,7 @@ export class Moving {
       // With another address or MAC the interface is made anew, or the old address would stay on it.
       const isSame =
         addressesOf(from).join() === addressesOf(endpoint).join() && from.mac === endpoint.mac;
-      if (!isSame) await sandboxes.detach(endpoint.id);
+      if (!isSame) await sandboxes.detach(endpoint);
     });
     const { id, network, address } = endpoint;
     const was = { network: from.network, address: from.address };

@@ -39,6 +39,8 @@ export interface NetworksOptions {
   /** Names of those that know of one subnet only. */
   readonly singleStack: () => readonly string[];
   readonly leaseSeconds: number;
+  /** Who holds addresses of a network on this host without an endpoint, by the network's id. */
+  readonly holders: (pool: string) => readonly string[];
   readonly wallNow: () => number;
 }
 
@@ -200,8 +202,14 @@ export class Networks {
 
   /** Removes a network that nothing needs; with its foreign VTEPs. */
   remove(name: string, hostName: (host: PeerId) => string): void {
-    const { directory } = this.#options;
-    this.require(name);
+    const { directory, holders } = this.#options;
+    const held = holders(this.require(name).id);
+    if (held.length > 0) {
+      throw new AppError(
+        'E_NETWORK_IN_USE',
+        `Network ${name} has ${held.length} address${held.length === 1 ? '' : 'es'} that this host holds without an endpoint, for "${held.slice(0, 3).join('", "')}"; delete those containers first.`,
+      );
+    }
     const users = directory
       .uses(name)
       .map(({ host }) => hostName(host))

@@ -3,6 +3,7 @@ import type { PeerId, SocketAddress, Vtep } from '../base/types.ts';
 import type { PeerCapabilities } from '../dataplane/dataplane.ts';
 import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
 import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
+import { hostIdOf } from '../link/identity.ts';
 import { parseMemberMeta, type MemberMeta } from './records.ts';
 
 /** What the daemon needs of the mesh to know its peers. */
@@ -23,6 +24,15 @@ export function encodeMemberMeta(meta: MemberMeta): Uint8Array {
 /** What a member says of itself, or undefined if it says nothing that we understand. */
 export function memberMeta(member: MemberRecord): MemberMeta | undefined {
   return parseMemberMeta(decodeCbor(member.meta)?.value);
+}
+
+/**
+ * A member's X25519 public key, if its id is the id of that key. Anybody can gossip another key for a host,
+ * and nobody one that fits.
+ */
+export function memberKey(member: MemberRecord): Uint8Array | undefined {
+  const key = memberMeta(member)?.key;
+  return key !== undefined && hostIdOf(key) === member.id ? key : undefined;
 }
 
 /** What a member's data plane can do; of one that does not say, the least. */

@@ -120,15 +120,22 @@ export class Reconciler {
     for (const change of await edges.ensure(networks)) log.info({ change }, 'repaired');
   }
 
+  /** How the edge of this host differs from what `refreshEdges` last made; nothing is changed. */
+  examineEdges(): Promise<readonly string[]> {
+    return this.#options.edges.examine();
+  }
+
   /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
   refreshMacs({ name, vni }: NetworkDefinition): void {
     const { directory, fabric, feed, self } = this.#options;
     const own = directory.endpointsAt({ network: name, host: self });
     const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
     feed.restore(name, lost);
+    // The fast path in the kernel would pass by what limits a rate.
+    const unlimited = own.filter(({ bandwidth }) => bandwidth === undefined);
     fabric.setEndpointDevices(
       vni,
-      own.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
+      unlimited.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
   }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { CANONICAL_DNS_NAME, MAX_NAME_CHARACTERS } from '../base/dns-name.ts';
 import type { PeerId, Vni } from '../base/types.ts';
-import { MAX_PORTS, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
+import { MAX_PORTS, MAX_ROUTES, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
+import { DH_BYTES } from '../link/noise/key-pair.ts';
 import {
   LEASE_SECONDS,
   MAX_RESERVED,
@@ -57,6 +58,13 @@ const publishedPort = z.object({
   port: udpPort,
 });
 
+const endpointRoute = z.object({
+  destination: z.string().max(64),
+  via: z.string().max(64).exactOptional(),
+});
+
+const rateLimit = z.object({ rate: z.int().min(1), burst: z.int().min(1) });
+
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
   /** The network's id. */
@@ -69,7 +77,11 @@ const endpointRecord = z.object({
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
   routeMetric: z.int().min(0).max(0xffff_ffff).exactOptional(),
+  routes: z.array(endpointRoute).max(MAX_ROUTES).exactOptional(),
   ports: z.array(publishedPort).max(MAX_PORTS).exactOptional(),
+  bandwidth: z
+    .object({ ingress: rateLimit.exactOptional(), egress: rateLimit.exactOptional() })
+    .exactOptional(),
   origin: z.string().max(300).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),
@@ -101,6 +113,9 @@ const nameRecord = z.object({
   host: peerId,
 });
 
+const publicKey = z
+  .instanceof(Uint8Array)
+  .refine((key) => key.length === DH_BYTES) as unknown as z.ZodType<Uint8Array>;
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
@@ -108,6 +123,8 @@ const memberMeta = z.object({
   partialChecksums: z.boolean().default(false),
   /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
   dualStack: z.boolean().default(false),
+  /** The host's X25519 public key. Whose key it is, its id tells (`src/link/identity.ts`). */
+  key: publicKey.exactOptional(),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;

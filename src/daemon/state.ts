@@ -1,14 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../base/errors.ts';
 import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
+import { hostIdOf } from '../link/identity.ts';
+import { KeyPair } from '../link/noise/key-pair.ts';
 import { checkStateFile } from './state-file.ts';
 import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
 
 /*
  * Keys of the one LMDB database. Rows sort by table, so that a scan reads them in order.
- *   ['meta', 'id']           this host's PeerId, as text
+ *   ['meta', 'identity']     the private half of this host's X25519 key, 32 bytes
+ *   ['meta', 'id']           this host's PeerId, as text: the key's, but for states that are older than keys
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
  *   ['doing', key]           JSON of what has been begun and not ended
@@ -16,6 +18,10 @@ import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
  *   ['pool', id]             what this host has promised for a pool of addresses
  *   ['row', table, key]      an encoded row
  */
+/** The daemon's user alone reads what holds its private key. */
+const FILE_MODE = 0o600;
+
+const IDENTITY = ['meta', 'identity'];
 const ID = ['meta', 'id'];
 const INCARNATION = ['meta', 'incarnation'];
 const PEERS = ['meta', 'peers'];
@@ -34,13 +40,15 @@ interface Write {
 }
 
 /**
- * What a daemon must remember over a crash: who it is, whom it knows, and every row of the replicated
+ * What a daemon must remember over a crash: who it is and its key, whom it knows, and every row of the replicated
  * tables. Writes are transactions of LMDB: after a crash each is there whole or not at all. Rows are
  * written in batches off the event loop, since a mesh that heals can bring thousands at once. What the
  * disk refuses is kept and written with the next change, once there is room again.
  */
 export class State {
   readonly id: PeerId;
+  /** On disk before anybody hears of it. */
+  readonly identity: KeyPair;
   readonly #store: Store;
   readonly #pending = new Set<Promise<void>>();
   /** What was last noted under a meta key: every member event notes, few of them change anything. */
@@ -56,7 +64,10 @@ export class State {
   /** Throws what the store throws if it can't be written. */
   constructor(store: Store) {
     this.#store = store;
-    this.id = asPeerId(this.#text(ID) ?? randomBytes(16).toString('hex'));
+    const known = store.get(IDENTITY);
+    this.identity = known === undefined ? KeyPair.generate() : KeyPair.from(known);
+    if (known === undefined) store.putNow(IDENTITY, this.identity.exportPrivate());
+    this.id = asPeerId(this.#text(ID) ?? hostIdOf(this.identity.publicKey));
     store.putNow(ID, Buffer.from(this.id));
   }
 
@@ -66,6 +77,8 @@ export class State {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const path = join(directory, 'state.mdb');
       checkStateFile(path);
+      closeSync(openSync(path, 'a', FILE_MODE));
+      chmodSync(path, FILE_MODE);
       return new State(new LmdbStore(path));
     } catch (cause) {
       if (cause instanceof AppError) throw cause;

@@ -19,7 +19,7 @@ import type { Member, MemberRecord } from '../gossip/member.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { formatMac } from '../wire/mac.ts';
-import { memberMeta } from './peers.ts';
+import { memberKey, memberMeta } from './peers.ts';
 import type { VtepRecord } from './records.ts';
 
 /** Turns what the daemon knows into what `Control` answers: plain JSON. */
@@ -35,11 +35,13 @@ export function peerInfo(
   since: { readonly wall: number; readonly isSelf: boolean },
 ): PeerInfo {
   const meta = memberMeta(member);
+  const key = memberKey(member);
   return {
     ...{ name: member.name, id: member.id, state: member.state, self: since.isSelf },
     ...{ address: formatSocketAddress(member.address), incarnation: member.incarnation },
     ...{ vxlanPort: meta?.vxlanPort ?? 0, version: meta?.version ?? 'unknown' },
     since: new Date(since.wall).toISOString(),
+    ...(key && { key: Buffer.from(key).toString('base64') }),
   };
 }
 
@@ -73,12 +75,13 @@ export function endpointInfo(
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
   const { id, network, address, address6, mac, ifname, host, sandbox } = endpoint;
-  const { names, ports, origin } = endpoint;
+  const { names, ports, bandwidth, origin } = endpoint;
   return {
     ...{ endpoint: id, network, address, ...(address6 && { address6 }), ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
     ...(ports && { ports }),
+    ...(bandwidth && { bandwidth }),
     ...(origin !== undefined && { origin }),
   };
 }

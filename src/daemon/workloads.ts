@@ -11,11 +11,13 @@ import {
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
-import { defaultGateways } from '../network/gateway.ts';
+import { checkEndpointRoutes } from '../network/endpoint-routes.ts';
+import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
+import { checkBandwidth } from '../network/shaping.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
@@ -29,7 +31,7 @@ import { choosePorts, remainingPorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 
 const MIN_ID_PREFIX = 4;
-/** Of default routes in sandboxes: behind those that a sandbox has from elsewhere. */
+/** Of routes in sandboxes: behind those that a sandbox has from elsewhere. */
 const FIRST_METRIC = 1024;
 
 export interface WorkloadsOptions {
@@ -144,7 +146,7 @@ export class Workloads {
       // Nothing of it may lead to whoever has the address next.
       if (endpoint.ports !== undefined) await reconciler.refreshEdges();
       reconciler.request();
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
       const network = directory.network(endpoint.network);
       if (network) reconciler.refreshMacs(network);
@@ -190,7 +192,7 @@ export class Workloads {
     try {
       await reconciler.refreshEdges(endpoint);
     } catch (error) {
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       reconciler.request();
       throw error;
     }
@@ -208,10 +210,16 @@ export class Workloads {
 
   /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
   async examine(id: string): Promise<readonly string[]> {
-    const { networks, sandboxes } = this.#options;
+    const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
-    const { vni, mtu } = networks.require(endpoint.network);
-    return sandboxes.examine({ endpoint, bridge: bridgeName(vni), mtu });
+    const network = networks.require(endpoint.network);
+    const { vni, mtu } = network;
+    const gateways = defaultGateways(gatewayOf(network));
+    const differences = await sandboxes.examine({
+      ...{ endpoint, bridge: bridgeName(vni), mtu, gateways },
+    });
+    if (network.edge === undefined) return differences;
+    return [...differences, ...(await reconciler.examineEdges())];
   }
 
   /**
@@ -254,39 +262,36 @@ export class Workloads {
     ifname: string,
   ): Planned {
     const { directory, rng, self, hostName } = this.#options;
+    const { bandwidth: limits = {} } = request;
+    const bandwidth = checkBandwidth(limits, network.mtu);
     const endpoint: Planned = {
       ...withNames(checkEndpointNames(request.names ?? [])),
       id: request.id ?? randomHex(rng, 16),
       ...{ network: network.name, host: self, ifname, sandbox },
+      ...(bandwidth && { bandwidth }),
       ...(request.origin !== undefined && { origin: request.origin }),
       ...{ address: undefined, address6: undefined, ...wantedAddresses(network, request) },
-      mac: request.mac === undefined ? this.#freeMac() : this.#checkMac(network, request.mac),
-      ...this.#routeMetric(network, sandbox, request.defaultRoute),
+      mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),
+      ...this.#routes(network, sandbox, request),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
     return endpoint;
   }
 
-  #checkMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
-    const mac = checkEndpointMac(text);
-    if (edge === undefined || mac !== gatewayMac(vni)) return mac;
-    throw new AppError(
-      'E_MAC_TAKEN',
-      `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
-    );
-  }
-
-  /** By the interface that was attached first, its default route goes first. */
-  #routeMetric(
-    { edge }: NetworkDefinition,
+  /** By the interface that was attached first, its routes go first. */
+  #routes(
+    network: NetworkDefinition,
     sandbox: Sandbox,
-    isWanted = true,
-  ): Pick<Endpoint, 'routeMetric'> {
-    if (edge !== 'routed' || !isWanted) return {};
+    { defaultRoute: isWanted = true, routes: wanted = [] }: AttachRequest,
+  ): Pick<Endpoint, 'routeMetric' | 'routes'> {
+    const routes = checkEndpointRoutes(network, wanted);
+    const isDefault = network.edge === 'routed' && isWanted;
+    if (routes.length === 0 && !isDefault) return {};
     const used = this.#own()
       .filter((endpoint) => endpoint.sandbox.inode === sandbox.inode)
       .map(({ routeMetric = 0 }) => routeMetric);
-    return { routeMetric: Math.max(FIRST_METRIC - 1, ...used) + 1 };
+    const routeMetric = Math.max(FIRST_METRIC - 1, ...used) + 1;
+    return { routeMetric, ...(routes.length > 0 && { routes }) };
   }
 
   #freeMac(): Mac {
@@ -406,6 +411,16 @@ function wantedAddresses(
   throw new AppError(
     'E_ADDRESS_INVALID',
     `Network ${network.name} has one subnet, and so one address of ${ip ?? ''} and ${ip6}; give one of them.`,
+  );
+}
+
+/** A MAC that a person asked for; E_MAC_INVALID, E_MAC_TAKEN if it is the gateway's. */
+export function checkWantedMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
+  const mac = checkEndpointMac(text);
+  if (edge === undefined || mac !== gatewayMac(vni)) return mac;
+  throw new AppError(
+    'E_MAC_TAKEN',
+    `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
   );
 }
 

@@ -28,10 +28,14 @@ export interface Endpoint {
   readonly address6?: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
-  /** Metric of the default route by this interface, in the sandbox; absent: it makes none. */
+  /** Metric of the routes by this interface, in the sandbox; absent: it makes none. */
   readonly routeMetric?: number;
+  /** Where those routes lead; absent: everywhere, by the network's gateway. */
+  readonly routes?: readonly EndpointRoute[];
   /** What of the host's own ports leads to it. */
   readonly ports?: readonly PublishedPort[];
+  /** Rates that its host holds it to; absent: none. */
+  readonly bandwidth?: Bandwidth;
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
@@ -109,6 +113,28 @@ export interface PublishedPort {
 }
 
 export const MAX_PORTS = 256;
+
+/** A route of a sandbox by an endpoint's interface. */
+export interface EndpointRoute {
+  /** CIDR without host bits, in canonical text. */
+  readonly destination: string;
+  /** An address of the network's subnet; absent: the network's gateway. */
+  readonly via?: string;
+}
+
+/** `ingress` is what goes to the workload, `egress` what comes from it. */
+export interface Bandwidth {
+  readonly ingress?: RateLimit;
+  readonly egress?: RateLimit;
+}
+
+/** As CNI counts: bits a second, and how many bits may go at once after a pause. */
+export interface RateLimit {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+export const MAX_ROUTES = 64;
 
 /** The name of an endpoint's interface if the caller gives none. */
 export const DEFAULT_IFNAME = 'eth0';

@@ -2,14 +2,21 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
-import type { Link, Route } from '../os/ip-json.ts';
+import type { Link } from '../os/ip-json.ts';
 import type { Netns, OpenSandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
-import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
+import {
+  hasRoute,
+  missingSubnetRoutes,
+  routeCommands,
+  routeText,
+  shownDestination,
+} from './endpoint-routes.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+import type { Shaping } from './shaping.ts';
 import { familyOf } from './subnets.ts';
 
 /** An endpoint and what it is plugged into on this host. */
@@ -18,7 +25,7 @@ export interface Attachment {
   /** Name of the network's bridge, which must be there. */
   readonly bridge: string;
   readonly mtu: number;
-  /** Where default routes of the sandbox lead to, if the endpoint has a metric for them. */
+  /** Where routes of the sandbox lead to that name no gateway, if the endpoint has a metric for them. */
   readonly gateways?: readonly string[];
 }
 
@@ -26,6 +33,7 @@ export interface SandboxesOptions {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly shaping: Shaping;
   /** This host, whose mark the host ends carry. */
   readonly host: PeerId;
 }
@@ -42,12 +50,14 @@ export class Sandboxes {
   readonly #ip: Ip;
   readonly #netns: Netns;
   readonly #sysctl: Sysctl;
+  readonly #shaping: Shaping;
   readonly #host: PeerId;
 
-  constructor({ ip, netns, sysctl, host }: SandboxesOptions) {
+  constructor({ ip, netns, sysctl, shaping, host }: SandboxesOptions) {
     this.#ip = ip;
     this.#netns = netns;
     this.#sysctl = sysctl;
+    this.#shaping = shaping;
     this.#host = host;
   }
 
@@ -95,8 +105,10 @@ export class Sandboxes {
   }
 
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */
-  detach(endpointId: string): Promise<boolean> {
-    return deleteIfPresent(this.#ip, hostEndName(endpointId));
+  async detach(endpoint: Pick<Endpoint, 'id' | 'bandwidth'>): Promise<boolean> {
+    const isRemoved = await deleteIfPresent(this.#ip, hostEndName(endpoint.id));
+    await this.#shaping.remove(endpoint);
+    return isRemoved;
   }
 
   /**
@@ -114,7 +126,7 @@ export class Sandboxes {
 
   /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
   async examine(attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const sandbox = await this.#netns.open(endpoint.sandbox);
     try {
       const name = hostEndName(endpoint.id);
@@ -129,14 +141,19 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
-      const missing = missingAddresses(inside, endpoint);
-      const routes = missingRoutes(await this.#ip.routes(sandbox.handle), endpoint);
+      differences.push(...(await this.#shaping.examine(endpoint)));
+      const lacking = missingAddresses(inside, endpoint);
+      const routes = await this.#ip.routes(sandbox.handle);
+      const unrouted = missingSubnetRoutes(routes, endpoint);
+      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
       return [
         ...differences,
-        ...missing.map((address) => `no address ${address}`),
-        ...routes
-          .filter((address) => !missing.includes(address))
-          .map((address) => `no route to ${subnetText(address)}`),
+        ...lacking.map((address) => `no address ${address}`),
+        // Without its address nothing of a family can have a route.
+        ...unrouted
+          .filter((address) => !lacking.includes(address))
+          .map((address) => `no route to ${shownDestination(address)}`),
+        ...(lacking.length === 0 ? missing : []).map((route) => `no ${routeText(route)}`),
       ];
     } finally {
       await sandbox.close();
@@ -191,7 +208,7 @@ export class Sandboxes {
    * its other end is up too: that is the last step.
    */
   async #make(sandbox: OpenSandbox, attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const name = hostEndName(endpoint.id);
     const { ifname } = endpoint;
     const mac = formatMac(endpoint.mac);
@@ -202,17 +219,18 @@ export class Sandboxes {
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
+      await this.#shaping.ensure(endpoint, mtu);
       await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
         { kind: 'setLink', name: ifname, up: true },
       ]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
-        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(attachment)],
+        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(endpoint, gateways)],
         sandbox.handle,
       );
     } catch (error) {
-      await deleteIfPresent(this.#ip, name);
+      await this.detach(endpoint);
       throw error;
     }
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
@@ -259,31 +277,34 @@ export class Sandboxes {
     attachment: Attachment,
     { hostEnd, inside }: { readonly hostEnd: Link; readonly inside: Link },
   ): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
     const lacking = missingAddresses(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
+    const unlimited = await this.#shaping.ensure(endpoint, mtu);
     const commands = repairCommands(inside.name, inner);
     if (lacking.length === 0) await this.#ip.apply(commands, sandbox.handle);
     else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const unrouted = missingRoutes(routes, endpoint).filter((each) => !lacking.includes(each));
+    const unrouted = missingSubnetRoutes(routes, endpoint).filter(
+      (address) => !lacking.includes(address),
+    );
     for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
-    const missing = routeCommands(attachment).filter(
-      ({ via }) => unrouted.length > 0 || !hasDefault(routes, via, inside),
+    const missing = routeCommands(endpoint, gateways).filter(
+      (route) => unrouted.length > 0 || !hasRoute(routes, route),
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
-      ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
+      ...[...outer, ...unlimited].map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
         ...lacking.map((address) => `no address ${address}`),
-        ...unrouted.map((address) => `no route to ${subnetText(address)}`),
-        ...missing.map(({ via }) => `no default route by ${via}`),
+        ...unrouted.map((address) => `no route to ${shownDestination(address)}`),
+        ...missing.map((route) => `no ${routeText(route)}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
@@ -296,44 +317,9 @@ export class Sandboxes {
   }
 }
 
-type RouteCommand = Extract<IpCommand, { readonly kind: 'setDefaultRoute' }>;
-
-/** The default routes that the sandbox is to have by the endpoint. */
-function routeCommands({ endpoint, gateways = [] }: Attachment): readonly RouteCommand[] {
-  const { ifname: name, routeMetric: metric } = endpoint;
-  if (metric === undefined) return [];
-  const families = addressesOf(endpoint).map(familyOf);
-  const hasFamily = (via: string): boolean => families.includes(familyOf(via));
-  return gateways.filter(hasFamily).map((via) => ({ kind: 'setDefaultRoute', name, via, metric }));
-}
-
-function hasDefault(routes: readonly Route[], via: string, { name }: Link): boolean {
-  return routes.some(
-    ({ destination, gateway, device }) =>
-      destination === 'default' && gateway === via && device === name,
-  );
-}
-
-/** The addresses without the route to the subnet that the kernel makes for each. */
-function missingRoutes(routes: readonly Route[], endpoint: Endpoint): readonly string[] {
-  const present = routes
-    .filter(({ device }) => device === endpoint.ifname)
-    .map(({ destination }) => destination);
-  return addressesOf(endpoint).filter((address) => !present.includes(subnetText(address)));
-}
-
 function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
   const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);
   return addressesOf(endpoint).filter((address) => !present.includes(address));
-}
-
-/** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
-function subnetText(address: string): string {
-  const cidr = parseCidr(address);
-  if (cidr === undefined) return address;
-  const { prefixLength } = cidr;
-  const isAlone = prefixLength === (cidr.address.family === 4 ? 32 : 128);
-  return isAlone ? formatAddress(cidr.address) : formatCidr(subnetOf(cidr));
 }
 
 /** Each end tells the other's index, as counted in the other's namespace. */

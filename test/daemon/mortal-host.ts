@@ -11,6 +11,7 @@ import { parseMark } from '../../src/network/names.ts';
 import type { BindUdp, UdpSocket } from '../../src/underlay/udp.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
 import { FakeNft } from '../fakes/fake-nft.ts';
+import { FakeTc } from '../fakes/fake-tc.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { MemoryNetwork } from '../fakes/memory-network.ts';
 import { MemoryTap } from '../fakes/memory-tap.ts';
@@ -226,7 +227,13 @@ export class MortalHost {
       for (const local of opened) network.remove(local);
     });
     return {
-      ...{ ip: kernel, netns: kernel, sysctl: kernel, nft: mortalNft(this.nft, life) },
+      ...{
+        ip: kernel,
+        netns: kernel,
+        sysctl: kernel,
+        nft: mortalNft(this.nft, life),
+        tc: new FakeTc((device) => this.kernel.find(device)?.index),
+      },
       probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,
       openState: () => new State(new MortalStore(this.disk, life)),

@@ -1,9 +1,18 @@
-import { mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { isAppError } from '../../src/base/errors.ts';
 import { State } from '../../src/daemon/state.ts';
+import { hostIdOf } from '../../src/link/identity.ts';
 import type { Key, Store } from '../../src/daemon/store.ts';
 
 function directory(t: { teardown(fn: () => void): void }): string {
@@ -27,6 +36,7 @@ test('identity, incarnation, peers and rows survive a restart', async (t) => {
 
   const second = State.open(path);
   t.is(second.id, first.id);
+  t.deepEqual(second.identity.publicKey, first.identity.publicKey);
   t.is(second.nextIncarnation(), 8);
   t.deepEqual(second.peers, [{ address: '192.0.2.2', port: 7783 }]);
   t.deepEqual(
@@ -43,6 +53,33 @@ test('two hosts never get the same identity', async (t) => {
   const [one, two] = [State.open(directory(t)), State.open(directory(t))];
   t.not(one.id, two.id);
   await Promise.all([one.close(), two.close()]);
+});
+
+test('the id is that of the key, and the file that holds it is for its user alone', async (t) => {
+  const path = directory(t);
+  const umask = process.umask(0);
+  const state = State.open(path);
+  process.umask(umask);
+  t.is(state.id, hostIdOf(state.identity.publicKey));
+  t.is(statSync(join(path, 'state.mdb')).mode & 0o777, 0o600);
+  await state.close();
+  chmodSync(join(path, 'state.mdb'), 0o644);
+  await State.open(path).close();
+  t.is(statSync(join(path, 'state.mdb')).mode & 0o777, 0o600);
+});
+
+test('a key is on the disk before the id that it proves', (t) => {
+  const written: string[] = [];
+  const disk: Store = {
+    get: () => undefined,
+    list: () => [],
+    put: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
+    putNow: (key) => void written.push(key.join('/')),
+    close: () => Promise.resolve(),
+  };
+  new State(disk);
+  t.deepEqual(written, ['meta/identity', 'meta/id']);
 });
 
 test('a state directory that is a file is refused with a sentence', (t) => {

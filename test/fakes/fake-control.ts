@@ -29,6 +29,7 @@ export const FAKE_STATUS: Status = {
   version: '0.1.0',
   name: 'host-a',
   id: '0123456789abcdef0123456789abcdef',
+  key: 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=',
   pid: 4711,
   startedAt: STARTED,
   meshAddress: '0.0.0.0:7783',

@@ -103,12 +103,12 @@ test('detaching removes both ends, and twice, and after the sandbox is gone, doe
   const { kernel, sandboxes, endpoint, attachment } = await host();
   const before = kernel.snapshot();
   await sandboxes.attach(attachment);
-  t.true(await sandboxes.detach(endpoint.id));
+  t.true(await sandboxes.detach(endpoint));
   t.deepEqual(kernel.snapshot(), before);
-  t.false(await sandboxes.detach(endpoint.id));
+  t.false(await sandboxes.detach(endpoint));
   await sandboxes.attach(attachment);
   kernel.removeNamespace(INSIDE);
-  t.false(await sandboxes.detach(endpoint.id));
+  t.false(await sandboxes.detach(endpoint));
 });
 
 test('attaching again repairs both ends', async (t) => {

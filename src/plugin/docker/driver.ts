@@ -124,7 +124,7 @@ export class DockerDriver {
       'NetworkDriver.Join': (request) => endpoints.join(request),
       'NetworkDriver.Leave': (request) => endpoints.leave(request),
       'NetworkDriver.ProgramExternalConnectivity': (request) => endpoints.publish(request),
-      'NetworkDriver.RevokeExternalConnectivity': () => ({}),
+      'NetworkDriver.RevokeExternalConnectivity': (request) => endpoints.revoke(request),
       'NetworkDriver.DiscoverNew': (request) => this.#discover(request),
       'NetworkDriver.DiscoverDelete': () => ({}),
 

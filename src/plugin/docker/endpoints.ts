@@ -3,6 +3,7 @@ import { AppError } from '../../base/errors.ts';
 import { bareAddress } from '../../wire/cidr.ts';
 import type { Binding, Bindings } from './bindings.ts';
 import { checkEndpointOptions } from './options.ts';
+import { readPortMap } from './port-map.ts';
 import type { RequestOf } from './schema.ts';
 
 /** Created and not yet joined, or left: known in memory only, since an engine that starts tells anew. */
@@ -15,14 +16,8 @@ interface Created {
   readonly isReservedHere: boolean;
 }
 
-interface PortMapping {
-  readonly Port?: unknown;
-  readonly HostPort?: unknown;
-}
-
 /** The interface's name in the container is this and a number. */
 const CONTAINER_PREFIX = 'eth';
-const PORT_MAP = 'com.docker.network.portmap';
 /** Weft's ids are half as long as Docker's; they are chosen by chance, so half of one is as good. */
 const ID_DIGITS = 32;
 
@@ -90,6 +85,7 @@ export class DockerEndpoints {
     NetworkID: networkId,
     EndpointID: id,
     SandboxKey: sandbox,
+    Options: options,
   }: RequestOf<'NetworkDriver.Join'>): Promise<object> {
     const { network } = this.#binding(networkId);
     const created = this.#created.get(id);
@@ -100,11 +96,20 @@ export class DockerEndpoints {
       );
     }
     const { address, mac } = created;
-    const { device } = await this.#options.plumbing.plug({
+    const { plumbing } = this.#options;
+    // Docker itself does not ask for ports of a container that has no gateway, and says nothing.
+    if (readPortMap(options).length > 0 && plumbing.isUnreachable({ network, sandbox })) {
+      throw new AppError(
+        'E_GATEWAY_MISSING',
+        `Network ${network} has no gateway, so no port of a host leads into it; leave out -p, or use a network that Docker made or "weft network create --routed".`,
+      );
+    }
+    const { device, gateways } = await plumbing.plug({
       ...{ endpoint: weftId(id), network, address: bareAddress(address), mac, sandbox },
     });
     return {
       InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
+      ...gatewayFields(gateways),
       // Without it, the engine would add an interface of its own bridge to the container.
       DisableGatewayService: true,
     };
@@ -141,16 +146,19 @@ export class DockerEndpoints {
     };
   }
 
-  publish({
-    Options: { [PORT_MAP]: mappings },
-  }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): object {
-    const published = Array.isArray(mappings) ? (mappings as readonly PortMapping[]) : [];
-    const [first] = published;
-    if (first === undefined) return {};
-    throw new AppError(
-      'E_ENGINE_OPTION',
-      `Port ${String(first.HostPort)} of the host can't be published: containers of Docker have no way out of the overlay yet; leave out -p ${String(first.HostPort)}:${String(first.Port)}.`,
-    );
+  async publish({
+    EndpointID: id,
+    Options: options,
+  }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): Promise<object> {
+    await this.#options.plumbing.publish(weftId(id), readPortMap(options));
+    return {};
+  }
+
+  async revoke({
+    EndpointID: id,
+  }: RequestOf<'NetworkDriver.RevokeExternalConnectivity'>): Promise<object> {
+    await this.#options.plumbing.publish(weftId(id), []);
+    return {};
   }
 
   #reserve({ network }: Binding, id: string, wanted: string): Promise<string> {
@@ -168,4 +176,14 @@ export class DockerEndpoints {
       `Docker network ${id.slice(0, 12)} is none of this host's; remove it with "docker network rm" and create it again.`,
     );
   }
+}
+
+/** The default gateways, in the field of each family. */
+function gatewayFields(gateways: readonly string[]): {
+  readonly Gateway?: string;
+  readonly GatewayIPv6?: string;
+} {
+  return Object.fromEntries(
+    gateways.map((address) => [address.includes(':') ? 'GatewayIPv6' : 'Gateway', address]),
+  );
 }
