@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { EndpointInfo, NameInfo, NetworkInfo, PoolInfo } from '../../src/api/control.ts';
+import { CniRuntime } from './cni-runtime.ts';
 import {
   DATA_PLANES,
   eventually,
@@ -242,4 +243,55 @@ test('both gateways lead out, published ports lead in, and names have both addre
     async () => (await a.namespace.tryRun(NFT, ['list', 'table', 'inet', 'weft'])).status !== 0,
     LONG_MS,
   );
+});
+
+interface CniResult {
+  readonly ips: readonly { readonly address: string; readonly gateway?: string }[];
+  readonly routes: readonly { readonly dst: string }[];
+}
+
+test('libcni: pods of two nodes have both addresses and reach each other by both', async (t) => {
+  const { mesh, a, b } = await twoHosts(t, 'dualcni');
+  const pods = [await mesh.container('one'), await mesh.container('two')];
+  const results: CniResult[] = [];
+  const runtimes = [];
+  for (const [index, host] of [a, b].entries()) {
+    const pod = pods[index];
+    if (!pod) throw new Error('two pods were asked for');
+    const runtime = await CniRuntime.on(host.namespace, host.stateDirectory);
+    runtime.configure('pods', '1.0.0', {
+      ...{ type: 'weft', socket: host.socket, subnet: '10.7.0.0/24', subnet6: 'fd00:7::/64' },
+      edge: 'routed',
+    });
+    const answer = await runtime.call('add', 'pods', pod.path, { containerId: pod.name });
+    t.is(answer.status, 0, answer.stderr);
+    results.push(JSON.parse(answer.stdout) as CniResult);
+    const checked = await runtime.call('check', 'pods', pod.path, { containerId: pod.name });
+    t.is(checked.status, 0, checked.stderr);
+    runtimes.push({ runtime, pod });
+  }
+  const [first, second] = results;
+  t.deepEqual(
+    first?.ips.map(({ gateway }) => gateway),
+    ['10.7.0.1', 'fd00:7::1'],
+  );
+  t.deepEqual(
+    first?.routes.map(({ dst }) => dst),
+    ['0.0.0.0/0', '::/0'],
+  );
+  t.is(second?.ips.length, 2);
+  for (const { address } of second?.ips ?? []) {
+    await eventually(() => pods[0]?.answers(bare(address)) ?? Promise.resolve(false), LONG_MS);
+  }
+  for (const { runtime, pod } of runtimes) {
+    const deleted = await runtime.call('del', 'pods', pod.path, { containerId: pod.name });
+    t.is(deleted.status, 0, deleted.stderr);
+  }
+  for (const host of [a, b]) {
+    const pools = await host.json<PoolInfo[]>('ipam', 'status');
+    t.deepEqual(
+      pools.map(({ here }) => here.used),
+      [0, 0],
+    );
+  }
 });
