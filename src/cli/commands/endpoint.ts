@@ -168,11 +168,11 @@ function addAttach(program: Command, context: Context): void {
 }
 
 function listText(endpoints: readonly EndpointInfo[], isAll: boolean, wallNow: number): string {
-  const rows = endpoints.map(({ endpoint, network, address, mac, host, names, ...more }) => [
-    ...[names?.[0] ?? '-', network, address, mac, more.owner ?? '-'],
-    more.since === undefined ? '-' : humanAge(more.since, wallNow),
-    ...(isAll ? [host] : []),
-    endpoint.slice(0, 8),
+  const rows = endpoints.map((info) => [
+    ...[info.names?.[0] ?? '-', info.network, addressesText(info, ', '), info.mac],
+    ...[info.owner ?? '-', info.since === undefined ? '-' : humanAge(info.since, wallNow)],
+    ...(isAll ? [info.host] : []),
+    info.endpoint.slice(0, 8),
   ]);
   const heading = ['NAME', 'NETWORK', 'ADDRESS', 'MAC', 'OWNER', 'SINCE'];
   return table(

@@ -89,9 +89,14 @@ const config = z.object({
   network: text.exactOptional(),
   /** With it, ADD makes a network that is not there. */
   subnet: text.exactOptional(),
+  /** Beside an IPv4 subnet; or with "ipv6", one that is made up. */
+  subnet6: text.exactOptional(),
+  ipv6: z.boolean().exactOptional(),
   ipRange: text.exactOptional(),
+  ipRange6: text.exactOptional(),
   edge: z.enum(['routed', 'internal']).exactOptional(),
   gateway: text.exactOptional(),
+  gateway6: text.exactOptional(),
   mtu: count.exactOptional(),
   vni: count.exactOptional(),
   ipam: z

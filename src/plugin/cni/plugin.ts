@@ -24,7 +24,7 @@ import { CniIpam, ipamNetworkOf } from './ipam.ts';
 import { missingPorts, portsOf, refuseForeignFamilies } from './ports.ts';
 import { compareWithResult, shapeResult } from './result.ts';
 import { readRoutes, routeRequest, routesOf } from './routes.ts';
-import { ensureNetwork, wantedAddress } from './wanted.ts';
+import { ensureNetwork, wantedAddresses } from './wanted.ts';
 import { NEWEST_VERSION, SUPPORTED_VERSIONS } from './version.ts';
 
 /** A config and a previous result of each of hundreds of containers (GC) fit in it. */
@@ -119,7 +119,7 @@ export class CniPlugin implements Face {
     return shapeResult(
       config.cniVersion,
       {
-        addresses: [endpoint.address],
+        addresses: addressesOf(endpoint),
         gateways: facts?.edge === undefined ? [] : facts.gateways,
         routes: facts ? routesOf(readRoutes(config.ipam?.routes ?? []), facts) : [],
         dns: config.runtimeConfig.dns ?? config.dns ?? (dns && namesAt(dns)),
@@ -152,7 +152,7 @@ export class CniPlugin implements Face {
       );
     }
     const differences = [
-      ...compareWithResult(endpoint, [endpoint.address], call, prevResult),
+      ...compareWithResult(endpoint, addressesOf(endpoint), call, prevResult),
       ...missingPorts(portsOf(config), endpoint),
       ...otherRates(bandwidthOf(config), endpoint),
       ...(await this.#host.examine(endpoint.endpoint)),
@@ -217,12 +217,16 @@ export class CniPlugin implements Face {
   async #ensureNetwork(name: string, config: Config): Promise<void> {
     const subnet = config.subnet ?? config.ipam?.subnet;
     if (subnet === undefined) return;
-    const { ipRange, edge, gateway, mtu, vni } = config;
+    const { subnet6, ipv6, ipRange, ipRange6, edge, gateway, gateway6, mtu, vni } = config;
     await ensureNetwork(this.#host, {
       ...{ name, subnet },
+      ...(subnet6 !== undefined && { subnet6 }),
+      ...(ipv6 !== undefined && { ipv6 }),
       ...(ipRange !== undefined && { ipRange }),
+      ...(ipRange6 !== undefined && { ipRange6 }),
       ...(edge !== undefined && { edge }),
       ...(gateway !== undefined && { gateway }),
+      ...(gateway6 !== undefined && { gateway6 }),
       ...(mtu !== undefined && { mtu }),
       ...(vni !== undefined && { vni }),
     });
@@ -257,6 +261,9 @@ export class CniPlugin implements Face {
   }
 }
 
+const addressesOf = ({ address, address6 }: EndpointInfo): readonly string[] =>
+  address6 === undefined ? [address] : [address, address6];
+
 const namesAt = ({ servers, search }: NonNullable<NetworkFacts['dns']>): Dns => ({
   ...{ nameservers: [...servers], search: [...search] },
 });
@@ -284,14 +291,13 @@ function refuseUnsupported(call: Call, config: Config): void {
 /** What this one container is to have: by capability first, then by the older conventions. */
 function wanted(call: Call, config: Config): Partial<AttachRequest> {
   const { runtimeConfig, ipam } = config;
-  const ip = wantedAddress(call, config);
   const mac = runtimeConfig.mac ?? call.args.get('MAC');
   const names = namesOf(call, config);
   const ports = portsOf(config);
   const bandwidth = bandwidthOf(config);
   const routes = readRoutes(ipam?.routes ?? []).map(routeRequest);
   return {
-    ...(ip !== undefined && { ip }),
+    ...wantedAddresses(call, config),
     ...(mac !== undefined && { mac }),
     ...(names.length > 0 && { names }),
     ...(routes.length > 0 && { routes }),

@@ -33,10 +33,13 @@ export class FakeCniHost implements CniHost {
     return this.networks.get(name);
   }
 
-  ensureNetwork({ name, subnet, edge }: NetworkRequest): Promise<void> {
+  ensureNetwork({ name, subnet, subnet6, edge }: NetworkRequest): Promise<void> {
     this.#enter();
     if (!this.networks.has(name)) {
-      this.networks.set(name, { subnets: [subnet], gateways: [], ...(edge && { edge }) });
+      this.networks.set(name, {
+        ...{ subnets: [subnet, ...(subnet6 ? [subnet6] : [])], gateways: [] },
+        ...(edge && { edge }),
+      });
     }
     return Promise.resolve();
   }
@@ -50,6 +53,7 @@ export class FakeCniHost implements CniHost {
       netns = '',
       ifname = 'eth0',
       ip,
+      ip6,
       mac,
       names,
       origin,
@@ -61,6 +65,7 @@ export class FakeCniHost implements CniHost {
     const endpoint: EndpointInfo = {
       ...{ endpoint: id, network, ifname, mtu: 1450, host: 'host-a', sandbox: netns },
       ...{ address: ip ?? '10.66.0.2/24', mac: mac ?? '02:00:00:00:00:02' },
+      ...(this.networks.get(network)?.subnets[1] && { address6: ip6 ?? 'fd00:66::2/64' }),
       ...(names && { names }),
       ...(ports && { ports }),
       ...(bandwidth && { bandwidth }),

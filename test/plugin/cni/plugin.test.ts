@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { AppError } from '../../../src/base/errors.ts';
+import { CODE } from '../../../src/plugin/cni/error.ts';
 import { CONFIG, CONTAINER, handedOn, NETNS, plugin } from './fixture.ts';
 
 const ADDED = {
@@ -394,4 +395,44 @@ test('whatever is handed on is answered, with a document of the specification', 
     },
   );
   await t.notThrowsAsync(check);
+});
+
+test('of a network with two subnets a container has both addresses, and CHECK wants both', async (t) => {
+  const { call, host } = plugin();
+  const config = { ...CONFIG, name: 'two', subnet: '10.66.0.0/24', subnet6: 'fd00:66::/64' };
+  host.networks.set('two', {
+    ...{ subnets: ['10.66.0.0/24', 'fd00:66::/64'], edge: 'routed' },
+    gateways: ['10.66.0.1', 'fd00:66::1'],
+  });
+  const { body } = await call('ADD', config);
+  t.like(body, {
+    ips: [
+      { address: '10.66.0.2/24', gateway: '10.66.0.1', interface: 0 },
+      { address: 'fd00:66::2/64', gateway: 'fd00:66::1', interface: 0 },
+    ],
+    routes: [
+      { dst: '0.0.0.0/0', gw: '10.66.0.1' },
+      { dst: '::/0', gw: 'fd00:66::1' },
+    ],
+  });
+  const prevResult = body as { readonly ips: readonly object[] };
+  t.is((await call('CHECK', { ...config, prevResult })).status, 204);
+  const half = { ...prevResult, ips: prevResult.ips.slice(0, 1) };
+  const refused = await call('CHECK', { ...config, prevResult: half });
+  t.like(refused.body, { code: CODE.differs });
+  t.regex(JSON.stringify(refused.body), /prevResult lacks the address fd00:66::2\/64/);
+});
+
+test('one address of each family can be asked for, and a subnet that the network lacks is told', async (t) => {
+  const { call, host } = plugin();
+  const config = { ...CONFIG, name: 'two', subnet: '10.66.0.0/24', subnet6: 'fd00:66::/64' };
+  const runtimeConfig = { ips: ['10.66.0.7/24', 'fd00:66::7/64'] };
+  const { body } = await call('ADD', { ...config, runtimeConfig });
+  t.like(body, { ips: [{ address: '10.66.0.7/24' }, { address: 'fd00:66::7/64' }] });
+  const twice = { runtimeConfig: { ips: ['fd00:66::7', 'fd00:66::8'] } };
+  t.like((await call('ADD', { ...config, ...twice })).body, { code: CODE.invalidConfig });
+  const { body: other } = await call('ADD', { ...config, name: 'pods' });
+  t.like(other, { code: CODE.invalidConfig });
+  t.regex(JSON.stringify(other), /has the subnet 10\.66\.0\.0\/24 and not fd00:66::\/64/);
+  t.is(host.attached.length, 1);
 });
