@@ -267,7 +267,7 @@ async function assemble(
   });
   const engines = new Engines({
     ...{ self: host, directory, networks, names, addresses, reservations, journal, reconciler },
-    ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
+    ...{ sandboxes, ip, netns, probePort, state, serial, rng, clock },
     hostName: (id) => peers.nameOf(id),
   });
   const moving = new Moving({

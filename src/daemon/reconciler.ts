@@ -125,18 +125,29 @@ export class Reconciler {
     return this.#options.edges.examine();
   }
 
-  /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
-  refreshMacs({ name, vni }: NetworkDefinition): void {
-    const { directory, fabric, feed, self } = this.#options;
+  /**
+   * Tells the data plane which MACs are this host's own, and by which devices they are reached. A device
+   * that is new to the fast path, or leaves it, stops the event loop for 10 ms.
+   */
+  refreshMacs(network: NetworkDefinition): void {
+    const { directory, fabric, self } = this.#options;
+    const { name, vni } = network;
+    this.refreshLocalMacs(network);
     const own = directory.endpointsAt({ network: name, host: self });
-    const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
-    feed.restore(name, lost);
     // The fast path in the kernel would pass by what limits a rate.
     const unlimited = own.filter(({ bandwidth }) => bandwidth === undefined);
     fabric.setEndpointDevices(
       vni,
       unlimited.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
+  }
+
+  /** Of `refreshMacs` what frames need: without it they would be taken for another host's. */
+  refreshLocalMacs({ name, vni }: NetworkDefinition): void {
+    const { directory, fabric, feed, self } = this.#options;
+    const own = directory.endpointsAt({ network: name, host: self });
+    const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
+    feed.restore(name, lost);
   }
 
   /** The work itself; the caller holds the `Serial`. */
