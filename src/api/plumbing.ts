@@ -61,6 +61,12 @@ export interface Plumbing {
    */
   publish(endpoint: string, ports: readonly PortRangeRequest[]): Promise<void>;
 
+  /**
+   * Gives an endpoint made by `plug` these names in DNS, at most 16 in lower case, in place of those that
+   * it has; does nothing if there is none by this id.
+   */
+  name(endpoint: string, names: readonly string[]): Promise<void>;
+
   /** What a plugin wrote down under a kind, by key. */
   notes(kind: string): ReadonlyMap<string, unknown>;
   /** On disk when it settles. */

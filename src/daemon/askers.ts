@@ -11,6 +11,8 @@ import {
   type Cidr,
   type IpAddress,
 } from '../wire/cidr.ts';
+import { isEngineManaged } from '../network/endpoint.ts';
+import type { Sandbox } from '../os/netns.ts';
 import type { Directory } from './directory.ts';
 
 /**
@@ -33,6 +35,10 @@ interface Known {
 }
 
 const keyOf = (network: string, address: string): string => `${network} ${address}`;
+
+/** Of a sandbox that an engine cares for only the path is known, which is its own. */
+const sandboxKey = (sandbox: Sandbox): string =>
+  isEngineManaged({ sandbox }) ? sandbox.path : sandbox.inode;
 
 /** Decides what somebody sees who asks for names. */
 export class Askers {
@@ -91,10 +97,11 @@ export class Askers {
     const own = this.#directory.endpointsOf(this.#self);
     const bySandbox = new Map<string, string[]>();
     for (const { sandbox, network } of own) {
-      bySandbox.set(sandbox.inode, [...(bySandbox.get(sandbox.inode) ?? []), network]);
+      const key = sandboxKey(sandbox);
+      bySandbox.set(key, [...(bySandbox.get(key) ?? []), network]);
     }
     const views = own.flatMap(({ network, sandbox, ...endpoint }) => {
-      const networks = new Set([network, ...(bySandbox.get(sandbox.inode) ?? [])]);
+      const networks = new Set([network, ...(bySandbox.get(sandboxKey(sandbox)) ?? [])]);
       return addressesOf(endpoint).map(
         (address) => [keyOf(network, bareAddress(address)), [...networks]] as const,
       );

@@ -38,7 +38,7 @@ export interface DaemonCniHostOptions {
   readonly workloads: Pick<Workloads, 'examine'>;
   readonly addresses: Pick<Addresses, 'pools' | 'now'>;
   readonly peers: Peers;
-  readonly nameService: Pick<NameService, 'resolvConf'>;
+  readonly nameService: Pick<NameService, 'refresh' | 'resolvConf'>;
   readonly state: Pick<State, 'failure'>;
   readonly serial: Serial;
   readonly engines: Pick<Engines, 'reserve' | 'release'>;
@@ -71,9 +71,9 @@ export class DaemonCniHost implements CniHost {
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
     const { edge, addressing: { gateway, gateway6 } = {} } = network;
+    const gateways = [gateway, gateway6].filter((each) => each !== undefined);
     return {
-      subnets: subnetsOf(network),
-      gateways: [gateway, gateway6].filter((each) => each !== undefined),
+      ...{ subnets: subnetsOf(network), gateways },
       ...(edge && { edge }),
       ...(dns && { dns }),
     };
@@ -93,8 +93,15 @@ export class DaemonCniHost implements CniHost {
     await this.#agreeing.get(request.name);
   }
 
-  attach(request: AttachRequest): Promise<EndpointInfo> {
-    return this.#options.control.attach(request);
+  /** The first container brings the bridge on which names are answered: its result is to tell where. */
+  async attach(request: AttachRequest): Promise<EndpointInfo> {
+    const { control, directory, nameService } = this.#options;
+    const endpoint = await control.attach(request);
+    const hasGateway = directory.network(endpoint.network)?.edge !== undefined;
+    if (hasGateway && nameService.resolvConf(endpoint.network) === undefined) {
+      await nameService.refresh();
+    }
+    return endpoint;
   }
 
   detach(request: DetachRequest): Promise<EndpointInfo> {

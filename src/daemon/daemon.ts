@@ -22,7 +22,9 @@ import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import type { Tc } from '../os/tc.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
+import { ContainerNames } from '../plugin/docker/container-names.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
+import { UnixEngineApi } from '../plugin/docker/engine-api.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
@@ -196,8 +198,8 @@ async function assemble(
         version: packageVersion,
         vxlanPort: plane.vxlanAddress.port,
         partialChecksums: plane.capabilities.takesPartialChecksums,
-        dualStack: true,
         key: state.identity.publicKey,
+        dualStack: true,
       }),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
@@ -263,7 +265,7 @@ async function assemble(
     isAlive: (id) => peers.isAlive(id),
   });
   const engines = new Engines({
-    ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
+    ...{ self: host, directory, networks, names, addresses, reservations, journal, reconciler },
     ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
     hostName: (id) => peers.nameOf(id),
   });
@@ -324,14 +326,19 @@ async function assemble(
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
+  const containerNames = new ContainerNames({
+    ...{ engine: new UnixEngineApi(options.dockerSocket), plumbing: engines, clock, log },
+  });
   const docker = new DockerDriver({
     ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
+    called: () => containerNames.wake(),
   });
   await journal.recover(directory, log, (id) => sandboxes.detach({ id }));
   addresses.start();
   await reconciler.start();
   moving.request();
   await docker.start();
+  if (options.dockerPlugin !== undefined) containerNames.start();
   await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
@@ -351,6 +358,7 @@ async function assemble(
       for (const stop of stopListening) stop();
       seeds.stop();
       docker.stop();
+      containerNames.stop();
       reconciler.stop();
       await nameService.stop();
       addresses.stop();

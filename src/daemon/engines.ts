@@ -12,6 +12,7 @@ import type {
 import { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import { asMac, type Mac, type PeerId } from '../base/types.ts';
+import { checkEndpointNames } from '../network/endpoint-names.ts';
 import {
   addressesOf,
   checkEndpointFree,
@@ -37,6 +38,7 @@ import { refuseDisputed } from './conflicts.ts';
 import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import { mergeTarget } from './moving.ts';
+import type { NameRows } from './name-rows.ts';
 import type { Networks } from './networks.ts';
 import { planPool } from './pool-plan.ts';
 import { choosePorts } from './ports.ts';
@@ -45,7 +47,7 @@ import type { Reservations } from './reservations.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { networkInfo } from './views.ts';
-import { checkWanted, checkWantedMac } from './workloads.ts';
+import { checkWanted, checkWantedMac, withNames } from './workloads.ts';
 
 /** The engine names the interface when it has moved it: `eth` and a number. */
 const ENGINE_IFNAME = 'eth';
@@ -56,6 +58,7 @@ export interface EnginesOptions {
   readonly self: PeerId;
   readonly directory: Directory;
   readonly networks: Networks;
+  readonly names: Pick<NameRows, 'removeNetwork'>;
   readonly addresses: Pick<Addresses, 'acquireFrom' | 'release'>;
   readonly reservations: Reservations;
   readonly journal: Journal;
@@ -117,13 +120,13 @@ export class Engines implements Plumbing {
   }
 
   disuse(name: string): Promise<boolean> {
-    const { directory, networks, reconciler, self, hostName } = this.#options;
+    const { directory, reconciler, self } = this.#options;
     return this.#change(async () => {
       const use = { network: name, host: self };
       if (!directory.isUsed(use)) return false;
       directory.removeUse(use);
       const isLeft = this.#isLeft(name);
-      if (isLeft) networks.remove(name, hostName);
+      if (isLeft) this.#remove(name);
       await reconciler.reconcile();
       return isLeft;
     });
@@ -139,8 +142,7 @@ export class Engines implements Plumbing {
    * whoever hears of the last mark that goes removes it.
    */
   collect(name: string): void {
-    const { networks, hostName } = this.#options;
-    if (this.#isLeft(name)) networks.remove(name, hostName);
+    if (this.#isLeft(name)) this.#remove(name);
   }
 
   async reserve({
@@ -311,6 +313,25 @@ export class Engines implements Plumbing {
     });
   }
 
+  async name(id: string, names: readonly string[]): Promise<void> {
+    const { directory, self } = this.#options;
+    const wanted = checkEndpointNames(names);
+    const renamed = (): Endpoint | undefined => {
+      const endpoint = directory.endpoint(id);
+      if (endpoint?.host !== self || !isEngineManaged(endpoint)) return undefined;
+      const { names: before = [], ...rest } = endpoint;
+      const isSame = JSON.stringify(before) === JSON.stringify(wanted);
+      return isSame ? undefined : { ...rest, ...withNames(wanted) };
+    };
+    // Most of what an engine tells is known: that waits for nothing.
+    if (renamed() === undefined) return;
+    await this.#change(() => {
+      const endpoint = renamed();
+      if (endpoint !== undefined) directory.putEndpoint(endpoint);
+      return Promise.resolve();
+    });
+  }
+
   notes(kind: string): ReadonlyMap<string, unknown> {
     return this.#options.state.notes(kind);
   }
@@ -453,6 +474,13 @@ export class Engines implements Plumbing {
       directory.endpoints(name).length === 0 &&
       directory.vteps(name).length === 0
     );
+  }
+
+  /** A network, with the names that people have added to it. */
+  #remove(name: string): void {
+    const { networks, names, hostName } = this.#options;
+    networks.remove(name, hostName);
+    names.removeNetwork(name);
   }
 
   /** One change at a time, answered when it is on disk. */

@@ -121,10 +121,10 @@ const memberMeta = z.object({
   vxlanPort: z.int().min(1).max(65535),
   /** The host completes partial checksums. Hosts that do not say so get whole ones. */
   partialChecksums: z.boolean().default(false),
-  /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
-  dualStack: z.boolean().default(false),
   /** The host's X25519 public key. Whose key it is, its id tells (`src/link/identity.ts`). */
   key: publicKey.exactOptional(),
+  /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
+  dualStack: z.boolean().default(false),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;

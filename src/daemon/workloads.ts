@@ -375,7 +375,7 @@ export class Workloads {
   }
 }
 
-const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
+export const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
   names.length === 0 ? {} : { names };
 
 /** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the pool may have it. */

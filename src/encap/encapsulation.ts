@@ -36,6 +36,9 @@ export interface Encapsulation<Refusal extends string = string> {
   looksLike(buf: Uint8Array, start: number, end: number): boolean;
 }
 
+/** What a network needs to know of a format: its name and what it costs. */
+export type NetworkEncapsulation = Pick<Encapsulation, 'name' | 'overheadBytes'>;
+
 /** The drop counter for a negative result of `unwrap`. */
 export function refusalName<Refusal extends string>(
   encapsulation: Encapsulation<Refusal>,

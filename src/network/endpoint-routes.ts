@@ -16,7 +16,7 @@ import {
 import { addressesOf, MAX_ROUTES, type Endpoint, type EndpointRoute } from './endpoint.ts';
 import { defaultGateways, gatewayOf } from './gateway.ts';
 import { checkSubnet, type NetworkDefinition } from './network.ts';
-import { familyOf, poolOfFamily } from './subnets.ts';
+import { familyOf, subnetsOf } from './subnets.ts';
 
 export type RouteCommand = Extract<IpCommand, { readonly kind: 'setRoute' }>;
 
@@ -67,21 +67,20 @@ function checkRoute(
 }
 
 function checkVia(network: NetworkDefinition, to: Cidr, text: string): string {
-  const { name } = network;
-  const { subnet } = poolOfFamily(network, to.address.family) ?? network;
-  const own = checkSubnet(subnet);
   const via = parseAddress(text);
-  if (via !== undefined && via.family === to.address.family && isHostAddress(own, via)) {
-    return formatAddress(via);
-  }
+  const subnets = subnetsOf(network);
+  const isNeighbour =
+    via?.family === to.address.family &&
+    subnets.some((subnet) => isHostAddress(checkSubnet(subnet), via));
+  if (via !== undefined && isNeighbour) return formatAddress(via);
   throw invalid(
-    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnet} of network ${name}; give one, or none for the network's own gateway.`,
+    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnets.join(' or ')} of network ${network.name}; give one, or none for the network's own gateway.`,
   );
 }
 
 /**
  * What gives a sandbox the routes of an endpoint: those that it has been given, else the default routes by
- * `gateways`. One whose gateway is out of its subnet, as after a move to another network, leads nowhere.
+ * `gateways`. One whose gateway is out of its subnets, as after a move to another network, leads nowhere.
  */
 export function routeCommands(
   endpoint: Endpoint,
@@ -90,15 +89,15 @@ export function routeCommands(
   const { ifname: name, routeMetric: metric, routes } = endpoint;
   if (metric === undefined) return [];
   const addresses = addressesOf(endpoint);
-  const isOf = (one: string) => (other: string) => familyOf(one) === familyOf(other);
+  const own = gateways.filter((gateway) =>
+    addresses.some((address) => familyOf(address) === familyOf(gateway)),
+  );
   if (routes === undefined) {
-    return gateways
-      .filter((gateway) => addresses.some(isOf(gateway)))
-      .map((via) => ({ kind: 'setRoute', name, destination: 'default', via, metric }));
+    return own.map((via) => ({ kind: 'setRoute', name, destination: 'default', via, metric }));
   }
-  return routes.flatMap(({ destination, via = gateways.find(isOf(destination)) }) => {
-    const address = addresses.find(isOf(destination));
-    return via !== undefined && address !== undefined && isNear(address, via)
+  return routes.flatMap((route) => {
+    const { destination, via = own.find((one) => familyOf(one) === familyOf(destination)) } = route;
+    return via !== undefined && addresses.some((address) => isNear(address, via))
       ? [{ kind: 'setRoute', name, destination, via, metric } as const]
       : [];
   });
@@ -120,7 +119,7 @@ export function hasRoute(
   );
 }
 
-/** The addresses whose subnet has no route, which the kernel makes for each. */
+/** The addresses without the route to the subnet that the kernel makes for each. */
 export function missingSubnetRoutes(
   routes: readonly Route[],
   endpoint: Endpoint,

@@ -141,19 +141,24 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
+      const missing = missingAddresses(inside, endpoint);
+      // Without an address there are no routes either.
+      if (missing.length === addressesOf(endpoint).length) {
+        return [...differences, ...missing.map((address) => `no address ${address}`)];
+      }
       differences.push(...(await this.#shaping.examine(endpoint)));
-      const lacking = missingAddresses(inside, endpoint);
-      const routes = await this.#ip.routes(sandbox.handle);
-      const unrouted = missingSubnetRoutes(routes, endpoint);
-      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
+      const present = await this.#ip.routes(sandbox.handle);
+      const lacking = routeCommands(endpoint, gateways).filter(
+        (route) =>
+          !hasRoute(present, route) && !missing.some((each) => isOfFamily(each, route.via)),
+      );
       return [
         ...differences,
-        ...lacking.map((address) => `no address ${address}`),
-        // Without its address nothing of a family can have a route.
-        ...unrouted
-          .filter((address) => !lacking.includes(address))
+        ...missing.map((address) => `no address ${address}`),
+        ...missingSubnetRoutes(present, endpoint)
+          .filter((address) => !missing.includes(address))
           .map((address) => `no route to ${shownDestination(address)}`),
-        ...(lacking.length === 0 ? missing : []).map((route) => `no ${routeText(route)}`),
+        ...lacking.map((route) => `no ${routeText(route)}`),
       ];
     } finally {
       await sandbox.close();
@@ -290,7 +295,7 @@ export class Sandboxes {
     else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
     const unrouted = missingSubnetRoutes(routes, endpoint).filter(
-      (address) => !lacking.includes(address),
+      (each) => !lacking.includes(each),
     );
     for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
@@ -316,6 +321,9 @@ export class Sandboxes {
     await this.#addAddresses(sandbox, endpoint, [address], []);
   }
 }
+
+const isOfFamily = (address: string, other: string): boolean =>
+  familyOf(address) === familyOf(other);
 
 function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
   const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);

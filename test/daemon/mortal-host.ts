@@ -1,3 +1,4 @@
+import type { FaceAnswer } from '../../src/api/face.ts';
 import type { Control, EndpointInfo } from '../../src/api/control.ts';
 import { nullLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/rng.ts';
@@ -88,6 +89,7 @@ export class MortalHost {
   #life: Life;
   #control: Control | undefined;
   #docker: RunningDaemon['docker'] | undefined;
+  #faces: RunningDaemon['faces'] = [];
   /** Never the same on two hosts, or they would give two endpoints one id. */
   #nextSeed: number;
 
@@ -131,6 +133,7 @@ export class MortalHost {
     this.#life = life;
     this.#control = undefined;
     this.#docker = undefined;
+    this.#faces = [];
     const started = startDaemon(
       {
         ...DEFAULT_OPTIONS,
@@ -143,9 +146,10 @@ export class MortalHost {
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(
-      ({ control, docker }) => {
+      ({ control, docker, faces }) => {
         this.#control = control;
         this.#docker = docker;
+        this.#faces = faces;
         return 'ready' as const;
       },
       (error: unknown) => {
@@ -171,6 +175,13 @@ export class MortalHost {
       .call(name, body)
       .then((said) => said.body as Readonly<Record<string, unknown>>);
     return this.#world.until(Promise.race([answer, this.#life.over]));
+  }
+
+  /** What a form of the socket that is not ours answers, or "dead" if the daemon dies over it. */
+  face(path: string, body: unknown): Promise<FaceAnswer | 'dead'> {
+    const face = this.#faces.find((each) => each.path === path);
+    if (face === undefined) throw new Error(`${this.name} has no ${path}`);
+    return this.#world.until(Promise.race([face.answer(body), this.#life.over]));
   }
 
   kill(): void {

@@ -132,12 +132,25 @@ test('podman runs a container on each of two nodes, with an alias and an address
   }
   const inside = await two('exec', 'db', '/bin/busybox', 'nc', '-w', '10', '192.0.2.1', '8080');
   t.is(inside.trim(), 'web');
-  for (const [podman, name] of [
-    [one, 'web'],
-    [two, 'db'],
-  ] as const) {
-    await podman('rm', '-f', '-t', '0', name);
-  }
+  // By name, as the nodes answer it: podman writes what ADD has said of DNS into resolv.conf.
+  const lookUp = (name: string): Promise<string> =>
+    two('exec', 'db', '/bin/busybox', 'nslookup', name).catch(String);
+  await eventually(async () => /10\.7\.0\.77/.test(await lookUp('web.weft.local')), 20_000);
+  const pinged = await two('exec', 'db', '/bin/busybox', 'ping', '-c1', '-w20', 'web');
+  t.regex(pinged, /PING web \(10\.7\.0\.77\)[^]*1 packets received/);
+  const sql = await one(
+    'exec',
+    'web',
+    '/bin/busybox',
+    'ping',
+    '-c1',
+    '-w20',
+    'sql.pods.weft.local',
+  );
+  t.regex(sql, /1 packets received/);
+  await one('rm', '-f', '-t', '0', 'web');
+  await eventually(async () => /NXDOMAIN/.test(await lookUp('web.weft.local')), 20_000);
+  await two('rm', '-f', '-t', '0', 'db');
   t.deepEqual(await attached(first), []);
   t.is(await ask(first.namespace, 'tcp', '192.0.2.1', 8080), '');
 });

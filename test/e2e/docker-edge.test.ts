@@ -2,7 +2,7 @@ import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { NetworkDetail, NetworkInfo } from '../../src/api/control.ts';
 import { ask, serve } from './ask.ts';
-import { startEngines, type DockerHost } from './docker-host.ts';
+import { startEngines, upWeft, type DockerHost } from './docker-host.ts';
 import { internet } from './internet.ts';
 import { eventually } from './mesh.ts';
 
@@ -93,7 +93,7 @@ test('containers get out, published ports in, and an internal network neither', 
   // The daemon and, with live-restore, the engine start again; the table is flushed in between.
   await a.weft.kill();
   await a.weft.namespace.run(NFT, ['flush', 'ruleset']);
-  await a.weft.up('--docker-plugin', a.weft.dockerPlugin);
+  await upWeft(a);
   await everyWay();
   await b.engine.stop();
   await b.engine.up('--live-restore');

@@ -14,8 +14,25 @@ export interface DockerMesh {
   readonly hosts: readonly [DockerHost, DockerHost];
 }
 
+export interface EngineFlags {
+  /** To `weft up` of the host at this address of the underlay. */
+  readonly weft?: (address: string) => readonly string[];
+  /** To its `dockerd`. */
+  readonly engine?: (address: string) => readonly string[];
+}
+
+/** Starts a host's daemon, which serves its engine. */
+export function upWeft({ weft, engine }: DockerHost, ...flags: readonly string[]): Promise<void> {
+  const docker = ['--docker-plugin', weft.dockerPlugin, '--docker-socket', engine.socket];
+  return weft.up(...docker, ...flags);
+}
+
 /** Two hosts, a and b, that know each other. */
-export async function startEngines(t: ExecutionContext, area: string): Promise<DockerMesh> {
+export async function startEngines(
+  t: ExecutionContext,
+  area: string,
+  flags: EngineFlags = {},
+): Promise<DockerMesh> {
   const mesh = await makeHosts(t, area, ['a', 'b']);
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
@@ -25,8 +42,9 @@ export async function startEngines(t: ExecutionContext, area: string): Promise<D
       const directory = join(weft.directory, weft.name);
       const engine = new DockerEngine({ name: weft.name, namespace: weft.namespace, directory });
       t.teardown(() => engine.destroy());
-      await weft.up('--docker-plugin', weft.dockerPlugin);
-      await engine.up();
+      const { address } = weft.host;
+      await upWeft({ weft, engine }, ...(flags.weft?.(address) ?? []));
+      await engine.up(...(flags.engine?.(address) ?? []));
       await engine.load(image);
       return { weft, engine };
     }),

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { IMAGE } from '../../bench/lib/docker-engine.ts';
 import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/control.ts';
-import { addressOf, startEngines, type DockerHost } from './docker-host.ts';
+import { addressOf, startEngines, upWeft, type DockerHost } from './docker-host.ts';
 import { eventually } from './mesh.ts';
 
 const BLUE = ['--driver', 'weft', '--ipam-driver', 'weft', '--subnet', '10.77.0.0/24'] as const;
@@ -88,9 +88,9 @@ test('two engines share a network: addresses, traffic, restarts, and nothing is 
   await b.engine.docker('restart', '-t', '1', 'db');
   await eventually(() => pings(a, 'web', '10.77.0.200'), 20_000);
   t.is(await a.weft.daemon?.stop(), 0);
-  await a.weft.up('--docker-plugin', a.weft.dockerPlugin);
+  await upWeft(a);
   await b.weft.kill();
-  await b.weft.up('--docker-plugin', b.weft.dockerPlugin);
+  await upWeft(b);
   await eventually(() => pings(a, 'web', '10.77.0.200'), 20_000);
   t.is((await endpoints(a)).length, 2);
   await b.engine.stop();

@@ -2,6 +2,7 @@ import type { Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
 import { bareAddress } from '../../wire/cidr.ts';
 import type { Binding, Bindings } from './bindings.ts';
+import { weftEndpointId } from './endpoint-id.ts';
 import { checkEndpointOptions } from './options.ts';
 import { readPortMap } from './port-map.ts';
 import type { RequestOf } from './schema.ts';
@@ -18,16 +19,13 @@ interface Created {
 
 /** The interface's name in the container is this and a number. */
 const CONTAINER_PREFIX = 'eth';
-/** Weft's ids are half as long as Docker's; they are chosen by chance, so half of one is as good. */
-const ID_DIGITS = 32;
 
 export interface DockerEndpointsOptions {
   readonly plumbing: Plumbing;
   readonly bindings: Bindings;
 }
 
-const weftId = (endpoint: string): string => endpoint.slice(0, ID_DIGITS);
-const holderOf = (endpoint: string): string => `docker endpoint ${weftId(endpoint)}`;
+const holderOf = (endpoint: string): string => `docker endpoint ${weftEndpointId(endpoint)}`;
 
 /**
  * Docker's endpoints.
@@ -53,7 +51,7 @@ export class DockerEndpoints {
     const { plumbing } = this.#options;
     checkEndpointOptions(options);
     const binding = this.#binding(networkId);
-    if (this.#created.has(id) || plumbing.plugged(weftId(id)) !== undefined) {
+    if (this.#created.has(id) || plumbing.plugged(weftEndpointId(id)) !== undefined) {
       throw new AppError(
         'E_ENGINE_OPTION',
         `Endpoint ${id.slice(0, 12)} exists already; delete it first.`,
@@ -105,7 +103,7 @@ export class DockerEndpoints {
       );
     }
     const { device, gateways } = await plumbing.plug({
-      ...{ endpoint: weftId(id), network, address: bareAddress(address), mac, sandbox },
+      ...{ endpoint: weftEndpointId(id), network, address: bareAddress(address), mac, sandbox },
     });
     return {
       InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
@@ -116,7 +114,7 @@ export class DockerEndpoints {
   }
 
   async leave({ EndpointID: id }: RequestOf<'NetworkDriver.Leave'>): Promise<object> {
-    await this.#options.plumbing.unplug(weftId(id));
+    await this.#options.plumbing.unplug(weftEndpointId(id));
     return {};
   }
 
@@ -125,7 +123,7 @@ export class DockerEndpoints {
     EndpointID: id,
   }: RequestOf<'NetworkDriver.DeleteEndpoint'>): Promise<object> {
     const { plumbing, bindings } = this.#options;
-    await plumbing.unplug(weftId(id));
+    await plumbing.unplug(weftEndpointId(id));
     this.#created.delete(id);
     if (bindings.get(networkId)?.isForeignIpam === false) return {};
     for (const { network, address, holder } of plumbing.reservations()) {
@@ -135,7 +133,7 @@ export class DockerEndpoints {
   }
 
   info({ EndpointID: id }: RequestOf<'NetworkDriver.EndpointOperInfo'>): object {
-    const plugged = this.#options.plumbing.plugged(weftId(id));
+    const plugged = this.#options.plumbing.plugged(weftEndpointId(id));
     if (plugged === undefined) return { Value: {} };
     const { endpoint, network, mtu } = plugged;
     const value = { endpoint, network: network.name, vni: network.vni, mtu };
@@ -150,14 +148,14 @@ export class DockerEndpoints {
     EndpointID: id,
     Options: options,
   }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): Promise<object> {
-    await this.#options.plumbing.publish(weftId(id), readPortMap(options));
+    await this.#options.plumbing.publish(weftEndpointId(id), readPortMap(options));
     return {};
   }
 
   async revoke({
     EndpointID: id,
   }: RequestOf<'NetworkDriver.RevokeExternalConnectivity'>): Promise<object> {
-    await this.#options.plumbing.publish(weftId(id), []);
+    await this.#options.plumbing.publish(weftEndpointId(id), []);
     return {};
   }
 
