@@ -19,6 +19,8 @@ export interface Control {
   inspectNetwork(name: string): Promise<NetworkDetail>;
   removeNetwork(name: string): Promise<void>;
 
+  /** Endpoints of this host, or of all. */
+  endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]>;
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
   /** Has more ports of this host lead to an endpoint of it; what leads there already stays. */
@@ -210,13 +212,17 @@ export interface NetworkDetail extends NetworkInfo {
   readonly vteps: readonly VtepInfo[];
 }
 
+export type EndpointScope = 'here' | 'all';
+
 export interface AttachRequest {
   readonly network: string;
   /** Exactly one of `netns` (a name under /run/netns, or a path) and `pid`. */
   readonly netns?: string;
   readonly pid?: number;
-  /** Default `eth0`. */
+  /** Default `eth0`, or with `anyIfname` the first `eth` and a number that the sandbox has not. */
   readonly ifname?: string;
+  /** Asked again for the same sandbox and network, it is the endpoint that there is. */
+  readonly anyIfname?: boolean;
   readonly ip?: string;
   /** Of a network with two subnets, the IPv6 address. */
   readonly ip6?: string;
@@ -458,6 +464,10 @@ export interface EndpointInfo {
   readonly bandwidth?: BandwidthRequest;
   /** Whose it is, if whoever made it said so. */
   readonly origin?: string;
+  /** The same in short, or what its sandbox tells: `cni 6777e660e6c5`, `docker web`, `pid 4711`, `netns web`. */
+  readonly owner?: string;
+  /** When it was attached; absent: by an older version. */
+  readonly since?: string;
   /** What it is found by in DNS, if it has names. */
   readonly names?: readonly string[];
 }

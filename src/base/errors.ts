@@ -76,6 +76,7 @@ export const ERROR_CODES = {
   E_ADDRESS_NO_MAJORITY: 'remote',
   E_ADDRESS_AWAY: 'remote',
   E_ADDRESS_BUSY: 'remote',
+  E_ENGINE_UNREACHABLE: 'remote',
   E_DAEMON_UNREACHABLE: 'remote',
 } as const satisfies Record<string, ErrorKind>;
 

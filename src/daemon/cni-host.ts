@@ -71,9 +71,9 @@ export class DaemonCniHost implements CniHost {
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
     const { edge, addressing: { gateway, gateway6 } = {} } = network;
-    const gateways = [gateway, gateway6].filter((each) => each !== undefined);
     return {
-      ...{ subnets: subnetsOf(network), gateways },
+      subnets: subnetsOf(network),
+      gateways: [gateway, gateway6].filter((each) => each !== undefined),
       ...(edge && { edge }),
       ...(dns && { dns }),
     };

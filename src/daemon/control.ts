@@ -4,6 +4,7 @@ import type {
   Control,
   DetachRequest,
   EndpointInfo,
+  EndpointScope,
   FdbInfo,
   ForeignVtep,
   ForgetReport,
@@ -208,6 +209,15 @@ export class DaemonControl implements Control {
       names.removeNetwork(name);
       await reconciler.reconcile();
     });
+  }
+
+  endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]> {
+    const { directory, mesh } = this.#options;
+    const found = scope === 'all' ? directory.endpoints() : directory.endpointsOf(mesh.self.id);
+    const infos = found.map((each) => this.#endpointInfo(each, directory.network(each.network)));
+    const keyOf = ({ host, network, since = '' }: EndpointInfo): string =>
+      [host, network, since].join(' ');
+    return Promise.resolve(infos.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)));
   }
 
   attach(request: AttachRequest): Promise<EndpointInfo> {

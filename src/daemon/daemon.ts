@@ -259,6 +259,7 @@ async function assemble(
   });
   const journal = new Journal(state);
   const workloads = new Workloads({
+    wallNow: () => clock.wallNow(),
     ...{ addresses, probePort },
     ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),

@@ -402,7 +402,7 @@ export class Engines implements Plumbing {
     const [first] = poolsOf(network);
     const planned = {
       ...{ id, network: network.name, host: self, ifname: ENGINE_IFNAME },
-      sandbox: { path, inode: ENGINE_MANAGED_INODE },
+      ...{ sandbox: { path, inode: ENGINE_MANAGED_INODE }, since: this.#options.wallNow() },
       address: address === undefined ? undefined : checkWanted(first, address),
       address6: address6 === undefined ? undefined : checkWanted(poolFor(network, 6), address6),
       mac: mac === undefined ? undefined : checkWantedMac(network, mac),

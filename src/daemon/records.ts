@@ -83,6 +83,7 @@ const endpointRecord = z.object({
     .object({ ingress: rateLimit.exactOptional(), egress: rateLimit.exactOptional() })
     .exactOptional(),
   origin: z.string().max(300).exactOptional(),
+  since: z.int().min(0).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),
   epoch6: z.int().min(0).exactOptional(),

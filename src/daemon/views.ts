@@ -16,7 +16,7 @@ import type {
   VtepCounters,
 } from '../dataplane/dataplane.ts';
 import type { Member, MemberRecord } from '../gossip/member.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { formatMac } from '../wire/mac.ts';
 import { memberKey, memberMeta } from './peers.ts';
@@ -70,12 +70,27 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
   };
 }
 
+/** As much of a container's id as its tools show. */
+const CONTAINER_ID_LETTERS = 12;
+
+/** Whose an endpoint is, in two words. */
+export function ownerOf(endpoint: Endpoint): string {
+  const { origin = '', sandbox } = endpoint;
+  const [kind, ...words] = origin.split(' ');
+  const last = words.at(-1);
+  if (kind === 'cni' && last !== undefined) return `cni ${last.slice(0, CONTAINER_ID_LETTERS)}`;
+  if (origin !== '') return origin;
+  if (isEngineManaged(endpoint)) return 'docker';
+  const pid = /^\/proc\/(\d+)\/ns\/net$/.exec(sandbox.path)?.[1];
+  return pid === undefined ? `netns ${sandbox.path.replace(/^\/run\/netns\//, '')}` : `pid ${pid}`;
+}
+
 export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
   const { id, network, address, address6, mac, ifname, host, sandbox } = endpoint;
-  const { names, ports, bandwidth, origin } = endpoint;
+  const { names, ports, bandwidth, origin, since } = endpoint;
   return {
     ...{ endpoint: id, network, address, ...(address6 && { address6 }), ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
@@ -83,6 +98,8 @@ export function endpointInfo(
     ...(ports && { ports }),
     ...(bandwidth && { bandwidth }),
     ...(origin !== undefined && { origin }),
+    owner: ownerOf(endpoint),
+    ...(since !== undefined && { since: new Date(since).toISOString() }),
   };
 }
 

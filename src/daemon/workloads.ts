@@ -31,6 +31,7 @@ import { choosePorts, remainingPorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 
 const MIN_ID_PREFIX = 4;
+const IFNAME_PREFIX = 'eth';
 /** Of routes in sandboxes: behind those that a sandbox has from elsewhere. */
 const FIRST_METRIC = 1024;
 
@@ -45,6 +46,7 @@ export interface WorkloadsOptions {
   readonly netns: Netns;
   readonly probePort: ProbePort;
   readonly rng: Rng;
+  readonly wallNow: () => number;
   /** For sentences. */
   readonly hostName: (host: PeerId) => string;
   /** Whether a host takes part in the mesh now. */
@@ -74,9 +76,9 @@ export class Workloads {
     const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
     refuseDisputed(network, directory, self);
-    const ifname = request.ifname ?? DEFAULT_IFNAME;
-    checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
+    const ifname = await this.#ifname(network, sandbox, request);
+    checkIfname(ifname);
     checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
     if (request.id !== undefined) this.#refuseKnown(request.id, present);
@@ -104,6 +106,23 @@ export class Workloads {
       throw error;
     }
     return endpoint;
+  }
+
+  /** Where any will do: that of the endpoint that there is, else the first that is free. */
+  async #ifname(
+    { name }: NetworkDefinition,
+    sandbox: Sandbox,
+    { ifname, anyIfname: isAny = false }: AttachRequest,
+  ): Promise<string> {
+    if (ifname !== undefined || !isAny) return ifname ?? DEFAULT_IFNAME;
+    const present = this.#own().find(
+      (endpoint) => endpoint.sandbox.inode === sandbox.inode && endpoint.network === name,
+    );
+    if (present !== undefined) return present.ifname;
+    const taken = await this.#options.sandboxes.interfaces(sandbox);
+    let index = 0;
+    while (taken.has(`${IFNAME_PREFIX}${index}`)) index++;
+    return `${IFNAME_PREFIX}${index}`;
   }
 
   /** Who chooses an id means one attachment by it, and not the one that there is. */
@@ -261,7 +280,7 @@ export class Workloads {
     sandbox: Sandbox,
     ifname: string,
   ): Planned {
-    const { directory, rng, self, hostName } = this.#options;
+    const { directory, rng, self, hostName, wallNow } = this.#options;
     const { bandwidth: limits = {} } = request;
     const bandwidth = checkBandwidth(limits, network.mtu);
     const endpoint: Planned = {
@@ -270,6 +289,7 @@ export class Workloads {
       ...{ network: network.name, host: self, ifname, sandbox },
       ...(bandwidth && { bandwidth }),
       ...(request.origin !== undefined && { origin: request.origin }),
+      since: wallNow(),
       ...{ address: undefined, address6: undefined, ...wantedAddresses(network, request) },
       mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),
       ...this.#routes(network, sandbox, request),

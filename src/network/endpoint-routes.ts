@@ -16,7 +16,7 @@ import {
 import { addressesOf, MAX_ROUTES, type Endpoint, type EndpointRoute } from './endpoint.ts';
 import { defaultGateways, gatewayOf } from './gateway.ts';
 import { checkSubnet, type NetworkDefinition } from './network.ts';
-import { familyOf, subnetsOf } from './subnets.ts';
+import { familyOf, poolOfFamily } from './subnets.ts';
 
 export type RouteCommand = Extract<IpCommand, { readonly kind: 'setRoute' }>;
 
@@ -67,14 +67,15 @@ function checkRoute(
 }
 
 function checkVia(network: NetworkDefinition, to: Cidr, text: string): string {
+  const { name } = network;
+  const { subnet } = poolOfFamily(network, to.address.family) ?? network;
+  const own = checkSubnet(subnet);
   const via = parseAddress(text);
-  const subnets = subnetsOf(network);
-  const isNeighbour =
-    via?.family === to.address.family &&
-    subnets.some((subnet) => isHostAddress(checkSubnet(subnet), via));
-  if (via !== undefined && isNeighbour) return formatAddress(via);
+  if (via !== undefined && via.family === to.address.family && isHostAddress(own, via)) {
+    return formatAddress(via);
+  }
   throw invalid(
-    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnets.join(' or ')} of network ${network.name}; give one, or none for the network's own gateway.`,
+    `The route to ${formatCidr(to)} has the gateway "${text}", which is no address that a host could have in ${subnet} of network ${name}; give one, or none for the network's own gateway.`,
   );
 }
 
@@ -89,15 +90,15 @@ export function routeCommands(
   const { ifname: name, routeMetric: metric, routes } = endpoint;
   if (metric === undefined) return [];
   const addresses = addressesOf(endpoint);
-  const own = gateways.filter((gateway) =>
-    addresses.some((address) => familyOf(address) === familyOf(gateway)),
-  );
+  const isOf = (one: string) => (other: string) => familyOf(one) === familyOf(other);
   if (routes === undefined) {
-    return own.map((via) => ({ kind: 'setRoute', name, destination: 'default', via, metric }));
+    return gateways
+      .filter((gateway) => addresses.some(isOf(gateway)))
+      .map((via) => ({ kind: 'setRoute', name, destination: 'default', via, metric }));
   }
-  return routes.flatMap((route) => {
-    const { destination, via = own.find((one) => familyOf(one) === familyOf(destination)) } = route;
-    return via !== undefined && addresses.some((address) => isNear(address, via))
+  return routes.flatMap(({ destination, via = gateways.find(isOf(destination)) }) => {
+    const address = addresses.find(isOf(destination));
+    return via !== undefined && address !== undefined && isNear(address, via)
       ? [{ kind: 'setRoute', name, destination, via, metric } as const]
       : [];
   });
@@ -119,7 +120,7 @@ export function hasRoute(
   );
 }
 
-/** The addresses without the route to the subnet that the kernel makes for each. */
+/** The addresses whose subnet has no route, which the kernel makes for each. */
 export function missingSubnetRoutes(
   routes: readonly Route[],
   endpoint: Endpoint,

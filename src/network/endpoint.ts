@@ -40,6 +40,8 @@ export interface Endpoint {
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
   readonly origin?: string;
+  /** When it was attached, in milliseconds since the Unix epoch; absent: by an older version. */
+  readonly since?: number;
   /** Its host's epoch in the pool when the address was given out; absent: 0. */
   readonly epoch?: number;
   readonly epoch6?: number;

@@ -3,7 +3,7 @@ import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
-import type { Netns, OpenSandbox } from '../os/netns.ts';
+import type { Netns, OpenSandbox, Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
@@ -104,6 +104,16 @@ export class Sandboxes {
     return differences.map((difference) => `${hostEnd.name}: ${difference}; repaired.`);
   }
 
+  /** Names of what a sandbox has. Rejects as `attach`. */
+  async interfaces(reference: Sandbox): Promise<ReadonlySet<string>> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      return new Set((await this.#ip.links(sandbox.handle)).map(({ name }) => name));
+    } finally {
+      await sandbox.close();
+    }
+  }
+
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */
   async detach(endpoint: Pick<Endpoint, 'id' | 'bandwidth'>): Promise<boolean> {
     const isRemoved = await deleteIfPresent(this.#ip, hostEndName(endpoint.id));
@@ -141,24 +151,19 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
-      const missing = missingAddresses(inside, endpoint);
-      // Without an address there are no routes either.
-      if (missing.length === addressesOf(endpoint).length) {
-        return [...differences, ...missing.map((address) => `no address ${address}`)];
-      }
       differences.push(...(await this.#shaping.examine(endpoint)));
-      const present = await this.#ip.routes(sandbox.handle);
-      const lacking = routeCommands(endpoint, gateways).filter(
-        (route) =>
-          !hasRoute(present, route) && !missing.some((each) => isOfFamily(each, route.via)),
-      );
+      const lacking = missingAddresses(inside, endpoint);
+      const routes = await this.#ip.routes(sandbox.handle);
+      const unrouted = missingSubnetRoutes(routes, endpoint);
+      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
       return [
         ...differences,
-        ...missing.map((address) => `no address ${address}`),
-        ...missingSubnetRoutes(present, endpoint)
-          .filter((address) => !missing.includes(address))
+        ...lacking.map((address) => `no address ${address}`),
+        // Without its address nothing of a family can have a route.
+        ...unrouted
+          .filter((address) => !lacking.includes(address))
           .map((address) => `no route to ${shownDestination(address)}`),
-        ...lacking.map((route) => `no ${routeText(route)}`),
+        ...(lacking.length === 0 ? missing : []).map((route) => `no ${routeText(route)}`),
       ];
     } finally {
       await sandbox.close();
@@ -295,7 +300,7 @@ export class Sandboxes {
     else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
     const unrouted = missingSubnetRoutes(routes, endpoint).filter(
-      (each) => !lacking.includes(each),
+      (address) => !lacking.includes(address),
     );
     for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
@@ -321,9 +326,6 @@ export class Sandboxes {
     await this.#addAddresses(sandbox, endpoint, [address], []);
   }
 }
-
-const isOfFamily = (address: string, other: string): boolean =>
-  familyOf(address) === familyOf(other);
 
 function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
   const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);

@@ -30,7 +30,10 @@ test('a key counts if the id proves it, whoever has gossiped it', (t) => {
   const [own, other] = [KeyPair.generate().publicKey, KeyPair.generate().publicKey];
   const says = (key: Uint8Array) =>
     encodeMemberMeta({
-      ...{ version: '1.0.0', vxlanPort: 4789, partialChecksums: false, dualStack: true },
+      version: '1.0.0',
+      vxlanPort: 4789,
+      partialChecksums: false,
+      dualStack: true,
       key,
     });
   const withId = (key: Uint8Array) => ({ ...member('alive', says(key)), id: hostIdOf(own) });

@@ -61,10 +61,7 @@ test('the reference plugin bridge has its addresses from Weft, no two alike in t
   t.is(taken.status, 1);
   t.regex(taken.stderr, /is taken|belongs to|held/);
   const inUse = await a.tryWeft('network', 'rm', 'lan');
-  t.regex(
-    inUse.stderr,
-    /has 2 addresses that this host holds without an endpoint, for "cni lan /,
-  );
+  t.regex(inUse.stderr, /has 2 addresses that this host holds without an endpoint, for "cni lan /);
 
   for (const [index, pod] of pods.entries()) {
     const runtime = runtimes[index % 2] ?? onA;
