@@ -474,12 +474,15 @@ export class Engines implements Plumbing {
     );
   }
 
-  #plugged({ id, address, address6, mac }: Endpoint, network: NetworkDefinition): Plugged {
+  #plugged(endpoint: Endpoint, network: NetworkDefinition): Plugged {
+    const { id, address, address6, mac } = endpoint;
     return {
       ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
       ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
-      gateways: defaultGateways(gatewayOf(network)),
+      gateways: defaultGateways(gatewayOf(network)).filter((gateway) =>
+        addressesOf(endpoint).some((each) => familyOf(each) === familyOf(gateway)),
+      ),
     };
   }
 
