@@ -5,6 +5,7 @@ import type { PeerId } from '../base/types.ts';
 import type { NetworkRequest } from '../api/control.ts';
 import type { EncapsulationRegistry } from '../encap/registry.ts';
 import { checkNetworkMtu, type IpFamily } from '../encap/mtu.ts';
+import { sealed } from '../encap/sealed.ts';
 import { checkVni } from '../encap/vni.ts';
 import {
   checkNetworkFree,
@@ -36,6 +37,8 @@ export interface NetworksOptions {
   /** The other hosts that are alive. */
   readonly alive: () => readonly PeerId[];
   readonly leaseSeconds: number;
+  /** Why this host can't carry sealed networks; undefined if it can. */
+  readonly unsealed: string | undefined;
   readonly wallNow: () => number;
 }
 
@@ -66,6 +69,7 @@ export class Networks {
     const subnet = checkSubnet(request.subnet);
     const existing = directory.networks();
     const encapsulation = encapsulations.get(request.encap ?? 'vxlan');
+    this.#checkSealing(encapsulation.name);
     const { mtu: underlayMtu, family } = await this.#options.underlay();
     const mtu = checkNetworkMtu(
       request.mtu,
@@ -108,6 +112,13 @@ export class Networks {
       'E_SUBNET_ROUTED',
       `Subnet ${subnet} of network ${name} overlaps the route "${[route.destination, ...by].filter(Boolean).join(' ')}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
     );
+  }
+
+  /** A host that could not carry the network must not make others carry it. */
+  #checkSealing(encap: string): void {
+    const { unsealed } = this.#options;
+    if (encap !== sealed.name || unsealed === undefined) return;
+    throw new AppError('E_DATA_PLANE_UNAVAILABLE', unsealed);
   }
 
   /** Of two networks with one subnet a host could not tell which one a packet is for. */

@@ -55,11 +55,12 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
     vni,
     subnet,
     mtu,
+    encap,
     edge,
     addressing: { range, gateway, reserved } = {},
   } = network;
   return {
-    ...{ name, id, vni, subnet, mtu, endpoints, encap: 'vxlan' },
+    ...{ name, id, vni, subnet, mtu, endpoints, encap: encap === 'sealed' ? 'sealed' : 'vxlan' },
     ...(edge && { edge }),
     ...(range === undefined ? {} : { ipRange: range }),
     ...(gateway === undefined ? {} : { gateway }),

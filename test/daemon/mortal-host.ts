@@ -227,6 +227,7 @@ export class MortalHost {
     });
     return {
       ...{ ip: kernel, netns: kernel, sysctl: kernel, nft: mortalNft(this.nft, life) },
+      fastCiphers: () => [],
       probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,
       openState: () => new State(new MortalStore(this.disk, life)),

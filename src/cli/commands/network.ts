@@ -91,7 +91,11 @@ function addCreate(network: Command, context: Context): void {
     .requiredOption('--subnet <cidr>', 'addresses of its endpoints, e.g. 10.7.0.0/24', readSubnet)
     .option('--vni <n>', 'VXLAN network identifier, 1 to 16777215 (default: a free one)', readVni)
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
-    .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
+    .option(
+      '--encap <name>',
+      'byte format on the underlay: vxlan (default), or sealed: encrypted',
+      readEncap,
+    )
     .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
     .option('--routed', 'each host is its gateway: out by masquerade, in by published ports')
     .option('--internal', 'each host is its gateway, but nothing leads out or in')
