@@ -58,7 +58,8 @@ export class DockerEngine {
     }
   }
 
-  get #socket(): string {
+  /** Of its API. */
+  get socket(): string {
     return join(this.#options.directory, 'docker.sock');
   }
 
@@ -72,7 +73,7 @@ export class DockerEngine {
     const words = [
       ...['--storage-driver=overlay2', '--exec-opt', 'native.cgroupdriver=cgroupfs'],
       ...[`--data-root=${join(directory, 'data')}`, `--exec-root=${join(directory, 'exec')}`],
-      ...[`--pidfile=${join(directory, 'pid')}`, `--host=unix://${this.#socket}`],
+      ...[`--pidfile=${join(directory, 'pid')}`, `--host=unix://${this.socket}`],
       ...[`--cgroup-parent=/${this.#cgroup}`, ...flags, ...more],
     ];
     const mounts = await this.#mountNamespace();
@@ -145,6 +146,6 @@ export class DockerEngine {
   }
 
   #words(words: readonly string[]): string[] {
-    return ['--host', `unix://${this.#socket}`, ...words];
+    return ['--host', `unix://${this.socket}`, ...words];
   }
 }

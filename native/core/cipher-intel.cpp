@@ -38,10 +38,11 @@ class IntelAesGcm final : public Cipher {
  public:
   explicit IntelAesGcm(const uint8_t* key) { IMB_AES256_GCM_PRE(Manager(), key, &key_); }
 
-  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes,
-            uint8_t* tag) override {
-    IMB_AES256_GCM_ENC(Manager(), &key_, &context_, bytes.data(), bytes.data(), bytes.size(),
-                       nonce.bytes, associated.data(), associated.size(), tag, kCipherTagBytes);
+  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<const uint8_t> plain,
+            uint8_t* sealed) override {
+    IMB_AES256_GCM_ENC(Manager(), &key_, &context_, sealed, plain.data(), plain.size(), nonce.bytes,
+                       associated.data(), associated.size(), sealed + plain.size(),
+                       kCipherTagBytes);
   }
 
   bool Open(const Nonce& nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes,
@@ -62,12 +63,13 @@ class IntelChaCha final : public Cipher {
  public:
   explicit IntelChaCha(const uint8_t* key) { std::memcpy(key_, key, sizeof key_); }
 
-  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes,
-            uint8_t* tag) override {
+  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<const uint8_t> plain,
+            uint8_t* sealed) override {
     Start(nonce, associated);
-    IMB_CHACHA20_POLY1305_ENC_UPDATE(Manager(), key_, &context_, bytes.data(), bytes.data(),
-                                     bytes.size());
-    IMB_CHACHA20_POLY1305_ENC_FINALIZE(Manager(), &context_, tag, kCipherTagBytes);
+    IMB_CHACHA20_POLY1305_ENC_UPDATE(Manager(), key_, &context_, sealed, plain.data(),
+                                     plain.size());
+    IMB_CHACHA20_POLY1305_ENC_FINALIZE(Manager(), &context_, sealed + plain.size(),
+                                       kCipherTagBytes);
   }
 
   bool Open(const Nonce& nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes,

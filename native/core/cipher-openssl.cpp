@@ -27,12 +27,13 @@ class OpenSslCipher final : public Cipher {
     EVP_DecryptInit_ex(open_.get(), CipherOf(kind), nullptr, key, nullptr);
   }
 
-  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<uint8_t> bytes,
-            uint8_t* tag) override {
+  void Seal(const Nonce& nonce, std::span<const uint8_t> associated, std::span<const uint8_t> plain,
+            uint8_t* sealed) override {
     int written = 0;
+    uint8_t* tag = sealed + plain.size();
     EVP_EncryptInit_ex(seal_.get(), nullptr, nullptr, nullptr, nonce.bytes);
     EVP_EncryptUpdate(seal_.get(), nullptr, &written, associated.data(), Size(associated));
-    EVP_EncryptUpdate(seal_.get(), bytes.data(), &written, bytes.data(), Size(bytes));
+    EVP_EncryptUpdate(seal_.get(), sealed, &written, plain.data(), Size(plain));
     EVP_EncryptFinal_ex(seal_.get(), tag, &written);
     EVP_CIPHER_CTX_ctrl(seal_.get(), EVP_CTRL_AEAD_GET_TAG, kCipherTagBytes, tag);
   }

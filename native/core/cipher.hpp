@@ -28,9 +28,10 @@ class Cipher {
                                         std::span<const uint8_t, kCipherKeyBytes> key);
   virtual ~Cipher() = default;
 
-  // Encrypts `bytes` in place and writes kCipherTagBytes to `tag`. A nonce is used once per key.
+  // Encrypts `plain` to `sealed`, which is the same place or one that does not overlap, and writes
+  // kCipherTagBytes behind it. A nonce is used once per key.
   virtual void Seal(const Nonce& nonce, std::span<const uint8_t> associated,
-                    std::span<uint8_t> bytes, uint8_t* tag) = 0;
+                    std::span<const uint8_t> plain, uint8_t* sealed) = 0;
 
   // Decrypts in place. False if the tag is wrong: then the bytes are worthless.
   virtual bool Open(const Nonce& nonce, std::span<const uint8_t> associated,

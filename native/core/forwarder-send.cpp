@@ -129,7 +129,16 @@ void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& p
   for (Port* other = network.ports; other != nullptr; other = other->next) {
     if (other != &port) WriteLocal(*other, vnet, plan);
   }
-  for (Vtep* vtep = network.flooded; vtep != nullptr; vtep = vtep->next) SendTo(*vtep, plan);
+  for (Vtep* vtep = network.flooded; vtep != nullptr; vtep = vtep->next) FloodTo(*vtep, plan);
+}
+
+// To one VTEP of several: what seals, seals from a copy.
+void Forwarder::FloodTo(Vtep& vtep, const SegmentPlan& plan) {
+  if (vtep.encapsulation != Encapsulation::kSealed) return SendTo(vtep, plan);
+  SegmentPlan copy = plan;
+  copy.frame = flooded_.get();
+  std::memcpy(flooded_.get(), plan.frame, plan.frame_bytes);
+  SendTo(vtep, copy);
 }
 
 // To another port of this host: a super-frame stays one if that device takes it.
@@ -148,6 +157,7 @@ void Forwarder::WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan
   }
 }
 
+// A sealed VTEP's own frame is overwritten.
 void Forwarder::SendTo(Vtep& vtep, const SegmentPlan& plan) {
   const Bind* bound = sockets_.ForFamily(vtep.address.is_ipv6());
   if (bound == nullptr) {
@@ -168,14 +178,18 @@ void Forwarder::SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan
   for (uint32_t i = 0; i < plan.count; i++) QueueVxlan(vtep, socket, plan, i, mode);
 }
 
-// Gathers each frame behind its header and seals it where it lies: the kernel is then given whole
-// messages in one piece.
+// Seals each frame from where the device's lies, which it overwrites, to its datagram: the kernel
+// is then given whole messages in one piece, and the payload is not copied on the way.
 void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan) {
   SendKey* key = vtep.session->key;
   if (key == nullptr) return stats_.CountDrop(DropReason::sealed_no_key, plan.count);
   if (!MakeRoom(plan, plan.total_bytes() + uint64_t{plan.count} * sealed::kOverheadBytes)) {
     return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
   }
+  std::array<uint8_t, kMaxHeaderBytes> headers;
+  std::memcpy(headers.data(), plan.headers, plan.header_bytes);
+  SegmentPlan overwriting = plan;
+  overwriting.headers = headers.data();
   const bool is_partial = plan.can_stay_partial();
   const ChecksumMode mode = is_partial ? ChecksumMode::kPartial : ChecksumMode::kWhole;
   for (uint32_t i = 0; i < plan.count; i++) {
@@ -183,11 +197,10 @@ void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& pla
       return stats_.CountDrop(DropReason::sealed_key_exhausted, plan.count - i);
     }
     uint8_t* at = scratch_.get() + scratch_used_;
-    uint8_t* frame = at + sealed::kHeaderBytes;
-    const std::span payload = WriteSegment(plan, i, mode, frame);
-    std::memcpy(frame + plan.header_bytes, payload.data(), payload.size());
+    auto* frame = const_cast<uint8_t*>(PlaceOf(plan, i));
+    const std::span payload = WriteSegment(overwriting, i, mode, frame);
     const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
-    key->Seal(thread_, at, frame_bytes, vtep.network->vni, is_partial);
+    key->Seal(thread_, std::span(frame, frame_bytes), at, vtep.network->vni, is_partial);
     const uint32_t bytes = frame_bytes + sealed::kOverheadBytes;
     queue_.Add(vtep, bound.mesh[thread_].get(), std::span(at, bytes), {}, frame_bytes);
     scratch_used_ += bytes;

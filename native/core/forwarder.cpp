@@ -51,6 +51,7 @@ Forwarder::Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sock
       sweep_ms_(std::clamp<uint64_t>(fdb_max_age_ms / 4, kMinSweepMs, kMaxSweepMs)),
       arena_(new uint8_t[kReadArenaBytes]),
       scratch_(new uint8_t[kScratchBytes]),
+      flooded_(new uint8_t[kReadBytes]),
       datagrams_(new uint8_t[size_t{kReceiveBatch} * kDatagramBytes]) {
   assert(wake_.is_open() && events_.is_open() && port_events_.is_open());
   for (const Bind& bound : sockets.binds()) {

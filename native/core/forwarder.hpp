@@ -157,6 +157,7 @@ class Forwarder final : private FrameSink {
   void Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void SendTo(Vtep& vtep, const SegmentPlan& plan);
+  void FloodTo(Vtep& vtep, const SegmentPlan& plan);
   void SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
   void SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
   bool MakeRoom(const SegmentPlan& plan, uint64_t scratch_bytes);
@@ -194,6 +195,7 @@ class Forwarder final : private FrameSink {
 
   std::unique_ptr<uint8_t[]> arena_;
   std::unique_ptr<uint8_t[]> scratch_;
+  std::unique_ptr<uint8_t[]> flooded_;
   std::unique_ptr<uint8_t[]> datagrams_;
   std::array<mmsghdr, kReceiveBatch> messages_{};
   std::array<iovec, kReceiveBatch> message_iovs_{};

@@ -58,8 +58,9 @@ struct SendKey {
     return next_counter.load(std::memory_order_relaxed) > ReplayWindow::kMaxCounter;
   }
 
-  // Seals a datagram in place: kHeaderBytes of room, the frame, and room for the tag.
-  void Seal(uint32_t thread, uint8_t* datagram, uint32_t frame_bytes, uint32_t vni,
+  // Seals a frame into a datagram, which has room for it and kOverheadBytes more. The frame may lie
+  // in its place in the datagram, or not touch the datagram at all.
+  void Seal(uint32_t thread, std::span<const uint8_t> frame, uint8_t* datagram, uint32_t vni,
             bool is_partial) {
     using namespace sealed;
     const uint64_t counter = next_counter.fetch_add(1, std::memory_order_relaxed);
@@ -67,9 +68,8 @@ struct SendKey {
     StoreBe24(datagram + kVniAt, vni);
     StoreBe32(datagram + kIndexAt, index);
     StoreBe64(datagram + kCounterAt, counter);
-    uint8_t* frame = datagram + kHeaderBytes;
-    ciphers[thread]->Seal(Nonce(counter), std::span<const uint8_t>(datagram, kHeaderBytes),
-                          std::span(frame, frame_bytes), frame + frame_bytes);
+    ciphers[thread]->Seal(Nonce(counter), std::span<const uint8_t>(datagram, kHeaderBytes), frame,
+                          datagram + kHeaderBytes);
   }
 };
 

@@ -70,7 +70,7 @@ void WriteTransportHeader(const SegmentPlan& plan, uint32_t index, uint32_t l4_b
 uint16_t SegmentPseudoSum(const SegmentPlan& plan, uint32_t l4_bytes) {
   const uint32_t whole = plan.frame_bytes - plan.layers.l4;
   const auto old_length = static_cast<uint16_t>(~BigEndian16(static_cast<uint16_t>(whole)));
-  const ChecksumSum sum = ChecksumSum{LoadNative<uint16_t>(plan.frame + plan.checksum_at)} +
+  const ChecksumSum sum = ChecksumSum{LoadNative<uint16_t>(plan.headers + plan.checksum_at)} +
                           old_length + BigEndian16(static_cast<uint16_t>(l4_bytes));
   return FoldSum(sum);
 }
@@ -87,7 +87,7 @@ void FinishChecksum(const SegmentPlan& plan, uint8_t* header, std::span<const ui
 
 std::span<const uint8_t> WriteWhole(const SegmentPlan& plan, ChecksumMode mode, uint8_t* header) {
   const std::span payload(plan.frame + plan.header_bytes, plan.frame_bytes - plan.header_bytes);
-  std::memcpy(header, plan.frame, plan.header_bytes);
+  std::memcpy(header, plan.headers, plan.header_bytes);
   if (!plan.needs_checksum || (mode == ChecksumMode::kPartial && plan.can_stay_partial())) {
     return payload;
   }
@@ -105,6 +105,7 @@ PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame, 
   assert(frame.size() >= kEthernetBytes);
   plan = SegmentPlan{};
   plan.frame = frame.data();
+  plan.headers = frame.data();
   plan.frame_bytes = static_cast<uint32_t>(frame.size());
   plan.layers = ParseFrame(frame);
   const bool needs_checksum = (vnet.flags & kVnetNeedsChecksum) != 0;
@@ -124,7 +125,7 @@ std::span<const uint8_t> WriteSegment(const SegmentPlan& plan, uint32_t index, C
   const std::span payload(plan.frame + plan.header_bytes + offset, bytes);
   const uint32_t segment_bytes = plan.header_bytes + bytes;
   const uint32_t l4_bytes = segment_bytes - layers.l4;
-  std::memcpy(header, plan.frame, plan.header_bytes);
+  std::memcpy(header, plan.headers, plan.header_bytes);
   WriteIpHeader(plan, index, segment_bytes - layers.l3, header + layers.l3);
   WriteTransportHeader(plan, index, l4_bytes, header + layers.l4);
   StoreNative(header + plan.checksum_at, SegmentPseudoSum(plan, l4_bytes));

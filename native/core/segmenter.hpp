@@ -35,6 +35,8 @@ enum class PlanResult : uint8_t {
 struct SegmentPlan {
   const uint8_t* frame = nullptr;
   uint32_t frame_bytes = 0;
+  // The frame's first header_bytes: those in the frame, or a copy by somebody who overwrites them.
+  const uint8_t* headers = nullptr;
   Layers layers;
   // Bytes rewritten for each segment; the payload follows. Zero for a frame sent as it is.
   uint32_t header_bytes = 0;
@@ -60,8 +62,15 @@ PlanResult PlanSegments(const VnetHeader& vnet, std::span<const uint8_t> frame, 
                         SegmentPlan& plan);
 
 // Writes the headers of segment `index` to `header` (room for plan.header_bytes) and returns the
-// payload that follows them, inside the frame.
+// payload that follows them, inside the frame. With a copy of the headers in the plan, `header` may
+// be the bytes before the payload (PlaceOf), one segment after the other.
 std::span<const uint8_t> WriteSegment(const SegmentPlan& plan, uint32_t index, ChecksumMode mode,
                                       uint8_t* header);
+
+// Where in the frame a segment's headers and payload lie in one piece, once those are written
+// there.
+inline const uint8_t* PlaceOf(const SegmentPlan& plan, uint32_t index) {
+  return plan.frame + size_t{index} * plan.segment_payload;
+}
 
 }  // namespace weft

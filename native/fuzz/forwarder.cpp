@@ -165,10 +165,8 @@ class World {
     if (choice % 4 == 1 && next > 0) seal_.next_counter = next - 1;  // replayed
     if (choice % 4 == 2) seal_.next_counter = next + 1000;           // a jump
     if (choice % 4 == 3) seal_.next_counter = next / 2;              // late, or too late
-    Bytes datagram(sealed::kHeaderBytes);
-    datagram.insert(datagram.end(), frame.begin(), frame.end());
-    datagram.resize(datagram.size() + kCipherTagBytes);
-    seal_.Seal(0, datagram.data(), static_cast<uint32_t>(frame.size()), kVni, choice / 4 % 2 == 1);
+    Bytes datagram(frame.size() + sealed::kOverheadBytes);
+    seal_.Seal(0, frame, datagram.data(), kVni, choice / 4 % 2 == 1);
     seal_.next_counter = std::max(next, seal_.next_counter.load());
     if (choice >= 40) datagram[datagram.size() * choice / 64] ^= choice;
     Send(2, datagram);

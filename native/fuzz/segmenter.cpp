@@ -38,6 +38,20 @@ void CheckSegment(const SegmentPlan& plan, const Bytes& whole, const Bytes& part
   CHECK(FoldSum(SumBytes(whole.data() + layers.l3, header)) == 0xffff);
 }
 
+// Written where the payload lies, one after the other, the segments are the same.
+void CheckInPlace(SegmentPlan plan, Bytes frame) {
+  plan.headers = plan.frame;
+  plan.frame = frame.data();
+  for (uint32_t i = 0; i < plan.count; i++) {
+    SegmentPlan untouched = plan;
+    untouched.frame = plan.headers;
+    const Bytes expected = Segment(untouched, i, ChecksumMode::kWhole);
+    uint8_t* at = frame.data() + (PlaceOf(plan, i) - plan.frame);
+    WriteSegment(plan, i, ChecksumMode::kWhole, at);
+    CHECK(std::equal(expected.begin(), expected.end(), at));
+  }
+}
+
 void CheckPlan(const SegmentPlan& plan, const Bytes& frame, uint32_t mtu) {
   Bytes payload;
   uint64_t total = 0;
@@ -47,6 +61,7 @@ void CheckPlan(const SegmentPlan& plan, const Bytes& frame, uint32_t mtu) {
     total += whole.size();
     payload.insert(payload.end(), whole.begin() + plan.header_bytes, whole.end());
   }
+  CheckInPlace(plan, frame);
   CHECK(total == plan.total_bytes());
   CHECK(std::equal(payload.begin(), payload.end(), frame.begin() + plan.header_bytes, frame.end()));
 }

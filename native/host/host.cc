@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -15,7 +16,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <string>
 
 namespace {
@@ -127,8 +130,46 @@ Napi::Value InterfaceIndex(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), if_nametoindex(name.c_str()));
 }
 
-// trim(): gives the heap's free pages back to the kernel.
-void Trim(const Napi::CallbackInfo&) { malloc_trim(0); }
+// A mapping of this process, from its first line in /proc/PID/smaps (proc_pid_smaps(5)).
+struct Mapping {
+  uintptr_t start = 0;
+  uintptr_t end = 0;
+  bool is_constant = false;  // of a file, private, and never written to
+};
+
+// False if the line is not the first one of a mapping.
+bool ReadMapping(const std::string& line, Mapping& mapping) {
+  Mapping read;
+  char mode[5];
+  unsigned long inode;
+  const int fields =
+      std::sscanf(line.c_str(), "%lx-%lx %4s %*s %*s %lu", &read.start, &read.end, mode, &inode);
+  if (fields != 4) return false;
+  read.is_constant = mode[0] == 'r' && mode[1] == '-' && mode[3] == 'p' && inode != 0;
+  mapping = read;
+  return true;
+}
+
+// Lets go of the pages of programs and libraries that starting has read. What is needed again comes
+// back from the page cache, without a copy. A mapping with a page of its own (`Anonymous`:
+// relocations, a breakpoint) is left alone: MADV_DONTNEED would undo the change.
+void ReleaseConstants() {
+  std::ifstream maps("/proc/self/smaps");
+  Mapping mapping;
+  for (std::string line; std::getline(maps, line);) {
+    if (ReadMapping(line, mapping)) continue;
+    if (mapping.is_constant && line.starts_with("Anonymous:") && line.ends_with(" 0 kB")) {
+      madvise(reinterpret_cast<void*>(mapping.start), mapping.end - mapping.start, MADV_DONTNEED);
+    }
+  }
+}
+
+// trim(): gives back to the kernel what starting needed and running does not: the heap's free pages
+// and those of programs and libraries that were read.
+void Trim(const Napi::CallbackInfo&) {
+  malloc_trim(0);
+  ReleaseConstants();
+}
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("notify", Napi::Function::New(env, Notify));

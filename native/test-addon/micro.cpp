@@ -168,16 +168,18 @@ Napi::Value CoalesceLoop(const Napi::CallbackInfo& info) {
 }
 
 struct SealedRing {
-  SealedRing(CipherKind kind, uint32_t frame_bytes_)
-      : frame_bytes(frame_bytes_),
-        datagrams(kSealedRing, Bytes(frame_bytes_ + sealed::kOverheadBytes)) {
+  SealedRing(CipherKind kind, uint32_t frame_bytes)
+      : frames(kSealedRing, Bytes(frame_bytes)),
+        datagrams(kSealedRing, Bytes(frame_bytes + sealed::kOverheadBytes)) {
     const uint8_t bytes[kCipherKeyBytes] = {1};
     send.ciphers[0] = Cipher::Create(kind, bytes);
     receive.cipher = Cipher::Create(kind, bytes);
   }
 
   void Seal() {
-    for (Bytes& datagram : datagrams) send.Seal(0, datagram.data(), frame_bytes, kVni, false);
+    for (uint32_t i = 0; i < kSealedRing; i++) {
+      send.Seal(0, frames[i], datagrams[i].data(), kVni, false);
+    }
   }
   bool Open() {
     bool is_ok = true;
@@ -187,15 +189,15 @@ struct SealedRing {
     return is_ok;
   }
 
-  const uint32_t frame_bytes;
+  const std::vector<Bytes> frames;
   std::vector<Bytes> datagrams;
   SendKey send;
   ReceiveSession receive;
 };
 
-// sealLoop(operations, chacha, frame bytes, open): one datagram sealed or opened in place, header,
-// counter and replay window included. A datagram can be opened but once, so both are done by turns
-// and one of them is timed.
+// sealLoop(operations, chacha, frame bytes, open): one frame sealed into a datagram, or opened in
+// place, header, counter and replay window included. A datagram can be opened but once, so both are
+// done by turns and one of them is timed.
 Napi::Value SealLoop(const Napi::CallbackInfo& info) {
   const uint32_t turns = info[0].As<Napi::Number>().Uint32Value() / kSealedRing + 1;
   const auto kind =

@@ -11,6 +11,23 @@ namespace {
 
 constexpr uint32_t kMtu = 1400;
 
+// As the forwarder seals them: each written where its payload lies, over what is done with.
+std::vector<Bytes> SegmentInPlace(const VnetHeader& vnet, Bytes frame, ChecksumMode mode,
+                                  uint32_t mtu) {
+  SegmentPlan plan;
+  CHECK(PlanSegments(vnet, frame, mtu, plan) == PlanResult::kOk);
+  const Bytes headers = frame;
+  plan.headers = headers.data();
+  std::vector<Bytes> segments;
+  for (uint32_t i = 0; i < plan.count; i++) {
+    uint8_t* at = frame.data() + (PlaceOf(plan, i) - plan.frame);
+    const auto payload = WriteSegment(plan, i, mode, at);
+    CHECK(payload.data() == at + plan.header_bytes);
+    segments.emplace_back(at, at + plan.header_bytes + payload.size());
+  }
+  return segments;
+}
+
 std::vector<Bytes> Segment(const VnetHeader& vnet, const Bytes& frame,
                            ChecksumMode mode = ChecksumMode::kWhole, uint32_t mtu = kMtu) {
   SegmentPlan plan;
@@ -26,6 +43,7 @@ std::vector<Bytes> Segment(const VnetHeader& vnet, const Bytes& frame,
     segments.push_back(segment);
   }
   CHECK(total == plan.total_bytes());
+  CHECK(segments == SegmentInPlace(vnet, frame, mode, mtu));
   return segments;
 }
 

@@ -5,6 +5,7 @@ import type {
   AttachRequest,
   Control,
   DetachRequest,
+  EndpointScope,
   ForgetRequest,
   NameRemoval,
   NameRequest,
@@ -91,6 +92,7 @@ class HttpControl implements Control {
   listNetworks = () => this.#call('listNetworks', {});
   inspectNetwork = (name: string) => this.#call('inspectNetwork', { name });
   removeNetwork = (name: string) => this.#call('removeNetwork', { name });
+  endpoints = (scope: EndpointScope) => this.#call('endpoints', { scope });
   attach = (request: AttachRequest) => this.#call('attach', request);
   detach = (request: DetachRequest) => this.#call('detach', request);
   publish = (endpoint: string, ports: readonly PortRequest[]) =>

@@ -29,6 +29,8 @@ export interface Control {
   inspectNetwork(name: string): Promise<NetworkDetail>;
   removeNetwork(name: string): Promise<void>;
 
+  /** Endpoints of this host, or of all. */
+  endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]>;
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
   /** Has more ports of this host lead to an endpoint of it; what leads there already stays. */
@@ -202,11 +204,16 @@ export interface NetworkRequest {
   readonly name: string;
   /** CIDR with no host bits, e.g. `10.7.0.0/24`. */
   readonly subnet: string;
+  /** Beside an IPv4 subnet, an IPv6 one: every endpoint then has an address of both. */
+  readonly subnet6?: string;
+  /** Has `subnet6` made up if it is not given: a unique local /64 (RFC 4193). */
+  readonly ipv6?: boolean;
   readonly vni?: number;
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
   /** CIDR inside the subnet that addresses are chosen from; default all of it. */
   readonly ipRange?: string;
+  readonly ipRange6?: string;
   /**
    * Whether each host that carries it is its gateway: `routed` leads out by masquerade, `internal` does
    * not. Default: a plain wire, without a gateway.
@@ -214,7 +221,8 @@ export interface NetworkRequest {
   readonly edge?: NetworkEdge;
   /** An address that no endpoint gets; with `edge` the hosts' own, by default the subnet's first. */
   readonly gateway?: string;
-  /** More of them, at most 64. */
+  readonly gateway6?: string;
+  /** More of them, at most 64 in all. */
   readonly reserved?: readonly string[];
   /**
    * Other hosts may be asked to make the same network at this moment: all of it follows from the request
@@ -228,12 +236,15 @@ export interface NetworkInfo {
   readonly id: string;
   readonly vni: number;
   readonly subnet: string;
+  readonly subnet6?: string;
   readonly mtu: number;
   readonly encap: EncapsulationName;
   readonly edge?: NetworkEdge;
   /** As they were asked for when it was made. */
   readonly ipRange?: string;
+  readonly ipRange6?: string;
   readonly gateway?: string;
+  readonly gateway6?: string;
   readonly reserved?: readonly string[];
   /** Endpoints in the whole mesh. */
   readonly endpoints: number;
@@ -251,18 +262,28 @@ export interface NetworkDetail extends NetworkInfo {
   readonly vteps: readonly VtepInfo[];
 }
 
+export type EndpointScope = 'here' | 'all';
+
 export interface AttachRequest {
   readonly network: string;
   /** Exactly one of `netns` (a name under /run/netns, or a path) and `pid`. */
   readonly netns?: string;
   readonly pid?: number;
-  /** Default `eth0`. */
+  /** Default `eth0`, or with `anyIfname` the first `eth` and a number that the sandbox has not. */
   readonly ifname?: string;
+  /** Asked again for the same sandbox and network, it is the endpoint that there is. */
+  readonly anyIfname?: boolean;
   readonly ip?: string;
+  /** Of a network with two subnets, the IPv6 address. */
+  readonly ip6?: string;
   readonly mac?: string;
   /** Whether the sandbox gets a default route by the network's gateway, if it is routed. Default true. */
   readonly defaultRoute?: boolean;
+  /** What the sandbox is to have routes to, instead of the default route. At most 64. */
+  readonly routes?: readonly RouteRequest[];
   readonly ports?: readonly PortRequest[];
+  /** Rates that the endpoint is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /**
    * 32 lower-case hex digits, chosen by a caller who must find the endpoint again whatever happens; asked
    * again for the same sandbox is then E_ENDPOINT_EXISTS. Default: a random one.
@@ -272,6 +293,26 @@ export interface AttachRequest {
   readonly origin?: string;
   /** What it is to be found by in DNS, at most 16; any case, kept in lower case. */
   readonly names?: readonly string[];
+}
+
+/** A route of a sandbox by the interface that attaching makes. */
+export interface RouteRequest {
+  /** CIDR without host bits; `0.0.0.0/0` and `::/0` are everything. */
+  readonly destination: string;
+  /** An address in the network's subnet. Default: the gateway of a routed network. */
+  readonly via?: string;
+}
+
+/** `ingress` is what goes to the sandbox, `egress` what comes from it. Default: no limit. */
+export interface BandwidthRequest {
+  readonly ingress?: RateRequest;
+  readonly egress?: RateRequest;
+}
+
+/** In bits a second, and bits that may go at once after a pause. Both 0: no limit. */
+export interface RateRequest {
+  readonly rate: number;
+  readonly burst: number;
 }
 
 /** A port of this host that is to lead to the endpoint. */
@@ -331,7 +372,7 @@ export interface ForgetReport {
   readonly endpoints: readonly string[];
 }
 
-/** One network's addresses, as this host knows them. Counts above 2^53 are rounded. */
+/** The addresses of one subnet of a network, as this host knows them. Counts above 2^53 are rounded. */
 export interface PoolInfo {
   readonly network: string;
   readonly subnet: string;
@@ -427,6 +468,8 @@ export interface EndpointFate {
   readonly to: string;
   readonly address: string;
   readonly keeps: boolean;
+  /** It gets none in its place: the network it goes to has no subnet of that family. */
+  readonly drops?: boolean;
   /** Why it can't keep the address. */
   readonly why?: string;
   /** The host that owns the kept address now and gives it to the endpoint's host. */
@@ -458,6 +501,8 @@ export interface EndpointInfo {
   readonly network: string;
   /** CIDR: the address with the subnet's prefix length. */
   readonly address: string;
+  /** Likewise, if the network has two subnets. */
+  readonly address6?: string;
   readonly mac: string;
   readonly ifname: string;
   readonly mtu: number;
@@ -465,8 +510,14 @@ export interface EndpointInfo {
   readonly sandbox: string;
   /** What of its host's ports leads to it. */
   readonly ports?: readonly PortRequest[];
+  /** Rates that it is held to. */
+  readonly bandwidth?: BandwidthRequest;
   /** Whose it is, if whoever made it said so. */
   readonly origin?: string;
+  /** The same in short, or what its sandbox tells: `cni 6777e660e6c5`, `docker web`, `pid 4711`, `netns web`. */
+  readonly owner?: string;
+  /** When it was attached; absent: by an older version. */
+  readonly since?: string;
   /** What it is found by in DNS, if it has names. */
   readonly names?: readonly string[];
 }
@@ -495,5 +546,6 @@ export interface FdbInfo {
   /** Of a pinned MAC: whose it is. */
   readonly endpoint?: string;
   readonly address?: string;
+  readonly address6?: string;
   readonly host?: string;
 }

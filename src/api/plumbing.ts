@@ -1,4 +1,4 @@
-import type { NetworkInfo, NetworkRequest } from './control.ts';
+import type { NetworkInfo, NetworkRequest, PortRequest } from './control.ts';
 
 /**
  * What the plugins of container engines need of the daemon beside `Control`: an engine asks for an
@@ -49,6 +49,23 @@ export interface Plumbing {
 
   /** Whether this host has endpoints made by `plug` on a network. */
   hasPlugged(network: string): boolean;
+  /**
+   * Whether a sandbox that is about to be plugged into a network is then on a plain wire and nothing
+   * else: no port can lead to it.
+   */
+  isUnreachable(request: Pick<PlugRequest, 'network' | 'sandbox'>): boolean;
+
+  /**
+   * Has these ports of the host lead to an endpoint made by `plug`, and no others: none takes back all.
+   * Ports of the same call are published together or not at all.
+   */
+  publish(endpoint: string, ports: readonly PortRangeRequest[]): Promise<void>;
+
+  /**
+   * Gives an endpoint made by `plug` these names in DNS, at most 16 in lower case, in place of those that
+   * it has; does nothing if there is none by this id.
+   */
+  name(endpoint: string, names: readonly string[]): Promise<void>;
 
   /** What a plugin wrote down under a kind, by key. */
   notes(kind: string): ReadonlyMap<string, unknown>;
@@ -56,6 +73,11 @@ export interface Plumbing {
   note(kind: string, key: string, value: unknown): Promise<void>;
   /** On disk when it settles. */
   forgetNote(kind: string, key: string): Promise<void>;
+}
+
+export interface PortRangeRequest extends PortRequest {
+  /** The first one is chosen that is free, from `hostPort` to this one. */
+  readonly hostPortEnd?: number;
 }
 
 export interface PoolRequest {
@@ -77,6 +99,8 @@ export interface ReserveRequest {
   readonly network: string;
   /** Without one, a free one is chosen. */
   readonly address?: string;
+  /** Of a free one; default: of the network's first subnet. */
+  readonly family?: 4 | 6;
   /** Whom it is for, in the plugin's own words. */
   readonly holder: string;
   readonly again?: boolean;
@@ -99,6 +123,8 @@ export interface PlugRequest {
   readonly network: string;
   /** One that is reserved, or else is to be acquired; without one, any. */
   readonly address?: string;
+  /** Likewise, of a network with two subnets; without one, the endpoint has none. */
+  readonly address6?: string;
   readonly mac?: string;
   /** Where the engine will have the sandbox; for people, it need not be there yet. */
   readonly sandbox: string;
@@ -109,8 +135,11 @@ export interface Plugged {
   readonly network: NetworkInfo;
   /** CIDR. */
   readonly address: string;
+  readonly address6?: string;
   readonly mac: string;
   readonly mtu: number;
   /** The interface that the engine is to move, by its name on the host. */
   readonly device: string;
+  /** Where default routes lead to, without prefix length, one for each family; none if there is no way out. */
+  readonly gateways: readonly string[];
 }

@@ -4,6 +4,7 @@ import type {
   Control,
   DetachRequest,
   EndpointInfo,
+  EndpointScope,
   FdbInfo,
   ForeignVtep,
   ForgetReport,
@@ -59,6 +60,7 @@ export interface Calls {
   readonly listNetworks: { input: Nothing; answer: readonly NetworkInfo[] };
   readonly inspectNetwork: { input: Named; answer: NetworkDetail };
   readonly removeNetwork: { input: Named; answer: undefined };
+  readonly endpoints: { input: { readonly scope: EndpointScope }; answer: readonly EndpointInfo[] };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
   readonly publish: {
@@ -189,6 +191,12 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/networks/:name',
     answer: 'none',
     call: (control, { name }) => nothing(control.removeNetwork(name)),
+  },
+  endpoints: {
+    method: 'GET',
+    path: '/v1/endpoints/:scope',
+    answer: { list: ENDPOINT.object },
+    call: (control, { scope }) => control.endpoints(scope),
   },
   attach: {
     method: 'POST',

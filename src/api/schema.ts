@@ -19,12 +19,16 @@ const join = z.strictObject({ targets: z.array(text).min(1).max(64) });
 const networkRequest = z.strictObject({
   name: text,
   subnet: text,
+  subnet6: text.exactOptional(),
+  ipv6: z.boolean().exactOptional(),
   vni: count.exactOptional(),
   mtu: count.exactOptional(),
   encap: z.enum(['vxlan', 'sealed']).exactOptional(),
   ipRange: text.exactOptional(),
+  ipRange6: text.exactOptional(),
   edge: z.enum(['routed', 'internal']).exactOptional(),
   gateway: text.exactOptional(),
+  gateway6: text.exactOptional(),
   reserved: z.array(text).max(64).exactOptional(),
   shared: z.boolean().exactOptional(),
 });
@@ -37,15 +41,24 @@ const portRequest = z.strictObject({
 });
 const ports = z.array(portRequest).max(256);
 
+const routes = z.array(z.strictObject({ destination: text, via: text.exactOptional() })).max(64);
+
+const rate = z.strictObject({ rate: count, burst: count });
+const bandwidth = z.strictObject({ ingress: rate.exactOptional(), egress: rate.exactOptional() });
+
 const attachRequest = z.strictObject({
   network: text,
   netns: text.exactOptional(),
   pid: count.exactOptional(),
   ifname: text.exactOptional(),
+  anyIfname: z.boolean().exactOptional(),
   ip: text.exactOptional(),
+  ip6: text.exactOptional(),
   mac: text.exactOptional(),
   defaultRoute: z.boolean().exactOptional(),
+  routes: routes.exactOptional(),
   ports: ports.exactOptional(),
+  bandwidth: bandwidth.exactOptional(),
   id: z
     .string()
     .regex(/^[0-9a-f]{32}$/, '32 lower-case hex digits')
@@ -88,6 +101,7 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   listNetworks: nothing,
   inspectNetwork: named,
   removeNetwork: named,
+  endpoints: z.strictObject({ scope: z.enum(['here', 'all']) }),
   attach: attachRequest,
   detach: detachRequest,
   publish: z.strictObject({ endpoint: text, ports }),

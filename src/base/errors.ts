@@ -24,6 +24,8 @@ export const ERROR_CODES = {
   E_ADDRESS_RESERVED: 'usage',
   E_SUBNET_INVALID: 'usage',
   E_PORT_INVALID: 'usage',
+  E_ROUTE_INVALID: 'usage',
+  E_BANDWIDTH_INVALID: 'usage',
   E_ENCAP_UNKNOWN: 'usage',
   E_ENGINE_OPTION: 'usage',
   E_DATA_PLANE_UNAVAILABLE: 'usage',
@@ -78,6 +80,7 @@ export const ERROR_CODES = {
   E_ADDRESS_NO_MAJORITY: 'remote',
   E_ADDRESS_AWAY: 'remote',
   E_ADDRESS_BUSY: 'remote',
+  E_ENGINE_UNREACHABLE: 'remote',
   E_DAEMON_UNREACHABLE: 'remote',
 } as const satisfies Record<string, ErrorKind>;
 

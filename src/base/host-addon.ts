@@ -10,7 +10,7 @@ export interface HostAddon {
   bound(isStream: boolean, address: string, port: number, device: string): number;
   /** 0 if there is none. */
   interfaceIndex(name: string): number;
-  /** malloc_trim(3). */
+  /** malloc_trim(3), and lets go of the pages of programs and libraries that were only read (madvise(2)). */
   trim(): void;
 }
 

@@ -47,8 +47,7 @@ export class Context {
 
   /** Prints `data` as one JSON document with --json, else the words of `describe`. */
   show<T>(command: Command, data: T, describe: (data: T) => string): void {
-    // A command with subcommands takes the flag for them.
-    const { json } = command.optsWithGlobals<{ json?: boolean }>();
+    const { json } = command.opts<{ json?: boolean }>();
     this.io.out(json === true ? `${JSON.stringify(data, null, 2)}\n` : `${describe(data)}\n`);
   }
 }

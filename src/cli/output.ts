@@ -1,4 +1,4 @@
-import type { PortRequest } from '../api/control.ts';
+import type { EndpointInfo, PortRequest } from '../api/control.ts';
 /** Plain text for people: aligned columns, short sizes and ages. No colours, no borders: it pipes well. */
 
 /** Rows under a heading, columns two spaces apart, no space at line ends; `empty` if there are none. */
@@ -54,6 +54,14 @@ export function humanSpan(seconds: number): string {
 /** How long ago an ISO time was. */
 export function humanAge(iso: string, wallNow: number): string {
   return humanSpan((wallNow - Date.parse(iso)) / 1000);
+}
+
+/** An endpoint's addresses with their prefix lengths, IPv4 first. */
+export function addressesText(
+  { address, address6 }: Pick<EndpointInfo, 'address' | 'address6'>,
+  between: string,
+): string {
+  return address6 === undefined ? address : `${address}${between}${address6}`;
 }
 
 /** `1 network`, `2 networks`. */

@@ -120,6 +120,15 @@ export function readPublish(text: string): PortRequest {
   );
 }
 
+/** A container's name or id as Docker has them. */
+export function readContainer(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(text)) return text;
+  throw new UsageError(
+    'E_USAGE',
+    `"${text}" is no container of Docker's; give its name or id as "docker ps" shows it.`,
+  );
+}
+
 /** A name to be found by in DNS, in lower case. */
 export function readDnsName(text: string): string {
   const name = canonicalDnsName(text);

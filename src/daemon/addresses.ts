@@ -18,8 +18,16 @@ import type { Failure, Outcome, PoolId, Reply } from '../ipam/message.ts';
 import { isVoid } from '../ipam/pool.ts';
 import type { Mesh } from '../gossip/driver.ts';
 import { isActive } from '../gossip/member.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import {
+  addressesOf,
+  givenTo,
+  rowOfGiven,
+  type Endpoint,
+  type EndpointAddresses,
+  type GivenAddress,
+} from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
+import { familyOf, poolsOf, type AddressPool } from '../network/subnets.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import { AddressIndex } from './address-index.ts';
 import { addressError, disputedAddress } from './address-sentences.ts';
@@ -51,21 +59,24 @@ export interface AddressesOptions {
   readonly log: Logger;
 }
 
-/** What an endpoint's row says of its address. */
-export type Acquired = Pick<Endpoint, 'address' | 'epoch'>;
+/** The very addresses that an endpoint is to have, bare or as CIDRs; where none is named, any. */
+export interface WantedAddresses {
+  readonly address?: string | undefined;
+  readonly address6?: string | undefined;
+}
 
 /** Drives this host's `Ipam`: gives it time, members, messages and the disk, and does what it asks. */
 export class Addresses {
   readonly #options: AddressesOptions;
   readonly #ipam: Ipam;
   readonly #index = new AddressIndex();
-  /** The networks whose pools are held, by the pool's id. */
-  readonly #networks = new Map<PoolId, NetworkDefinition>();
+  /** The pools that are held, one or two of a network. */
+  readonly #pools = new Map<PoolId, AddressPool>();
   readonly #awaited = new Map<number, (outcome: Outcome) => void>();
   readonly #timers = new Set<Timer>();
   readonly #lost = new Map<string, string>();
-  /** Other networks of the same name, by the pool's id. */
-  readonly #twins = new Map<PoolId, readonly NetworkDefinition[]>();
+  /** Pools of other networks of the same name. */
+  readonly #twins = new Map<PoolId, readonly AddressPool[]>();
   #mover: string | undefined;
   #sweeping: Timer | undefined;
   #malformed = 0;
@@ -118,23 +129,25 @@ export class Addresses {
   /** A network was made, removed, or is another by that name: pools follow. */
   networksChanged(): void {
     const { directory } = this.#options;
-    const networks = new Map(directory.networks().map((network) => [network.id, network]));
-    for (const id of [...this.#networks.keys()]) {
-      if (networks.has(id)) continue;
+    const pools = new Map(
+      directory.networks().flatMap((network) => poolsOf(network).map((pool) => [pool.id, pool])),
+    );
+    for (const id of [...this.#pools.keys()]) {
+      if (pools.has(id)) continue;
       this.#ipam.removePool(id);
-      this.#networks.delete(id);
+      this.#pools.delete(id);
     }
-    for (const network of networks.values()) {
+    for (const pool of pools.values()) {
       // The same by another name, or on another VNI.
-      if (this.#networks.has(network.id)) this.#networks.set(network.id, network);
-      else this.#addPool(network);
+      if (this.#pools.has(pool.id)) this.#pools.set(pool.id, pool);
+      else this.#addPool(pool);
     }
     this.#twins.clear();
-    for (const group of shared([...networks.values()], ({ name }) => plainName(name))) {
-      for (const { id } of group)
+    for (const group of shared([...pools.values()], ({ name }) => plainName(name))) {
+      for (const { id, name } of group)
         this.#twins.set(
           id,
-          group.filter((other) => other.id !== id),
+          group.filter((other) => other.name !== name),
         );
     }
   }
@@ -145,9 +158,10 @@ export class Addresses {
     if (value !== undefined) this.#index.add(key, value);
     if (value !== undefined && this.#isVoid({ id: key, ...value })) this.#sweepSoon();
     if (previous === undefined || previous.host !== this.#options.mesh.self.id) return;
-    if (value?.host === previous.host && value.address === previous.address) return;
+    const kept = value?.host === previous.host ? addressesOf(value) : [];
+    const gone = addressesOf(previous).filter((address) => !kept.includes(address));
     const network = this.#options.directory.network(previous.network);
-    if (network !== undefined) this.release(network, previous.address);
+    if (network !== undefined) this.release(network, ...gone);
   }
 
   membersChanged(): void {
@@ -157,58 +171,81 @@ export class Addresses {
   }
 
   /**
-   * Gets an address for an endpoint, `wanted` (CIDR or bare) or one that is free, and holds it until
+   * Gets an endpoint one address of each of the network's pools, or none at all, and holds them until
+   * `release`. Rejects as `acquireFrom`.
+   */
+  async acquire(
+    network: NetworkDefinition,
+    { address, address6 }: WantedAddresses = {},
+  ): Promise<EndpointAddresses> {
+    const [pool, pool6] = poolsOf(network);
+    const first = await this.acquireFrom(pool, address);
+    if (pool6 === undefined) return rowOfGiven(first, undefined);
+    try {
+      return rowOfGiven(first, await this.acquireFrom(pool6, address6));
+    } catch (error) {
+      this.release(network, first.address);
+      throw error;
+    }
+  }
+
+  /**
+   * Gets an address of a pool, `wanted` (CIDR or bare) or one that is free, and holds it until
    * `release`. `mover` is an endpoint that has it already in another network of the same name, and
    * moves from there: it is not in its own way. Rejects with E_ADDRESS_EXHAUSTED, E_ADDRESS_NO_MAJORITY, E_ADDRESS_AWAY, E_ADDRESS_TAKEN,
    * E_ADDRESS_BUSY.
    */
-  async acquire(network: NetworkDefinition, wanted?: string, mover?: string): Promise<Acquired> {
+  async acquireFrom(pool: AddressPool, wanted?: string, mover?: string): Promise<GivenAddress> {
     this.#mover = mover;
     try {
-      return await this.#acquire(network, wanted);
+      return await this.#acquire(pool, wanted);
     } finally {
       this.#mover = undefined;
     }
   }
 
-  async #acquire(network: NetworkDefinition, wanted: string | undefined): Promise<Acquired> {
-    const offset = wanted === undefined ? undefined : offsetOf(network, wanted);
+  async #acquire(pool: AddressPool, wanted: string | undefined): Promise<GivenAddress> {
+    const offset = wanted === undefined ? undefined : offsetOf(pool, wanted);
     const now = this.#now();
     // The disk may have kept this host from taking the pool up when the network came.
-    if (!this.#networks.has(network.id)) this.networksChanged();
-    const local = offset === undefined ? this.#ipam.take(network.id, now) : undefined;
-    const outcome = local ?? (await this.#await(this.#ipam.allocate(network.id, offset, now)));
+    if (!this.#pools.has(pool.id)) this.networksChanged();
+    const local = offset === undefined ? this.#ipam.take(pool.id, now) : undefined;
+    const outcome = local ?? (await this.#await(this.#ipam.allocate(pool.id, offset, now)));
     if (outcome.kind === 'address') {
       const { offset: at, epoch } = outcome;
-      return { address: addressAt(network, at), ...(epoch === 0 ? {} : { epoch }) };
+      return { address: addressAt(pool, at), ...(epoch === 0 ? {} : { epoch }) };
     }
     assert(outcome.kind !== 'done', 'an allocation ends with an address or a failure');
-    throw this.#error(outcome, network, wanted);
+    throw this.#error(outcome, pool, wanted);
   }
 
   /** The endpoint is gone, or was never made; what is reserved stays held. */
-  release(network: NetworkDefinition, address: string): void {
+  release(network: NetworkDefinition, ...addresses: readonly string[]): void {
     const { reservations } = this.#options;
-    const offset = offsetOf(network, address);
-    if (offset === undefined || reservations.get(network.id, address) !== undefined) return;
-    this.#ipam.release(network.id, offset, this.#now());
+    for (const address of addresses) {
+      if (reservations.get(network.id, address) !== undefined) continue;
+      for (const pool of poolsOf(network)) {
+        const offset = offsetOf(pool, address);
+        if (offset !== undefined) this.#ipam.release(pool.id, offset, this.#now());
+      }
+    }
   }
 
   /** Takes from a host what it has in every network. Rejects with E_HOST_ALIVE, E_ADDRESS_NO_MAJORITY. */
   async forget(host: PeerId, isForced: boolean): Promise<void> {
-    for (const network of this.#networks.values()) {
-      const begun = this.#ipam.forget(network.id, host, isForced, this.#now());
+    for (const pool of [...this.#pools.values()]) {
+      const begun = this.#ipam.forget(pool.id, host, isForced, this.#now());
       const outcome = await this.#await(begun);
       if (outcome.kind === 'done' || outcome.kind === 'address') continue;
-      throw this.#error(outcome, network, undefined);
+      throw this.#error(outcome, pool, undefined);
     }
   }
 
-  /** Every pool with its network, for whoever shows them. */
-  pools(): { readonly network: NetworkDefinition; readonly holding: Holding }[] {
-    return [...this.#networks.values()].flatMap((network) => {
-      const holding = this.#ipam.holding(network.id);
-      return holding === undefined ? [] : [{ network, holding }];
+  /** Every pool, for whoever shows them. */
+  pools(): { readonly pool: AddressPool; readonly holding: Holding }[] {
+    return [...this.#pools.values()].flatMap((pool) => {
+      const holding = this.#ipam.holding(pool.id);
+      return holding === undefined ? [] : [{ pool, holding }];
     });
   }
 
@@ -218,7 +255,7 @@ export class Addresses {
 
   /** What this host was told that it had lost since it started: one sentence a network. */
   get losses(): readonly string[] {
-    return [...this.#lost.values()];
+    return [...new Set(this.#lost.values())];
   }
 
   /** Messages that were none. */
@@ -226,19 +263,17 @@ export class Addresses {
     return { ipamMalformed: this.#malformed };
   }
 
-  #addPool(network: NetworkDefinition): void {
+  #addPool(pool: AddressPool): void {
     const { directory, mesh, reservations } = this.#options;
-    const spec = poolSpec(network);
+    const spec = poolSpec(pool);
     if (spec === undefined) return;
-    const endpoints = directory
-      .endpointsOf(mesh.self.id)
-      .filter((endpoint) => endpoint.network === network.name);
-    const held = [...endpoints, ...reservations.ofPool(network.id)].flatMap(
-      ({ address }) => offsetOf(network, address) ?? [],
-    );
+    const own = directory.endpointsAt({ network: pool.name, host: mesh.self.id });
+    const reserved = reservations.ofPool(directory.network(pool.name)?.id ?? pool.id);
+    const addresses = [...own.flatMap(addressesOf), ...reserved.map(({ address }) => address)];
+    const held = addresses.flatMap((address) => offsetOf(pool, address) ?? []);
     this.#try(() => {
       const effects = this.#ipam.addPool(spec, held, this.#now());
-      this.#networks.set(network.id, network);
+      this.#pools.set(pool.id, pool);
       return effects;
     });
   }
@@ -326,7 +361,7 @@ export class Addresses {
   }
 
   #tellLoss({ pool, why }: Extract<Effect, { kind: 'revoked' }>): void {
-    const name = this.#networks.get(pool)?.name ?? pool;
+    const name = this.#pools.get(pool)?.name ?? pool;
     const what =
       why === 'lapsed'
         ? `free addresses of network ${name} went to other hosts while this one was away`
@@ -335,29 +370,29 @@ export class Addresses {
     this.#options.log.warn({ network: name, why }, what);
   }
 
-  #error(failure: Failure, network: NetworkDefinition, address: string | undefined): AppError {
+  #error(failure: Failure, pool: AddressPool, address: string | undefined): AppError {
     const { hostName } = this.#options;
-    const { name, subnet } = network;
-    const offset = address === undefined ? undefined : offsetOf(network, address);
+    const { name, subnet } = pool;
+    const offset = address === undefined ? undefined : offsetOf(pool, address);
     if (failure.kind === 'in-use' && address !== undefined) {
-      const [rival] = this.#twinHolders(network, address).filter(({ id }) => id !== this.#mover);
+      const [rival] = this.#twinHolders(pool, address).filter(({ id }) => id !== this.#mover);
       if (rival !== undefined) return disputedAddress(bareAddress(address), name, rival, hostName);
     }
-    const [holder] = offset === undefined ? [] : this.#holders(network, offset);
+    const [holder] = offset === undefined ? [] : this.#holders(pool, offset);
     const isHeld = failure.kind === 'in-use' && holder !== undefined;
     const told: Failure = isHeld ? { kind: 'in-use', owner: holder.host } : failure;
     return addressError(told, { network: name, subnet, address, hostName });
   }
 
-  #isTaken(pool: PoolId, offset: bigint): boolean {
-    const network = this.#networks.get(pool);
-    if (network === undefined) return false;
-    const rivals = this.#twinHolders(network, addressAt(network, offset));
-    return [...this.#holders(network, offset), ...rivals].some(({ id }) => id !== this.#mover);
+  #isTaken(id: PoolId, offset: bigint): boolean {
+    const pool = this.#pools.get(id);
+    if (pool === undefined) return false;
+    const rivals = this.#twinHolders(pool, addressAt(pool, offset));
+    return [...this.#holders(pool, offset), ...rivals].some((each) => each.id !== this.#mover);
   }
 
-  /** Endpoints that have an address of this network in another one of its name. */
-  #twinHolders({ id }: NetworkDefinition, address: string): Endpoint[] {
+  /** Endpoints that have an address of this pool in another network of its name. */
+  #twinHolders({ id }: AddressPool, address: string): Endpoint[] {
     return (this.#twins.get(id) ?? []).flatMap((twin) => {
       const offset = offsetOf(twin, bareAddress(address));
       return offset === undefined ? [] : this.#holders(twin, offset);
@@ -365,20 +400,29 @@ export class Addresses {
   }
 
   /** Endpoints that have an address, and still a right to it. */
-  #holders(network: NetworkDefinition, offset: bigint): Endpoint[] {
+  #holders(pool: AddressPool, offset: bigint): Endpoint[] {
     const { directory } = this.#options;
-    const place = { network: network.name, address: addressAt(network, offset) };
+    const place = { network: pool.name, address: addressAt(pool, offset) };
     return [...this.#index.at(place)].flatMap((id) => {
       const endpoint = directory.endpoint(id);
-      return endpoint === undefined || this.#isVoid(endpoint) ? [] : [endpoint];
+      return endpoint === undefined || this.#isVoidIn(pool, endpoint) ? [] : [endpoint];
     });
   }
 
-  /** Whether an endpoint's host has lost everything since it gave the address out. */
-  #isVoid({ network: name, host, epoch = 0 }: Endpoint): boolean {
-    const network = this.#options.directory.network(name);
-    const chosen = network && this.#ipam.holding(network.id)?.chosen;
-    return chosen !== undefined && isVoid(chosen, host, epoch);
+  /** Whether an endpoint has an address that its host has lost: then it loses the other one as well. */
+  #isVoid(endpoint: Endpoint): boolean {
+    const network = this.#options.directory.network(endpoint.network);
+    return network !== undefined && poolsOf(network).some((pool) => this.#isVoidIn(pool, endpoint));
+  }
+
+  /** Whether an endpoint's host has lost everything in the pool since it gave the address out. */
+  #isVoidIn(pool: AddressPool, endpoint: Endpoint): boolean {
+    const chosen = this.#ipam.holding(pool.id)?.chosen;
+    const family = familyOf(pool.subnet);
+    const given = givenTo(endpoint).find(({ address }) => familyOf(address) === family);
+    return (
+      chosen !== undefined && given !== undefined && isVoid(chosen, endpoint.host, given.epoch ?? 0)
+    );
   }
 
   #sweepSoon(): void {
@@ -396,14 +440,15 @@ export class Addresses {
   #sweep(): void {
     const { directory, mesh, log } = this.#options;
     const isFirst = this.#alive()[0] === mesh.self.id;
-    const hosts = this.pools().flatMap(({ network, holding }) =>
+    const hosts = this.pools().flatMap(({ pool, holding }) =>
       [...holding.chosen.revoked]
         .filter(([host, { emptied }]) => emptied > 0 && (isFirst || host === mesh.self.id))
-        .map(([host]) => ({ network: network.name, host })),
+        .map(([host]) => ({ network: pool.name, host })),
     );
-    const gone = hosts
-      .flatMap((place) => directory.endpointsAt(place))
-      .filter((endpoint) => this.#isVoid(endpoint));
+    const seen = hosts.flatMap((place) => directory.endpointsAt(place));
+    const gone = [...new Map(seen.map((endpoint) => [endpoint.id, endpoint])).values()].filter(
+      (endpoint) => this.#isVoid(endpoint),
+    );
     for (const { id, network, host, address } of gone) {
       directory.removeEndpoint(id);
       const why = 'its host has lost its addresses';

@@ -1,6 +1,8 @@
 import type { PeerId } from '../base/types.ts';
 import type { Permission } from '../dns/server.ts';
 import type { ListenAt } from '../dns/sockets.ts';
+import { addressesOf } from '../network/endpoint.ts';
+import { subnetsOf } from '../network/subnets.ts';
 import {
   bareAddress,
   containsAddress,
@@ -9,6 +11,8 @@ import {
   type Cidr,
   type IpAddress,
 } from '../wire/cidr.ts';
+import { isEngineManaged } from '../network/endpoint.ts';
+import type { Sandbox } from '../os/netns.ts';
 import type { Directory } from './directory.ts';
 
 /**
@@ -31,6 +35,10 @@ interface Known {
 }
 
 const keyOf = (network: string, address: string): string => `${network} ${address}`;
+
+/** Of a sandbox that an engine cares for only the path is known, which is its own. */
+const sandboxKey = (sandbox: Sandbox): string =>
+  isEngineManaged({ sandbox }) ? sandbox.path : sandbox.inode;
 
 /** Decides what somebody sees who asks for names. */
 export class Askers {
@@ -80,18 +88,23 @@ export class Askers {
   }
 
   #look(): Known {
-    const subnets = this.#directory.networks().flatMap(({ name, subnet }) => {
-      const parsed = parseCidr(subnet);
-      return parsed === undefined ? [] : [{ network: name, subnet: parsed }];
-    });
+    const subnets = this.#directory.networks().flatMap((network) =>
+      subnetsOf(network).flatMap((text) => {
+        const subnet = parseCidr(text);
+        return subnet === undefined ? [] : [{ network: network.name, subnet }];
+      }),
+    );
     const own = this.#directory.endpointsOf(this.#self);
     const bySandbox = new Map<string, string[]>();
     for (const { sandbox, network } of own) {
-      bySandbox.set(sandbox.inode, [...(bySandbox.get(sandbox.inode) ?? []), network]);
+      const key = sandboxKey(sandbox);
+      bySandbox.set(key, [...(bySandbox.get(key) ?? []), network]);
     }
-    const views = own.map(({ network, address, sandbox }) => {
-      const networks = new Set([network, ...(bySandbox.get(sandbox.inode) ?? [])]);
-      return [keyOf(network, bareAddress(address)), [...networks]] as const;
+    const views = own.flatMap(({ network, sandbox, ...endpoint }) => {
+      const networks = new Set([network, ...(bySandbox.get(sandboxKey(sandbox)) ?? [])]);
+      return addressesOf(endpoint).map(
+        (address) => [keyOf(network, bareAddress(address)), [...networks]] as const,
+      );
     });
     return { subnets, views: new Map(views) };
   }

@@ -6,14 +6,23 @@ import type {
   NetworkRequest,
 } from '../api/control.ts';
 import type { Clock } from '../base/clock.ts';
-import { isAppError } from '../base/errors.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
-import type { CniHost, Hindrance, NetworkFacts } from '../plugin/cni/host.ts';
+import { subnetsOf } from '../network/subnets.ts';
+import type {
+  AddressRequest,
+  CniHost,
+  HeldAddress,
+  Hindrance,
+  NetworkFacts,
+} from '../plugin/cni/host.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
+import type { Engines } from './engines.ts';
 import type { NameService } from './name-service.ts';
 import type { Peers } from './peers.ts';
+import type { Reservations } from './reservations.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { endpointInfo } from './views.ts';
@@ -29,15 +38,23 @@ export interface DaemonCniHostOptions {
   readonly workloads: Pick<Workloads, 'examine'>;
   readonly addresses: Pick<Addresses, 'pools' | 'now'>;
   readonly peers: Peers;
-  readonly nameService: Pick<NameService, 'resolvConf'>;
+  readonly nameService: Pick<NameService, 'refresh' | 'resolvConf'>;
   readonly state: Pick<State, 'failure'>;
   readonly serial: Serial;
+  readonly engines: Pick<Engines, 'reserve' | 'release'>;
+  readonly reservations: Pick<Reservations, 'all' | 'remove'>;
   readonly clock: Clock;
 }
+
+/** Those of CNI among the holders of addresses: engines mark the networks that they use. */
+export const cniHolders = (held: readonly Pick<HeldAddress, 'holder'>[]): readonly string[] =>
+  held.flatMap(({ holder }) => (holder.startsWith('cni ') ? [holder] : []));
 
 /** What the CNI plugin needs, by what the daemon has. */
 export class DaemonCniHost implements CniHost {
   readonly #options: DaemonCniHostOptions;
+  /** Holders for whom an address is being chosen. */
+  readonly #reserving = new Set<string>();
   /** Networks that were made here a moment ago, and when the others have heard of it. */
   readonly #agreeing = new Map<string, Promise<void>>();
 
@@ -53,7 +70,13 @@ export class DaemonCniHost implements CniHost {
     const network = this.#options.directory.network(name);
     if (network === undefined) return undefined;
     const dns = this.#options.nameService.resolvConf(name);
-    return { subnets: [network.subnet], gateways: [], ...(dns && { dns }) };
+    const { edge, addressing: { gateway, gateway6 } = {} } = network;
+    return {
+      subnets: subnetsOf(network),
+      gateways: [gateway, gateway6].filter((each) => each !== undefined),
+      ...(edge && { edge }),
+      ...(dns && { dns }),
+    };
   }
 
   async ensureNetwork(request: NetworkRequest): Promise<void> {
@@ -70,8 +93,15 @@ export class DaemonCniHost implements CniHost {
     await this.#agreeing.get(request.name);
   }
 
-  attach(request: AttachRequest): Promise<EndpointInfo> {
-    return this.#options.control.attach(request);
+  /** The first container brings the bridge on which names are answered: its result is to tell where. */
+  async attach(request: AttachRequest): Promise<EndpointInfo> {
+    const { control, directory, nameService } = this.#options;
+    const endpoint = await control.attach(request);
+    const hasGateway = directory.network(endpoint.network)?.edge !== undefined;
+    if (hasGateway && nameService.resolvConf(endpoint.network) === undefined) {
+      await nameService.refresh();
+    }
+    return endpoint;
   }
 
   detach(request: DetachRequest): Promise<EndpointInfo> {
@@ -92,6 +122,34 @@ export class DaemonCniHost implements CniHost {
       .map((endpoint) => this.#info(endpoint));
   }
 
+  async reserve(request: AddressRequest): Promise<string> {
+    const { holder } = request;
+    if (this.#reserving.has(holder) || this.held(holder).some((each) => each.holder === holder)) {
+      throw new AppError(
+        'E_ENDPOINT_EXISTS',
+        `An address is held already for "${holder}"; release it first.`,
+      );
+    }
+    this.#reserving.add(holder);
+    try {
+      return await this.#options.engines.reserve(request);
+    } finally {
+      this.#reserving.delete(holder);
+    }
+  }
+
+  held(prefix: string): readonly HeldAddress[] {
+    return this.#options.reservations.all().filter(({ holder }) => holder.startsWith(prefix));
+  }
+
+  /** Of a network that is gone nothing is left but what this host has written down. */
+  async release({ pool, address }: HeldAddress): Promise<void> {
+    const { directory, engines, reservations } = this.#options;
+    const network = directory.networkById(pool);
+    if (network !== undefined) await engines.release(network.name, address);
+    await reservations.remove({ pool, address });
+  }
+
   /** In its turn: what is being made is not looked at. */
   examine(id: string): Promise<readonly string[]> {
     const { serial, workloads } = this.#options;
@@ -101,8 +159,12 @@ export class DaemonCniHost implements CniHost {
   hindrance(name: string): Hindrance | undefined {
     const { addresses, peers, state, self } = this.#options;
     if (state.failure !== undefined) return 'disk';
-    const holding = addresses.pools().find(({ network }) => network.name === name)?.holding;
-    if (holding === undefined || holding.isLeased(addresses.now())) return undefined;
+    const holding = addresses
+      .pools()
+      .find(
+        ({ pool, holding }) => pool.name === name && !holding.isLeased(addresses.now()),
+      )?.holding;
+    if (holding === undefined) return undefined;
     const { voters } = holding.chosen;
     const present = voters.filter(({ id }) => id === self || peers.isAlive(id));
     if (2 * present.length > voters.length) return undefined;

@@ -142,6 +142,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
   dockerPlugin: readSocket,
+  dockerSocket: readSocket,
   dockerScope: oneOf(DOCKER_SCOPES),
   dns: oneOf(DNS_CHOICES),
   dnsDomain: readDomain,

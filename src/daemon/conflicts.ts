@@ -1,7 +1,8 @@
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { addressesOf, type Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
+import { familyOf, subnetsOf } from '../network/subnets.ts';
 import { bareAddress, containsAddress, parseCidr } from '../wire/cidr.ts';
 import { plainName, type Directory } from './directory.ts';
 
@@ -48,9 +49,34 @@ export function isInside(address: string, subnet: string): boolean {
   return inner !== undefined && outer !== undefined && containsAddress(outer, inner.address);
 }
 
-/** Endpoints of one network that have one address, by groups. Two meshes may have given it two lengths. */
-export const sharedAddresses = (endpoints: readonly Endpoint[]): Endpoint[][] =>
-  shared(endpoints, ({ address }) => bareAddress(address));
+/** An address that two endpoints or more of one network have. */
+export interface SharedAddress {
+  /** CIDR, as the first of them has it: two meshes may have given it two lengths. */
+  readonly address: string;
+  readonly holders: readonly Endpoint[];
+}
+
+export function sharedAddresses(endpoints: readonly Endpoint[]): SharedAddress[] {
+  const held = endpoints.flatMap((endpoint) =>
+    addressesOf(endpoint).map((address) => ({ address, endpoint })),
+  );
+  return shared(held, ({ address }) => bareAddress(address)).map((group) => ({
+    address: group[0]?.address ?? '',
+    holders: group.map(({ endpoint }) => endpoint),
+  }));
+}
+
+/** Those of an endpoint's addresses that lie in no subnet of its network, each with that of its family. */
+export function addressesOutside(
+  endpoint: Endpoint,
+  network: NetworkDefinition,
+): { readonly address: string; readonly subnet: string }[] {
+  return addressesOf(endpoint).flatMap((address) => {
+    const ofFamily = subnetsOf(network).find((each) => familyOf(each) === familyOf(address));
+    const subnet = ofFamily ?? network.subnet;
+    return isInside(address, subnet) ? [] : [{ address, subnet }];
+  });
+}
 
 const REMEDY = 'see "weft ipam plan"';
 
@@ -75,18 +101,19 @@ export function describeConflicts(
         `Network ${name} has VNI ${owner.vni} of the older network ${owner.name}: no host carries both, and nothing can be attached to ${name}; ${REMEDY}.`,
     );
   const addresses = networks.flatMap(({ name }) =>
-    sharedAddresses(directory.endpoints(name)).map((group) => {
+    sharedAddresses(directory.endpoints(name)).map(({ address, holders: group }) => {
       const holders = group.map(({ id, host }) => `${id} on ${hostName(host)}`).join(' and ');
-      return `Address ${group[0]?.address ?? ''} of network ${name} is held twice, by endpoint ${holders}; ${REMEDY}, or detach one of them.`;
+      return `Address ${address} of network ${name} is held twice, by endpoint ${holders}; ${REMEDY}, or detach one of them.`;
     }),
   );
-  const outside = networks.flatMap(({ name, subnet }) =>
+  const outside = networks.flatMap((network) =>
     directory
-      .endpoints(name)
-      .filter(({ address }) => !isInside(address, subnet))
-      .map(
-        ({ id, host, address }) =>
-          `Endpoint ${id} on ${hostName(host)} has address ${address}, which is outside ${subnet}, the subnet of network ${name}; detach it and attach it again.`,
+      .endpoints(network.name)
+      .flatMap((endpoint) =>
+        addressesOutside(endpoint, network).map(
+          ({ address, subnet }) =>
+            `Endpoint ${endpoint.id} on ${hostName(endpoint.host)} has address ${address}, which is outside ${subnet}, the subnet of network ${network.name}; detach it and attach it again.`,
+        ),
       ),
   );
   return [...names, ...vnis, ...addresses, ...outside];

@@ -4,6 +4,7 @@ import type {
   Control,
   DetachRequest,
   EndpointInfo,
+  EndpointScope,
   FdbInfo,
   ForeignVtep,
   ForgetReport,
@@ -259,6 +260,15 @@ export class DaemonControl implements Control {
     });
   }
 
+  endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]> {
+    const { directory, mesh } = this.#options;
+    const found = scope === 'all' ? directory.endpoints() : directory.endpointsOf(mesh.self.id);
+    const infos = found.map((each) => this.#endpointInfo(each, directory.network(each.network)));
+    const keyOf = ({ host, network, since = '' }: EndpointInfo): string =>
+      [host, network, since].join(' ');
+    return Promise.resolve(infos.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)));
+  }
+
   attach(request: AttachRequest): Promise<EndpointInfo> {
     return this.#change(async () => {
       const endpoint = await this.#options.workloads.attach(request);
@@ -309,7 +319,7 @@ export class DaemonControl implements Control {
         host === mesh.self.id ? ('alive' as const) : (mesh.member(host)?.state ?? 'unknown'),
     };
     return Promise.resolve(
-      addresses.pools().map(({ network, holding }) => poolInfo(network, holding, words)),
+      addresses.pools().map(({ pool, holding }) => poolInfo(pool, holding, words)),
     );
   }
 

@@ -17,17 +17,21 @@ import { meshIdOf } from '../link/mesh-secret.ts';
 import { Bridges } from '../network/bridge.ts';
 import { Edges } from '../network/edge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
+import { Shaping } from '../network/shaping.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { Nft } from '../os/nft.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Sysctl } from '../os/sysctl.ts';
+import type { Tc } from '../os/tc.ts';
 import { defaultAdvertise, findLocalAddress } from '../os/underlay.ts';
+import { ContainerNames } from '../plugin/docker/container-names.ts';
 import { DockerDriver } from '../plugin/docker/driver.ts';
+import { UnixEngineApi } from '../plugin/docker/engine-api.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
-import { DaemonCniHost } from './cni-host.ts';
+import { cniHolders, DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Zone } from '../dns/zone.ts';
 import { Addresses } from './addresses.ts';
@@ -78,6 +82,7 @@ export interface Seams {
   readonly netns: Netns;
   readonly sysctl: Sysctl;
   readonly nft: Nft;
+  readonly tc: Tc;
   readonly probePort: ProbePort;
   readonly dns: DnsSeam;
   /** Ciphers that this processor has in hardware. */
@@ -191,7 +196,7 @@ async function assemble(
 ): Promise<RunningDaemon> {
   const { clock, rng, log } = deps;
   const { state, plane, streams } = opened;
-  const { ip, netns, sysctl, nft, probePort, openTap } = deps.seams;
+  const { ip, netns, sysctl, nft, tc, probePort, openTap } = deps.seams;
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
@@ -203,6 +208,7 @@ async function assemble(
       partialChecksums: plane.capabilities.takesPartialChecksums,
       key: state.identity.publicKey,
       mesh: meshIdOf(state.meshSecret),
+      dualStack: true,
     });
   const mesh = new Mesh({
     self: {
@@ -226,8 +232,9 @@ async function assemble(
   const peers = new Peers(mesh);
   const serial = new Serial();
   const bridges = new Bridges({ ip, sysctl, host });
-  const sandboxes = new Sandboxes({ ip, netns, sysctl, host });
-  const auditor = new Auditor({ ip, bridges, sandboxes, host });
+  const shaping = new Shaping({ ip, tc, sysctl, host });
+  const sandboxes = new Sandboxes({ ip, netns, sysctl, shaping, host });
+  const auditor = new Auditor({ ip, bridges, sandboxes, shaping, host });
   const fabric = new Fabric({
     ...{ dataPlane: plane, bridges, log },
     onSealed: () => links.refresh(),
@@ -255,19 +262,21 @@ async function assemble(
     ...{ self: host, directory, fabric, feed, auditor, ip, netns, serial, clock, log },
     edges: new Edges({ ip, nft, sysctl }),
   });
+  const reservations = new Reservations(state);
   const networks = new Networks({
     ...{ self: host, directory, encapsulations: createEncapsulations(), rng },
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
+    singleStack: () => peers.singleStack(),
     leaseSeconds: options.ipamLeaseSeconds,
     unsealed:
       plane.sealing === undefined
         ? `The ${plane.description.kind} data plane of this host can't seal frames; create the network on a host with the native one, or run "weft up --data-plane native".`
         : undefined,
+    holders: (pool) => cniHolders(reservations.ofPool(pool)),
     routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),
     wallNow: () => clock.wallNow(),
   });
-  const reservations = new Reservations(state);
   const addresses = new Addresses({
     ...{ mesh, state, directory, reservations, clock, rng, log },
     hostName: (id) => peers.nameOf(id),
@@ -285,14 +294,15 @@ async function assemble(
   });
   const journal = new Journal(state);
   const workloads = new Workloads({
+    wallNow: () => clock.wallNow(),
     ...{ addresses, probePort },
     ...{ self: host, directory, journal, networks, reconciler, sandboxes, netns, rng },
     hostName: (id) => peers.nameOf(id),
     isAlive: (id) => peers.isAlive(id),
   });
   const engines = new Engines({
-    ...{ self: host, directory, networks, addresses, reservations, journal, reconciler },
-    ...{ sandboxes, ip, state, serial, rng, wallNow: () => clock.wallNow() },
+    ...{ self: host, directory, networks, names, addresses, reservations, journal, reconciler },
+    ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
     hostName: (id) => peers.nameOf(id),
   });
   const moving = new Moving({
@@ -332,7 +342,7 @@ async function assemble(
 
   const cni = new DaemonCniHost({
     ...{ self: host, control, directory, workloads, addresses, peers, nameService, state, serial },
-    clock,
+    ...{ engines, reservations, clock },
   });
 
   const stopListening = [
@@ -364,14 +374,19 @@ async function assemble(
       if (change.origin === 'remote' && isOurs) reconciler.request();
     }),
   ];
+  const containerNames = new ContainerNames({
+    ...{ engine: new UnixEngineApi(options.dockerSocket), plumbing: engines, clock, log },
+  });
   const docker = new DockerDriver({
     ...{ control, plumbing: engines, scope: options.dockerScope, clock, log },
+    called: () => containerNames.wake(),
   });
-  await journal.recover(directory, log, (id) => sandboxes.detach(id));
+  await journal.recover(directory, log, (id) => sandboxes.detach({ id }));
   addresses.start();
   await reconciler.start();
   moving.request();
   await docker.start();
+  if (options.dockerPlugin !== undefined) containerNames.start();
   await nameService.start();
   const seeds = new SeedBook({
     ...{ mesh, clock, log },
@@ -392,6 +407,7 @@ async function assemble(
       seeds.stop();
       links.stop();
       docker.stop();
+      containerNames.stop();
       reconciler.stop();
       await nameService.stop();
       addresses.stop();

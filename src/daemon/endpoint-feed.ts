@@ -1,6 +1,6 @@
 import type { Mac, PeerId, Vni, Vtep } from '../base/types.ts';
 import type { EndpointUpdate } from '../dataplane/dataplane.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { addressesOf, type Endpoint } from '../network/endpoint.ts';
 import { addressBytes, parseCidr } from '../wire/cidr.ts';
 import type { Directory, RowChange } from './directory.ts';
 import type { FloodedVtep } from './fabric.ts';
@@ -176,9 +176,11 @@ export class EndpointFeed {
     if (endpoint !== undefined) this.#queue(vni, this.#update('set', endpoint));
   }
 
-  #update(kind: EndpointUpdate['kind'], { mac, host, address }: Endpoint): EndpointUpdate {
-    const parsed = parseCidr(address)?.address;
-    const addresses = parsed === undefined ? [] : [addressBytes(parsed)];
+  #update(kind: EndpointUpdate['kind'], endpoint: Endpoint): EndpointUpdate {
+    const { mac, host } = endpoint;
+    const addresses = addressesOf(endpoint)
+      .map((text) => parseCidr(text)?.address)
+      .flatMap((address) => (address === undefined ? [] : [addressBytes(address)]));
     return { kind, mac, vtep: this.#vteps.get(host)?.address ?? '', addresses };
   }
 

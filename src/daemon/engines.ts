@@ -3,6 +3,7 @@ import type {
   Plugged,
   Plumbing,
   PlugRequest,
+  PortRangeRequest,
   PoolPlan,
   PoolRequest,
   Reservation,
@@ -11,17 +12,25 @@ import type {
 import { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import { asMac, type Mac, type PeerId } from '../base/types.ts';
+import { checkEndpointNames } from '../network/endpoint-names.ts';
 import {
+  addressesOf,
   checkEndpointFree,
-  checkEndpointMac,
   ENGINE_MANAGED_INODE,
   isEngineManaged,
+  rowOfGiven,
   type Endpoint,
+  type EndpointAddresses,
+  type GivenAddress,
+  givenTo,
 } from '../network/endpoint.ts';
+import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { engineEndName } from '../network/names.ts';
+import { familyOf, poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
+import type { ProbePort } from '../os/port-probe.ts';
 import { bareAddress, parseAddress } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import type { Addresses } from './addresses.ts';
@@ -29,14 +38,16 @@ import { refuseDisputed } from './conflicts.ts';
 import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import { mergeTarget } from './moving.ts';
+import type { NameRows } from './name-rows.ts';
 import type { Networks } from './networks.ts';
 import { planPool } from './pool-plan.ts';
+import { choosePorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Reservations } from './reservations.ts';
 import type { Serial } from './serial.ts';
 import type { State } from './state.ts';
 import { networkInfo } from './views.ts';
-import { checkWanted } from './workloads.ts';
+import { checkWanted, checkWantedMac, withNames } from './workloads.ts';
 
 /** The engine names the interface when it has moved it: `eth` and a number. */
 const ENGINE_IFNAME = 'eth';
@@ -47,12 +58,14 @@ export interface EnginesOptions {
   readonly self: PeerId;
   readonly directory: Directory;
   readonly networks: Networks;
-  readonly addresses: Pick<Addresses, 'acquire' | 'release'>;
+  readonly names: Pick<NameRows, 'removeNetwork'>;
+  readonly addresses: Pick<Addresses, 'acquireFrom' | 'release'>;
   readonly reservations: Reservations;
   readonly journal: Journal;
   readonly reconciler: Reconciler;
   readonly sandboxes: Sandboxes;
   readonly ip: Ip;
+  readonly probePort: ProbePort;
   readonly state: State;
   readonly serial: Serial;
   readonly rng: Rng;
@@ -94,6 +107,7 @@ export class Engines implements Plumbing {
           directory.network(name) ??
           (await networks.create({ ...request, shared: true }, 'docker'));
         refuseDisputed(network, directory, self);
+        if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
         await reconciler.carry(network);
         return this.#info(network);
       } catch (error) {
@@ -106,13 +120,13 @@ export class Engines implements Plumbing {
   }
 
   disuse(name: string): Promise<boolean> {
-    const { directory, networks, reconciler, self, hostName } = this.#options;
+    const { directory, reconciler, self } = this.#options;
     return this.#change(async () => {
       const use = { network: name, host: self };
       if (!directory.isUsed(use)) return false;
       directory.removeUse(use);
       const isLeft = this.#isLeft(name);
-      if (isLeft) networks.remove(name, hostName);
+      if (isLeft) this.#remove(name);
       await reconciler.reconcile();
       return isLeft;
     });
@@ -128,22 +142,23 @@ export class Engines implements Plumbing {
    * whoever hears of the last mark that goes removes it.
    */
   collect(name: string): void {
-    const { networks, hostName } = this.#options;
-    if (this.#isLeft(name)) networks.remove(name, hostName);
+    if (this.#isLeft(name)) this.#remove(name);
   }
 
   async reserve({
     network: name,
     address: wanted,
+    family,
     holder,
     again,
   }: ReserveRequest): Promise<string> {
     const { networks, addresses, reservations, wallNow } = this.#options;
     const network = networks.require(name);
-    const address = wanted === undefined ? undefined : checkWanted(network, wanted);
+    const pool = poolFor(network, wanted === undefined ? family : familyOf(wanted));
+    const address = wanted === undefined ? undefined : checkWanted(pool, wanted);
     const present = address === undefined ? undefined : reservations.get(network.id, address);
     if (present?.holder === holder && again === true) return present.address;
-    const taken = await addresses.acquire(network, address);
+    const taken = await addresses.acquireFrom(pool, address);
     try {
       await reservations.put({ pool: network.id, ...taken, holder, since: wallNow() });
     } catch (error) {
@@ -157,28 +172,31 @@ export class Engines implements Plumbing {
     const { directory, addresses, reservations, self } = this.#options;
     const network = directory.network(name);
     if (network === undefined) return false;
-    const address = checkWanted(network, wanted);
+    const address = checkWanted(poolFor(network, familyOf(wanted)), wanted);
     const pools = [network, ...this.#formerly(network)];
     const pool = pools.find(({ id }) => reservations.get(id, address) !== undefined);
     if (pool === undefined) return false;
     await reservations.remove({ pool: pool.id, address });
     const hasEndpoint = directory
       .endpointsAt({ network: pool.name, host: self })
-      .some((endpoint) => endpoint.address === address);
+      .some((endpoint) => addressesOf(endpoint).includes(address));
     if (!hasEndpoint) addresses.release(pool, address);
     return true;
   }
 
   /** Before a repair moves an endpoint of this host: what is reserved for it goes along. */
-  async follow(from: Endpoint, { network, address, epoch }: Endpoint): Promise<void> {
+  async follow(from: Endpoint, to: Endpoint): Promise<void> {
     const { directory, reservations } = this.#options;
-    const [old, fresh] = [directory.network(from.network), directory.network(network)];
-    const held = old && reservations.get(old.id, from.address);
-    if (held === undefined || fresh === undefined || fresh.id === old?.id) return;
-    const { holder, since } = held;
-    const row = { pool: fresh.id, address, holder, since };
-    await reservations.put(epoch === undefined ? row : { ...row, epoch });
-    await reservations.remove(held);
+    const [old, fresh] = [directory.network(from.network), directory.network(to.network)];
+    if (old === undefined || fresh === undefined || fresh.id === old.id) return;
+    for (const address of addressesOf(from)) {
+      const held = reservations.get(old.id, address);
+      const given = givenTo(to).find((each) => familyOf(each.address) === familyOf(address));
+      if (held === undefined || given === undefined) continue;
+      const { holder, since } = held;
+      await reservations.put({ pool: fresh.id, ...given, holder, since });
+      await reservations.remove(held);
+    }
   }
 
   reservations(): readonly Reservation[] {
@@ -191,7 +209,11 @@ export class Engines implements Plumbing {
       ...networks.map(({ id, name }) => [id, name] as const),
     ]);
     const used = new Set(
-      directory.endpointsOf(self).map(({ network, address }) => `${network} ${address}`),
+      directory
+        .endpointsOf(self)
+        .flatMap((endpoint) =>
+          addressesOf(endpoint).map((address) => `${endpoint.network} ${address}`),
+        ),
     );
     return reservations.all().flatMap(({ pool, address, holder, since }) => {
       const network = names.get(pool);
@@ -202,25 +224,22 @@ export class Engines implements Plumbing {
 
   plug(request: PlugRequest): Promise<Plugged> {
     return this.#change(async () => {
-      const { directory, networks, addresses, reservations, self } = this.#options;
+      const { directory, networks, addresses, self } = this.#options;
       const network = networks.require(request.network);
       refuseDisputed(network, directory, self);
       const present = directory.endpoint(request.endpoint);
       if (present !== undefined) return this.#again(present, network);
-      const planned = this.#plan(network, request);
-      const reserved =
-        planned.address === undefined ? undefined : reservations.get(network.id, planned.address);
-      const { address, epoch } = reserved ?? (await addresses.acquire(network, planned.address));
-      const mac = planned.mac ?? this.#chooseMac(network, address);
-      const endpoint: Endpoint = {
-        ...{ ...planned, address, mac },
-        ...(epoch === undefined ? {} : { epoch }),
-      };
+      const { address, address6, mac: wantedMac, ...planned } = this.#plan(network, request);
+      const row = await this.#addresses(network, address, address6);
+      const mac = wantedMac ?? this.#chooseMac(network, row.address);
+      const endpoint: Endpoint = { ...planned, ...row, mac };
       try {
         await this.#make(network, endpoint);
       } catch (error) {
         // Once the row is there, the address goes with it.
-        if (directory.endpoint(endpoint.id) === undefined) addresses.release(network, address);
+        if (directory.endpoint(endpoint.id) === undefined) {
+          addresses.release(network, ...addressesOf(endpoint));
+        }
         throw error;
       }
       return this.#plugged(endpoint, network);
@@ -239,10 +258,12 @@ export class Engines implements Plumbing {
       if (endpoint === undefined || endpoint.host !== self) return false;
       await journal.during('detach', endpoint, async () => {
         directory.removeEndpoint(id);
+        // Nothing of it may lead to whoever has the address next.
+        if (endpoint.ports !== undefined) await reconciler.refreshEdges();
         const network = directory.network(endpoint.network);
         if (network) reconciler.refreshMacs(network);
         reconciler.request();
-        await sandboxes.detach(id);
+        await sandboxes.detach(endpoint);
       });
       return true;
     });
@@ -261,6 +282,56 @@ export class Engines implements Plumbing {
     return directory.endpointsAt({ network, host: self }).some(isEngineManaged);
   }
 
+  isUnreachable({ network, sandbox }: Pick<PlugRequest, 'network' | 'sandbox'>): boolean {
+    const { directory, networks, self } = this.#options;
+    const there = directory
+      .endpointsOf(self)
+      .filter((endpoint) => isEngineManaged(endpoint) && endpoint.sandbox.path === sandbox)
+      .map((endpoint) => directory.network(endpoint.network));
+    return [networks.require(network), ...there].every((each) => each?.edge === undefined);
+  }
+
+  publish(id: string, wanted: readonly PortRangeRequest[]): Promise<void> {
+    const { directory, networks, probePort: probe, reconciler, self } = this.#options;
+    return this.#change(async () => {
+      const found = directory.endpoint(id);
+      if (found?.host !== self) {
+        if (wanted.length === 0) return;
+        throw new AppError(
+          'E_ENDPOINT_MISSING',
+          `There is no endpoint ${id} on this host; start the container again.`,
+        );
+      }
+      const { ports: before = [], ...endpoint } = found;
+      const network = networks.require(endpoint.network);
+      const own = directory.endpointsOf(self);
+      const ports = await choosePorts({ network, endpoint, wanted, own, probe });
+      if (before.length === 0 && ports.length === 0) return;
+      const changed: Endpoint = ports.length === 0 ? endpoint : { ...endpoint, ports };
+      await reconciler.refreshEdges(changed);
+      directory.putEndpoint(changed);
+    });
+  }
+
+  async name(id: string, names: readonly string[]): Promise<void> {
+    const { directory, self } = this.#options;
+    const wanted = checkEndpointNames(names);
+    const renamed = (): Endpoint | undefined => {
+      const endpoint = directory.endpoint(id);
+      if (endpoint?.host !== self || !isEngineManaged(endpoint)) return undefined;
+      const { names: before = [], ...rest } = endpoint;
+      const isSame = JSON.stringify(before) === JSON.stringify(wanted);
+      return isSame ? undefined : { ...rest, ...withNames(wanted) };
+    };
+    // Most of what an engine tells is known: that waits for nothing.
+    if (renamed() === undefined) return;
+    await this.#change(() => {
+      const endpoint = renamed();
+      if (endpoint !== undefined) directory.putEndpoint(endpoint);
+      return Promise.resolve();
+    });
+  }
+
   notes(kind: string): ReadonlyMap<string, unknown> {
     return this.#options.state.notes(kind);
   }
@@ -271,6 +342,35 @@ export class Engines implements Plumbing {
 
   forgetNote(kind: string, key: string): Promise<void> {
     return this.#options.state.forgetNote(kind, key);
+  }
+
+  /** The one or two addresses of an endpoint, reserved before or acquired now. */
+  async #addresses(
+    network: NetworkDefinition,
+    address: string | undefined,
+    address6: string | undefined,
+  ): Promise<EndpointAddresses> {
+    const [pool] = poolsOf(network);
+    const first = await this.#given(network, pool, address);
+    if (address6 === undefined) return rowOfGiven(first, undefined);
+    try {
+      return rowOfGiven(first, await this.#given(network, poolFor(network, 6), address6));
+    } catch (error) {
+      this.#options.addresses.release(network, first.address);
+      throw error;
+    }
+  }
+
+  async #given(
+    network: NetworkDefinition,
+    pool: AddressPool,
+    wanted: string | undefined,
+  ): Promise<GivenAddress> {
+    const { addresses, reservations } = this.#options;
+    const held = wanted === undefined ? undefined : reservations.get(network.id, wanted);
+    if (held === undefined) return addresses.acquireFrom(pool, wanted);
+    const { address, epoch } = held;
+    return { address, ...(epoch === undefined ? {} : { epoch }) };
   }
 
   /** Noted in the journal, then the kernel, then the row: as `Workloads.attach`. */
@@ -292,17 +392,20 @@ export class Engines implements Plumbing {
 
   #plan(
     network: NetworkDefinition,
-    { endpoint: id, address, mac, sandbox: path }: PlugRequest,
-  ): Omit<Endpoint, 'address' | 'mac' | 'epoch'> & {
+    { endpoint: id, address, address6, mac, sandbox: path }: PlugRequest,
+  ): Omit<Endpoint, keyof EndpointAddresses | 'mac'> & {
     readonly address: string | undefined;
+    readonly address6: string | undefined;
     readonly mac: Mac | undefined;
   } {
     const { directory, self, hostName } = this.#options;
+    const [first] = poolsOf(network);
     const planned = {
       ...{ id, network: network.name, host: self, ifname: ENGINE_IFNAME },
-      sandbox: { path, inode: ENGINE_MANAGED_INODE },
-      address: address === undefined ? undefined : checkWanted(network, address),
-      mac: mac === undefined ? undefined : checkEndpointMac(mac),
+      ...{ sandbox: { path, inode: ENGINE_MANAGED_INODE }, since: this.#options.wallNow() },
+      address: address === undefined ? undefined : checkWanted(first, address),
+      address6: address6 === undefined ? undefined : checkWanted(poolFor(network, 6), address6),
+      mac: mac === undefined ? undefined : checkWantedMac(network, mac),
     };
     checkEndpointFree(planned, directory.endpoints(network.name), hostName);
     return planned;
@@ -319,10 +422,12 @@ export class Engines implements Plumbing {
     );
   }
 
-  #plugged({ id, address, mac }: Endpoint, network: NetworkDefinition): Plugged {
+  #plugged({ id, address, address6, mac }: Endpoint, network: NetworkDefinition): Plugged {
     return {
       ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
+      ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
+      gateways: defaultGateways(gatewayOf(network)),
     };
   }
 
@@ -371,6 +476,13 @@ export class Engines implements Plumbing {
     );
   }
 
+  /** A network, with the names that people have added to it. */
+  #remove(name: string): void {
+    const { networks, names, hostName } = this.#options;
+    networks.remove(name, hostName);
+    names.removeNetwork(name);
+  }
+
   /** One change at a time, answered when it is on disk. */
   #change<T>(make: () => Promise<T>): Promise<T> {
     return this.#options.serial.run(async () => {
@@ -379,4 +491,15 @@ export class Engines implements Plumbing {
       return result;
     });
   }
+}
+
+/** E_ADDRESS_OUTSIDE if the network has no subnet of the family. */
+function poolFor(network: NetworkDefinition, family: 4 | 6 | undefined): AddressPool {
+  const [first] = poolsOf(network);
+  const pool = family === undefined ? first : poolOfFamily(network, family);
+  if (pool !== undefined) return pool;
+  throw new AppError(
+    'E_ADDRESS_OUTSIDE',
+    `Network ${network.name} has no IPv${String(family)} subnet, only ${first.subnet}; give an address of that.`,
+  );
 }

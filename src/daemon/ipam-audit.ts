@@ -4,9 +4,9 @@ import type { PeerId } from '../base/types.ts';
 import type { Holding } from '../ipam/holding.ts';
 import { isVoid, ownerOf, windowsOf } from '../ipam/pool.ts';
 import { contains } from '../ipam/range.ts';
-import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { addressesOf, givenTo, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { bridgeName, hostEndName, parseMark } from '../network/names.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import { familyOf, type AddressPool } from '../network/subnets.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Link } from '../os/ip-json.ts';
 import type { Netns } from '../os/netns.ts';
@@ -41,7 +41,7 @@ export async function auditAddresses(options: AuditOptions): Promise<AuditReport
   const seen = await look(options);
   const pools = addresses.pools();
   const findings = [
-    ...pools.flatMap(({ network, holding }) => auditPool(network, holding, options)),
+    ...pools.flatMap(({ pool, holding }) => auditPool(pool, holding, options)),
     ...directory.endpointsOf(self).flatMap((endpoint) => auditInterface(endpoint, seen, options)),
     ...auditLinks(seen.links, options),
   ];
@@ -74,20 +74,18 @@ const warning = (code: AuditFinding['code'], sentence: string): AuditFinding => 
   ...{ code, severity: 'warning', sentence },
 });
 
-/** What rows, shares and leases of one network disagree on. */
-function auditPool(
-  network: NetworkDefinition,
-  holding: Holding,
-  options: AuditOptions,
-): AuditFinding[] {
+/** What rows, shares and leases of one pool disagree on. */
+function auditPool(pool: AddressPool, holding: Holding, options: AuditOptions): AuditFinding[] {
   const { addresses, directory, nameOf } = options;
-  const { name } = network;
+  const { name } = pool;
   const endpoints = directory.endpoints(name);
-  const twice = sharedAddresses(endpoints).map((group) => {
+  const isOfFamily = (address: string): boolean => familyOf(address) === familyOf(pool.subnet);
+  const shared = sharedAddresses(endpoints).filter(({ address }) => isOfFamily(address));
+  const twice = shared.map(({ address, holders: group }) => {
     const holders = group.map(({ id, host }) => `${id} on ${nameOf(host)}`).join(' and ');
     return error(
       'address-twice',
-      `Address ${bareAddress(group[0]?.address ?? '')} of network ${name} is held by endpoint ${holders}; see "weft ipam plan".`,
+      `Address ${bareAddress(address)} of network ${name} is held by endpoint ${holders}; see "weft ipam plan".`,
     );
   });
   const isLeased = holding.isLeased(addresses.now());
@@ -100,29 +98,33 @@ function auditPool(
         ),
       ];
   return [
-    ...endpoints.flatMap((endpoint) => auditRow(endpoint, network, holding, options)),
+    ...endpoints.flatMap((endpoint) => auditRow(endpoint, pool, holding, options)),
     ...twice,
     ...lapsed,
-    ...unreachable(network, holding, options),
+    ...unreachable(pool, holding, options),
   ];
 }
 
 /** An endpoint's row beside the pool's value. */
 function auditRow(
-  { id, host, address: cidr, epoch = 0 }: Endpoint,
-  network: NetworkDefinition,
+  endpoint: Endpoint,
+  pool: AddressPool,
   { chosen, spec }: Holding,
   { nameOf }: AuditOptions,
 ): AuditFinding[] {
-  const address = bareAddress(cidr);
-  const offset = offsetOf(network, address);
+  const { id, host } = endpoint;
+  const given = givenTo(endpoint).find((each) => familyOf(each.address) === familyOf(pool.subnet));
+  if (given === undefined) return [];
+  const { epoch = 0 } = given;
+  const address = bareAddress(given.address);
+  const offset = offsetOf(pool, address);
   const who = `Address ${address} of endpoint ${id} on ${nameOf(host)}`;
   if (offset === undefined) {
-    const what = `${who} is outside ${network.subnet}, the subnet of network ${network.name}`;
+    const what = `${who} is outside ${pool.subnet}, the subnet of network ${pool.name}`;
     return [error('address-outside', `${what}; detach it there and attach it again.`)];
   }
   if (contains(spec.excluded, offset)) {
-    const what = `${who} is the gateway or reserved in network ${network.name}`;
+    const what = `${who} is the gateway or reserved in network ${pool.name}`;
     return [error('address-reserved', `${what}; detach it there and attach it again.`)];
   }
   if (isVoid(chosen, host, epoch)) {
@@ -131,16 +133,16 @@ function auditRow(
   }
   const owner = ownerOf(chosen, offset);
   if (owner !== host) {
-    const what = `${who} lies in a range of network ${network.name} that ${nameOf(owner)} owns`;
+    const what = `${who} lies in a range of network ${pool.name} that ${nameOf(owner)} owns`;
     return [error('address-not-owned', `${what}; detach it there and attach it again.`)];
   }
   if (contains(windowsOf(chosen, host), offset)) return [];
-  const what = `${who} lies where its host may not give out addresses of network ${network.name}`;
+  const what = `${who} lies where its host may not give out addresses of network ${pool.name}`;
   return [error('address-not-open', `${what}; detach it there and attach it again.`)];
 }
 
 function unreachable(
-  { name }: NetworkDefinition,
+  { name }: AddressPool,
   { chosen }: Holding,
   { self, nameOf, isAlive }: AuditOptions,
 ): AuditFinding[] {
@@ -160,8 +162,9 @@ function auditInterface(
   { links, inside }: Seen,
   { directory }: AuditOptions,
 ): AuditFinding[] {
-  const { id, network, address, ifname, sandbox } = endpoint;
-  const what = `Endpoint ${id} of network ${network} (${address})`;
+  const { id, network, ifname, sandbox } = endpoint;
+  const addresses = addressesOf(endpoint);
+  const what = `Endpoint ${id} of network ${network} (${addresses.join(', ')})`;
   const remedy = 'if the daemon does not repair it within 10 s, detach it and attach it again';
   const there = inside.get(id);
   const link = there?.find(({ name }) => name === ifname);
@@ -176,8 +179,9 @@ function auditInterface(
     ];
   }
   const found = (link?.addresses ?? []).filter(({ scope }) => scope !== 'link');
-  const has = found.some((each) => `${each.address}/${each.prefixLength}` === address);
-  const others = found.map((each) => `${each.address}/${each.prefixLength}`).join(', ') || 'none';
+  const present = found.map((each) => `${each.address}/${each.prefixLength}`);
+  const has = addresses.every((address) => present.includes(address));
+  const others = present.join(', ') || 'none';
   const vni = directory.network(network)?.vni;
   const bridge = vni === undefined ? undefined : bridgeName(vni);
   return [

@@ -3,7 +3,7 @@ import type { Millis, PeerId } from '../base/types.ts';
 import type { Holding } from '../ipam/holding.ts';
 import { ownedBy, ownersOf, windowsOf } from '../ipam/pool.ts';
 import { intersect, sizeOf, subtract, type Range } from '../ipam/range.ts';
-import type { NetworkDefinition } from '../network/network.ts';
+import type { AddressPool } from '../network/subnets.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import { addressAt } from './pool-spec.ts';
 
@@ -17,16 +17,16 @@ export interface PoolWords {
   readonly stateOf: (host: PeerId) => PoolHost['state'];
 }
 
-function rangeText(network: NetworkDefinition, { start, end }: Range): string {
-  const first = bareAddress(addressAt(network, start));
-  return end - start === 1n ? first : `${first}-${bareAddress(addressAt(network, end - 1n))}`;
+function rangeText(pool: AddressPool, { start, end }: Range): string {
+  const first = bareAddress(addressAt(pool, start));
+  return end - start === 1n ? first : `${first}-${bareAddress(addressAt(pool, end - 1n))}`;
 }
 
 const isThere = (state: PoolHost['state']): boolean => state === 'alive' || state === 'suspect';
 
-/** What `weft ipam status` tells of one network. */
+/** What `weft ipam status` tells of one pool. */
 export function poolInfo(
-  network: NetworkDefinition,
+  pool: AddressPool,
   holding: Holding,
   { self, now, nameOf, stateOf }: PoolWords,
 ): PoolInfo {
@@ -40,11 +40,11 @@ export function poolInfo(
       ...hostOf(id),
       addresses: count(owned),
       open: count(windowsOf(chosen, id)),
-      ranges: owned.slice(0, MAX_RANGES).map((range) => rangeText(network, range)),
+      ranges: owned.slice(0, MAX_RANGES).map((range) => rangeText(pool, range)),
     };
   });
   return {
-    ...{ network: network.name, subnet: network.subnet, version: chosen.version },
+    ...{ network: pool.name, subnet: pool.subnet, version: chosen.version },
     voters: chosen.voters.map(({ id }) => hostOf(id)),
     lease: {
       isHeld: holding.isLeased(now),

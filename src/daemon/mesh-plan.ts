@@ -3,8 +3,9 @@ import type { EndpointFate, IpamPlan, NetworkMerge, VniChange } from '../api/con
 import type { PeerId } from '../base/types.ts';
 import { ownerOf, type PoolValue } from '../ipam/pool.ts';
 import { contains } from '../ipam/range.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { addressesOf, type Endpoint } from '../network/endpoint.ts';
 import { byAge, chooseVni, type NetworkDefinition } from '../network/network.ts';
+import { familyOf, poolOfFamily, subnetsOf, type AddressPool } from '../network/subnets.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import { displacedNetworks, homonyms, sharedAddresses } from './conflicts.ts';
 import type { Directory } from './directory.ts';
@@ -15,8 +16,8 @@ const PLAN_DIGITS = 12;
 export interface PlanWords {
   readonly directory: Directory;
   readonly nameOf: (host: PeerId) => string;
-  /** The newest value of a network's pool that is known here. */
-  readonly poolOf: (network: NetworkDefinition) => PoolValue | undefined;
+  /** The newest value of a pool that is known here. */
+  readonly valueOf: (pool: AddressPool) => PoolValue | undefined;
 }
 
 /**
@@ -49,13 +50,15 @@ export function planRepair(words: PlanWords): IpamPlan {
 }
 
 function mergeOf(
-  { id, name, subnet, createdBy, createdAt }: NetworkDefinition,
+  network: NetworkDefinition,
   survivor: NetworkDefinition,
   { nameOf }: PlanWords,
 ): NetworkMerge {
+  const { id, name, createdBy, createdAt } = network;
+  const [subnet, intoSubnet] = [network, survivor].map((each) => subnetsOf(each).join(','));
   return {
-    ...{ network: name, id, subnet, createdBy: nameOf(createdBy), createdAt },
-    ...{ into: survivor.name, intoId: survivor.id, intoSubnet: survivor.subnet },
+    ...{ network: name, id, subnet: subnet ?? '', createdBy: nameOf(createdBy), createdAt },
+    ...{ into: survivor.name, intoId: survivor.id, intoSubnet: intoSubnet ?? '' },
     ...{ intoCreatedBy: nameOf(survivor.createdBy), intoCreatedAt: survivor.createdAt },
   };
 }
@@ -87,21 +90,21 @@ function fatesOf(
   words: PlanWords,
 ): EndpointFate[] {
   const { directory } = words;
-  const taken = new Set(
-    directory.endpoints(survivor.name).map(({ address }) => bareAddress(address)),
-  );
+  const taken = new Set(directory.endpoints(survivor.name).flatMap(addressesOf).map(bareAddress));
   const losers = directory
     .networks()
     .filter(({ name }) => twins.get(name)?.id === survivor.id)
     .sort(byAge);
   return losers
     .flatMap(({ name }) => directory.endpoints(name).sort(byId))
-    .map((endpoint) => {
-      const address = bareAddress(endpoint.address);
-      const why = hindrance(survivor, address, taken);
-      if (why === undefined) taken.add(address);
-      return fateOf(endpoint, survivor, why, words);
-    });
+    .flatMap((endpoint) =>
+      addressesOf(endpoint).map((text) => {
+        const address = bareAddress(text);
+        const why = hindrance(survivor, address, taken);
+        if (why === undefined) taken.add(address);
+        return fateOf({ endpoint, address }, survivor, why, words);
+      }),
+    );
 }
 
 /** Why an address can't be kept in a network; undefined if it can. */
@@ -110,9 +113,12 @@ function hindrance(
   address: string,
   taken: ReadonlySet<string>,
 ): string | undefined {
-  const offset = offsetOf(network, address);
-  const spec = poolSpec(network);
-  if (offset === undefined || spec === undefined) return `it is outside ${network.subnet}`;
+  const family = familyOf(address);
+  const pool = poolOfFamily(network, family);
+  if (pool === undefined) return `there is no IPv${family} subnet`;
+  const offset = offsetOf(pool, address);
+  const spec = poolSpec(pool);
+  if (offset === undefined || spec === undefined) return `it is outside ${pool.subnet}`;
   if (contains(spec.excluded, offset)) return 'it is the gateway or reserved there';
   return taken.has(address) ? 'an endpoint there has it' : undefined;
 }
@@ -120,28 +126,44 @@ function hindrance(
 /** Of endpoints with one address the one whose host owns it keeps it, or else that of the lowest id. */
 function twiceHeld(network: NetworkDefinition, words: PlanWords): EndpointFate[] {
   const { directory } = words;
-  return sharedAddresses(directory.endpoints(network.name).sort(byId)).flatMap((group) => {
-    const offset = offsetOf(network, group[0]?.address ?? '');
-    const pool = words.poolOf(network);
-    const owner = pool && offset !== undefined ? ownerOf(pool, offset) : undefined;
+  const endpoints = directory.endpoints(network.name).sort(byId);
+  return sharedAddresses(endpoints).flatMap(({ address: text, holders }) => {
+    const address = bareAddress(text);
+    const owner = ownerIn(network, address, words);
     const rank = ({ host }: Endpoint): number => Number(host !== owner);
-    const [, ...others] = group.sort((a, b) => rank(a) - rank(b) || byId(a, b));
-    return others.map((endpoint) => fateOf(endpoint, network, 'it is held twice', words));
+    const [, ...others] = [...holders].sort((a, b) => rank(a) - rank(b) || byId(a, b));
+    return others.map((endpoint) =>
+      fateOf({ endpoint, address }, network, 'it is held twice', words),
+    );
   });
 }
 
+/** The host that owns an address of a network, as far as it is known here. */
+function ownerIn(
+  network: NetworkDefinition,
+  address: string,
+  { valueOf }: PlanWords,
+): PeerId | undefined {
+  const pool = poolOfFamily(network, familyOf(address));
+  const offset = pool && offsetOf(pool, address);
+  const value = pool && valueOf(pool);
+  return value === undefined || offset === undefined ? undefined : ownerOf(value, offset);
+}
+
 function fateOf(
-  { id, host, address, network }: Endpoint,
+  { endpoint, address }: { readonly endpoint: Endpoint; readonly address: string },
   to: NetworkDefinition,
   why: string | undefined,
-  { nameOf, poolOf }: PlanWords,
+  words: PlanWords,
 ): EndpointFate {
-  const offset = offsetOf(to, address);
-  const pool = poolOf(to);
-  const owner = pool === undefined || offset === undefined ? undefined : ownerOf(pool, offset);
+  const { id, host, network } = endpoint;
+  const { nameOf } = words;
+  const owner = ownerIn(to, address, words);
+  const isLost = poolOfFamily(to, familyOf(address)) === undefined;
   return {
     ...{ endpoint: id, host: nameOf(host), network, to: to.name },
-    ...{ address: bareAddress(address), keeps: why === undefined },
+    ...{ address, keeps: why === undefined },
+    ...(isLost && { drops: true }),
     ...(why === undefined ? {} : { why }),
     ...(why === undefined && owner !== undefined && owner !== host ? { from: nameOf(owner) } : {}),
   };

@@ -3,9 +3,23 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
-import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import {
+  addressesOf,
+  givenTo,
+  isEngineManaged,
+  rowOfGiven,
+  type Endpoint,
+  type GivenAddress,
+} from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
+import {
+  familyOf,
+  poolOfFamily,
+  poolsOf,
+  uniqueLocalSubnet,
+  type AddressPool,
+} from '../network/subnets.ts';
 import { randomLocalMac } from '../wire/mac.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
@@ -26,7 +40,7 @@ export interface MovingOptions {
   readonly directory: Directory;
   /** Endpoints that must get another address, by their ids. */
   readonly moves: Rows<MoveRecord>;
-  readonly addresses: Pick<Addresses, 'acquire' | 'release'>;
+  readonly addresses: Pick<Addresses, 'acquireFrom' | 'release'>;
   readonly journal: Journal;
   readonly reconciler: Pick<Reconciler, 'reconcile'>;
   readonly sandboxes: Pick<Sandboxes, 'detach' | 'renewNeighbours'>;
@@ -44,8 +58,24 @@ export interface MovingOptions {
 interface Move {
   readonly from: Endpoint;
   readonly to: NetworkDefinition;
-  /** The address that it should have there; without, another than it has. */
-  readonly wanted: string | undefined;
+  /** Addresses that it must not keep, as CIDRs. */
+  readonly unwanted: readonly string[];
+}
+
+/** What was got for a move, and which of it was not the endpoint's before. */
+interface Found {
+  readonly endpoint: Endpoint;
+  readonly fresh: readonly string[];
+}
+
+/** Those addresses of an endpoint that an ordered move takes from it; none if it was done. */
+export function toRenew(endpoint: Endpoint, { from, from6 }: MoveRecord): readonly string[] {
+  return addressesOf(endpoint).filter((address) => address === from || address === from6);
+}
+
+/** Two hosts that make one network at once may make up two prefixes for it. */
+function isMadeUp({ subnet6, vni, addressing }: NetworkDefinition): boolean {
+  return subnet6 !== undefined && subnet6 === uniqueLocalSubnet(addressing?.founders ?? [], vni);
 }
 
 /** The network that a merged one's endpoints go to at last. */
@@ -129,6 +159,7 @@ export class Moving {
       const isMeant =
         network?.createdBy === self &&
         network.subnet === into.subnet &&
+        (network.subnet6 === into.subnet6 || (isMadeUp(network) && isMadeUp(into))) &&
         directory.endpoints(name).length === 0;
       return isMeant ? [{ network, into }] : [];
     });
@@ -148,7 +179,7 @@ export class Moving {
     const { directory, moves, self, isFirst } = this.#options;
     for (const { key, value } of [...moves.entries()]) {
       const endpoint = directory.endpoint(key);
-      if (endpoint?.address === value.from) continue;
+      if (endpoint !== undefined && toRenew(endpoint, value).length > 0) continue;
       if (isFirst() || endpoint?.host === self) moves.remove(key);
     }
   }
@@ -160,30 +191,33 @@ export class Moving {
       const to = network.mergedInto === undefined ? undefined : mergeTarget(directory, network);
       const own = directory.endpointsAt({ network: network.name, host: self });
       const isMoving = to !== undefined && own.length > 0;
-      return isMoving ? [own.map((from) => ({ from, to, wanted: bareAddress(from.address) }))] : [];
+      return isMoving ? [own.map((from) => ({ from, to, unwanted: [] }))] : [];
     });
     const ordered = [...moves.entries()].flatMap(({ key, value }): Move[][] => {
       const from = directory.endpoint(key);
-      if (from?.address !== value.from || from.host !== self) return [];
+      if (from?.host !== self) return [];
+      const unwanted = toRenew(from, value);
       const to = directory.network(from.network);
-      return to === undefined || to.mergedInto !== undefined
+      return to === undefined || to.mergedInto !== undefined || unwanted.length === 0
         ? []
-        : [[{ from, to, wanted: undefined }]];
+        : [[{ from, to, unwanted }]];
     });
     return [...merged, ...ordered];
   }
 
   async #moveGroup(group: readonly Move[]): Promise<void> {
     const { addresses, directory, moves, reconciler } = this.#options;
-    const got: { readonly move: Move; readonly endpoint: Endpoint }[] = [];
+    const got: ({ readonly move: Move } & Found)[] = [];
     try {
-      for (const move of group) got.push({ move, endpoint: await this.#find(move) });
+      for (const move of group) got.push({ move, ...(await this.#find(move)) });
       for (const { move, endpoint } of got) await this.#perform(move.from, endpoint);
     } finally {
-      for (const { move, endpoint } of got) {
+      for (const { move, endpoint, fresh } of got) {
         const present = directory.endpoint(endpoint.id);
-        const isThere = present?.network === move.to.name && present.address === endpoint.address;
-        if (!isThere) addresses.release(move.to, endpoint.address);
+        const isThere =
+          present?.network === move.to.name &&
+          addressesOf(present).join() === addressesOf(endpoint).join();
+        if (!isThere) addresses.release(move.to, ...fresh);
         else if (moves.get(endpoint.id) !== undefined) moves.remove(endpoint.id);
       }
     }
@@ -204,34 +238,52 @@ export class Moving {
     }
   }
 
-  /** The endpoint as it will be, its new address held for it. */
-  async #find({ from, to, wanted }: Move): Promise<Endpoint> {
+  /** The endpoint as it will be, its new addresses held for it; if one can't be had, none is. */
+  async #find(move: Move): Promise<Found> {
+    const { from, to } = move;
     const mac = this.#mac(from, to);
-    if (isEngineManaged(from)) this.#refuseChange({ from, to, wanted }, mac);
-    const acquired = await this.#acquire(to, wanted, from);
-    const moved = { ...from, ...acquired, network: to.name, mac };
-    // That of the pool it leaves means nothing in the other.
-    if (acquired.epoch === undefined) Reflect.deleteProperty(moved, 'epoch');
-    return moved;
-  }
-
-  /** What a container engine has configured can go to another bridge, and not get another address. */
-  #refuseChange({ from, to, wanted }: Move, mac: Endpoint['mac']): void {
-    const isOneLength = from.address.split('/')[1] === to.subnet.split('/')[1];
-    if (wanted !== undefined && mac === from.mac && isOneLength) return;
-    throw unmovable(from);
-  }
-
-  async #acquire(to: NetworkDefinition, wanted: string | undefined, from: Endpoint) {
-    const { addresses } = this.#options;
-    if (wanted === undefined) return addresses.acquire(to);
+    if (isEngineManaged(from)) refuseChange(move, mac);
+    const given: GivenAddress[] = [];
+    const fresh: string[] = [];
     try {
-      return await addresses.acquire(to, wanted, from.id);
+      for (const pool of poolsOf(to)) {
+        const present = givenTo(from).find((each) => isOf(pool, each.address));
+        if (isEngineManaged(from) && present === undefined) continue;
+        const isKept = from.network === to.name && !move.unwanted.includes(present?.address ?? '');
+        const got = isKept && present ? present : await this.#acquire(pool, present, move);
+        given.push(got);
+        if (got !== present) fresh.push(got.address);
+      }
+    } catch (error) {
+      this.#options.addresses.release(to, ...fresh);
+      throw error;
+    }
+    const [first = { address: from.address }, second] = given;
+    const row = rowOfGiven(first, second);
+    const moved = { ...from, ...row, network: to.name, mac };
+    // Epochs of the pools it leaves mean nothing in the others.
+    for (const key of ['epoch', 'address6', 'epoch6'] as const) {
+      if (row[key] === undefined) Reflect.deleteProperty(moved, key);
+    }
+    return { endpoint: moved, fresh };
+  }
+
+  async #acquire(
+    pool: AddressPool,
+    present: GivenAddress | undefined,
+    { from, unwanted }: Move,
+  ): Promise<GivenAddress> {
+    const { addresses } = this.#options;
+    if (present === undefined || unwanted.includes(present.address)) {
+      return addresses.acquireFrom(pool);
+    }
+    try {
+      return await addresses.acquireFrom(pool, bareAddress(present.address), from.id);
     } catch (error) {
       // Somebody has it; whoever else can't be asked may still give it.
       if (!isAppError(error, 'E_ADDRESS_TAKEN', 'E_NETWORK_DISPUTED')) throw error;
       if (isEngineManaged(from)) throw unmovable(from);
-      return addresses.acquire(to);
+      return addresses.acquireFrom(pool);
     }
   }
 
@@ -253,8 +305,9 @@ export class Moving {
       await follow(from, endpoint);
       directory.putEndpoint(endpoint);
       // With another address or MAC the interface is made anew, or the old address would stay on it.
-      const isSame = from.address === endpoint.address && from.mac === endpoint.mac;
-      if (!isSame) await sandboxes.detach(endpoint.id);
+      const isSame =
+        addressesOf(from).join() === addressesOf(endpoint).join() && from.mac === endpoint.mac;
+      if (!isSame) await sandboxes.detach(endpoint);
     });
     const { id, network, address } = endpoint;
     const was = { network: from.network, address: from.address };
@@ -266,6 +319,19 @@ export class Moving {
     this.#retry?.cancel();
     this.#retry = this.#options.clock.after(RETRY_AFTER, () => this.request());
   }
+}
+
+const isOf = ({ subnet }: AddressPool, address: string): boolean =>
+  familyOf(subnet) === familyOf(address);
+
+/** What a container engine has configured can go to another bridge, and not get other addresses. */
+function refuseChange({ from, to, unwanted }: Move, mac: Endpoint['mac']): void {
+  const isOneLength = addressesOf(from).every((address) => {
+    const pool = poolOfFamily(to, familyOf(address));
+    return pool !== undefined && address.split('/')[1] === pool.subnet.split('/')[1];
+  });
+  if (unwanted.length === 0 && mac === from.mac && isOneLength) return;
+  throw unmovable(from);
 }
 
 const unmovable = ({ id, address }: Endpoint): AppError =>

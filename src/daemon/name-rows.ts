@@ -1,6 +1,7 @@
 import type { NameInfo, NameRemoval, NameRequest } from '../api/control.ts';
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
+import { addressesOf } from '../network/endpoint.ts';
 import { checkDnsName } from '../network/endpoint-names.ts';
 import { bareAddress, canonicalAddress } from '../wire/cidr.ts';
 import type { Directory, Rows } from './directory.ts';
@@ -60,11 +61,13 @@ export class NameRows {
   list(): readonly NameInfo[] {
     const { directory, peers } = this.#options;
     const added = this.#where(() => true).map((record) => this.#added(record));
-    const own = directory.endpoints().flatMap(({ names = [], address, network, host }) =>
-      names.map((name) => ({
-        ...{ name, address: bareAddress(address), network, host: peers.nameOf(host) },
-        ...{ origin: 'endpoint' as const, isAlive: peers.isAlive(host) },
-      })),
+    const own = directory.endpoints().flatMap(({ names = [], network, host, ...endpoint }) =>
+      names.flatMap((name) =>
+        addressesOf(endpoint).map((address) => ({
+          ...{ name, address: bareAddress(address), network, host: peers.nameOf(host) },
+          ...{ origin: 'endpoint' as const, isAlive: peers.isAlive(host) },
+        })),
+      ),
     );
     return [...own, ...added].sort(
       (one, other) =>

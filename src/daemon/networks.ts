@@ -20,7 +20,8 @@ import { MAX_VOTERS } from '../ipam/pool.ts';
 import { bridgeName } from '../network/names.ts';
 import { routeInTheWay } from '../network/routes.ts';
 import type { Route } from '../os/ip-json.ts';
-import { checkAddressing } from '../network/addressing.ts';
+import { checkAddressing, checkReservedCount } from '../network/addressing.ts';
+import { familyOf, subnetsOf, uniqueLocalSubnet } from '../network/subnets.ts';
 import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
@@ -36,9 +37,13 @@ export interface NetworksOptions {
   readonly rng: Rng;
   /** The other hosts that are alive. */
   readonly alive: () => readonly PeerId[];
+  /** Names of those that know of one subnet only. */
+  readonly singleStack: () => readonly string[];
   readonly leaseSeconds: number;
   /** Why this host can't carry sealed networks; undefined if it can. */
   readonly unsealed: string | undefined;
+  /** Who holds addresses of a network on this host without an endpoint, by the network's id. */
+  readonly holders: (pool: string) => readonly string[];
   readonly wallNow: () => number;
 }
 
@@ -67,6 +72,7 @@ export class Networks {
     const { directory, encapsulations, self, rng, wallNow } = this.#options;
     checkNetworkName(request.name);
     const subnet = checkSubnet(request.subnet);
+    const isDual = this.#checkDual(request, subnet);
     const existing = directory.networks();
     const encapsulation = encapsulations.get(request.encap ?? 'vxlan');
     this.#checkSealing(encapsulation.name);
@@ -74,17 +80,24 @@ export class Networks {
     const mtu = checkNetworkMtu(
       request.mtu,
       { underlayMtu, family, encapsulation },
-      subnet.address.family,
+      isDual ? 6 : subnet.address.family,
     );
     const vni =
       request.vni === undefined
         ? chooseVni(request.name, (taken) => existing.some((network) => network.vni === taken))
         : checkVni(request.vni);
     checkNetworkFree({ name: request.name, vni }, existing);
-    const addressing = this.#addressing(request, subnet);
+    const founders = this.#founders(request);
+    const subnet6 = isDual
+      ? checkSubnet(request.subnet6 ?? uniqueLocalSubnet(founders, vni))
+      : undefined;
+    const addressing = this.#addressing(request, founders, subnet, subnet6);
+    const text6 = subnet6 && { subnet6: formatCidr(subnet6) };
     const network: NetworkDefinition = {
-      id: request.shared ? sharedId({ ...request, vni, mtu }, addressing) : randomHex(rng, 32),
-      ...{ name: request.name, vni, mtu },
+      id: request.shared
+        ? sharedId({ ...request, ...text6, vni, mtu }, addressing)
+        : randomHex(rng, 32),
+      ...{ name: request.name, vni, mtu, ...text6 },
       ...{ subnet: formatCidr(subnet), encap: encapsulation.name, createdBy: self },
       createdAt: new Date(wallNow()).toISOString(),
       ...(origin === undefined ? {} : { origin }),
@@ -99,19 +112,12 @@ export class Networks {
 
   /**
    * Checks that this host can be the gateway of a network: none of its routes may lead elsewhere for a
-   * part of the subnet. Rejects with E_SUBNET_ROUTED. A plain wire puts no route on the host.
+   * part of a subnet. Rejects with E_SUBNET_ROUTED. A plain wire puts no route on the host.
    */
-  async checkRoutes({ name, vni, edge, subnet }: NetworkDefinition): Promise<void> {
-    if (edge === undefined) return;
+  async checkRoutes(network: NetworkDefinition): Promise<void> {
+    if (network.edge === undefined) return;
     const routes = await this.#options.routes();
-    const isOurs = (device: string | undefined): boolean => device === bridgeName(vni);
-    const route = routeInTheWay(checkSubnet(subnet), routes, isOurs);
-    if (route === undefined) return;
-    const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
-    throw new AppError(
-      'E_SUBNET_ROUTED',
-      `Subnet ${subnet} of network ${name} overlaps the route "${[route.destination, ...by].filter(Boolean).join(' ')}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
-    );
+    for (const subnet of subnetsOf(network)) checkRoute(network, subnet, routes);
   }
 
   /** A host that could not carry the network must not make others carry it. */
@@ -121,39 +127,101 @@ export class Networks {
     throw new AppError('E_DATA_PLANE_UNAVAILABLE', unsealed);
   }
 
-  /** Of two networks with one subnet a host could not tell which one a packet is for. */
-  #checkEdges({ edge, subnet }: NetworkDefinition, existing: readonly NetworkDefinition[]): void {
-    const own = checkSubnet(subnet);
-    const other = existing.find(
-      (network) => network.edge !== undefined && overlaps(own, parseCidr(network.subnet) ?? own),
+  /**
+   * Whether the network is to have an IPv6 subnet beside its IPv4 one. Rejects with E_SUBNET_INVALID, and
+   * with E_MESH_VERSION while a host could neither give out the other addresses nor vote on them.
+   */
+  #checkDual(
+    { name, subnet6, ipv6 = false }: NetworkRequest,
+    { address: { family } }: Cidr,
+  ): boolean {
+    if (subnet6 === undefined && !(ipv6 && family === 4)) return false;
+    if (family === 6 || (subnet6 !== undefined && familyOf(subnet6) === 4)) {
+      throw new AppError(
+        'E_SUBNET_INVALID',
+        `Network ${name} was to have two IPv${family} subnets; give an IPv4 one with --subnet and an IPv6 one with --subnet6.`,
+      );
+    }
+    const old = this.#options.singleStack();
+    if (old.length === 0) return true;
+    throw new AppError(
+      'E_MESH_VERSION',
+      `Network ${name} can't have two subnets: Weft on host ${old.slice(0, 3).join(', ')}${old.length > 3 ? ` and ${old.length - 3} more` : ''} is older and gives out addresses of one; update it first.`,
     );
-    if (edge === undefined || other === undefined) return;
+  }
+
+  /** Of two networks with one subnet a host could not tell which one a packet is for. */
+  #checkEdges(network: NetworkDefinition, existing: readonly NetworkDefinition[]): void {
+    if (network.edge === undefined) return;
+    const taken = existing
+      .filter(({ edge }) => edge !== undefined)
+      .flatMap((other) => subnetsOf(other).map((subnet) => ({ name: other.name, subnet })));
+    const pairs = subnetsOf(network).flatMap((own) => taken.map((other) => ({ own, other })));
+    const pair = pairs.find(({ own, other }) => isOverlap(own, other.subnet));
+    if (pair === undefined) return;
+    const { own, other } = pair;
     throw new AppError(
       'E_SUBNET_ROUTED',
-      `Subnet ${subnet} overlaps ${other.subnet} of network ${other.name}, and both would have a gateway on each host; choose another, or create it without --routed and --internal.`,
+      `Subnet ${own} overlaps ${other.subnet} of network ${other.name}, and both would have a gateway on each host; choose another, or create it without --routed and --internal.`,
     );
   }
 
   /** This host and up to four others divide the addresses and vote. */
-  #addressing(request: NetworkRequest, subnet: Cidr): Addressing {
-    const { self, alive, leaseSeconds } = this.#options;
+  #founders({ shared }: NetworkRequest): readonly PeerId[] {
+    const { self, alive } = this.#options;
     const others = alive()
       .filter((host) => host !== self)
       .sort();
-    const { range, gateway, reserved } = checkAddressing(request, subnet);
     const hosts = [self, ...others];
+    return (shared ? hosts.sort() : hosts).slice(0, MAX_VOTERS);
+  }
+
+  #addressing(
+    request: NetworkRequest,
+    founders: readonly PeerId[],
+    subnet: Cidr,
+    subnet6: Cidr | undefined,
+  ): Addressing {
+    const { leaseSeconds } = this.#options;
+    const { reserved: wanted = [], ipRange6, gateway6, ...rest } = request;
+    const second = {
+      ...(ipRange6 && { ipRange: ipRange6 }),
+      ...(gateway6 && { gateway: gateway6 }),
+    };
+    if (subnet6 === undefined && (ipRange6 ?? gateway6) !== undefined) {
+      throw new AppError(
+        'E_ADDRESS_OUTSIDE',
+        `Network ${request.name} has no second subnet for ${ipRange6 ?? gateway6 ?? ''}; give one with --subnet6 or --ipv6.`,
+      );
+    }
+    checkReservedCount(wanted);
+    const ofSecond = subnet6 === undefined ? [] : wanted.filter((each) => familyOf(each) === 6);
+    const ofFirst = wanted.filter((each) => !ofSecond.includes(each));
+    const { range, gateway, reserved } = checkAddressing({ ...rest, reserved: ofFirst }, subnet);
+    const { edge } = request;
+    const six =
+      subnet6 && checkAddressing({ ...second, ...(edge && { edge }), reserved: ofSecond }, subnet6);
+    const all = [...reserved, ...(six?.reserved ?? [])];
     return {
-      ...{ founders: (request.shared ? hosts.sort() : hosts).slice(0, MAX_VOTERS), leaseSeconds },
+      ...{ founders, leaseSeconds },
       ...(range === undefined ? {} : { range }),
       ...(gateway === undefined ? {} : { gateway }),
-      ...(reserved.length === 0 ? {} : { reserved }),
+      ...(six?.range === undefined ? {} : { range6: six.range }),
+      ...(six?.gateway === undefined ? {} : { gateway6: six.gateway }),
+      ...(all.length === 0 ? {} : { reserved: all }),
     };
   }
 
   /** Removes a network that nothing needs; with its foreign VTEPs. */
   remove(name: string, hostName: (host: PeerId) => string): void {
-    const { directory } = this.#options;
-    this.require(name);
+    const { directory, holders } = this.#options;
+    const held = holders(this.require(name).id);
+    if (held.length > 0) {
+      throw new AppError(
+        'E_NETWORK_IN_USE',
+        `Network ${name} has ${held.length} address${held.length === 1 ? '' : 'es'} that this host holds without an endpoint, for "${held.slice(0, 3).join('", "')}"; delete those containers first.`,
+      );
+    }
     const users = directory
       .uses(name)
       .map(({ host }) => hostName(host))
@@ -184,13 +252,36 @@ export class Networks {
   }
 }
 
-type SharedRequest = Pick<NetworkDefinition, 'name' | 'subnet' | 'vni' | 'mtu' | 'edge'>;
+function isOverlap(one: string, other: string): boolean {
+  const [a, b] = [parseCidr(one), parseCidr(other)];
+  return a !== undefined && b !== undefined && overlaps(a, b);
+}
+
+function checkRoute({ name, vni }: NetworkDefinition, subnet: string, routes: readonly Route[]) {
+  const isOurs = (device: string | undefined): boolean => device === bridgeName(vni);
+  const route = routeInTheWay(checkSubnet(subnet), routes, isOurs);
+  if (route === undefined) return;
+  const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
+  throw new AppError(
+    'E_SUBNET_ROUTED',
+    `Subnet ${subnet} of network ${name} overlaps the route "${[route.destination, ...by].filter(Boolean).join(' ')}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
+  );
+}
+
+type SharedRequest = Pick<
+  NetworkDefinition,
+  'name' | 'subnet' | 'subnet6' | 'vni' | 'mtu' | 'edge'
+>;
 
 /**
  * The same wherever the same is asked for among the same hosts, and another if anything differs: then the
  * hosts' networks are two, of which the later one stays.
  */
-function sharedId({ name, subnet, vni, mtu, edge }: SharedRequest, addressing: Addressing): string {
-  const text = JSON.stringify([name, subnet, vni, mtu, addressing, edge]);
+function sharedId(
+  { name, subnet, subnet6, vni, mtu, edge }: SharedRequest,
+  addressing: Addressing,
+): string {
+  const second = subnet6 === undefined ? [] : [subnet6];
+  const text = JSON.stringify([name, subnet, vni, mtu, addressing, edge, ...second]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

@@ -63,6 +63,11 @@ export interface DaemonOptions {
    * /run/docker/plugins/weft.sock. Default: none, Docker is not served.
    */
   readonly dockerPlugin?: string;
+  /**
+   * Absolute path of the socket of Docker's own API, at most 107 bytes, where Weft reads the names of
+   * containers if it serves Docker. Default /var/run/docker.sock.
+   */
+  readonly dockerSocket: string;
   /** Whether Docker's networks are of one engine, or of its cluster. Default `local`. */
   readonly dockerScope: Scope;
   /** Whether this host answers questions for names. Default `on`. */
@@ -92,6 +97,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'docker
   join: [],
   ipamLeaseSeconds: 300,
   ipamEndpointLeaseHours: 24,
+  dockerSocket: '/var/run/docker.sock',
   dockerScope: 'local',
   dns: 'on',
   dnsDomain: 'weft.local',

@@ -62,6 +62,15 @@ export class Peers {
     return id === this.#source.self.id || (member !== undefined && isActive(member));
   }
 
+  /** Names of the hosts that are alive and give out addresses of one subnet of a network only. */
+  singleStack(): string[] {
+    return this.#source
+      .members()
+      .filter((member) => isActive(member) && memberMeta(member)?.dualStack !== true)
+      .map(({ name }) => name)
+      .sort();
+  }
+
   /** Whether the host has the lowest id of those that are alive. */
   isFirstAlive(id: PeerId): boolean {
     return this.ids().every((other) => id <= other || !this.isAlive(other));

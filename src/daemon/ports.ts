@@ -1,5 +1,6 @@
 import type { PortRequest } from '../api/control.ts';
-import { AppError } from '../base/errors.ts';
+import type { PortRangeRequest } from '../api/plumbing.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { MAX_PORTS, type Endpoint, type PublishedPort } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { ProbePort } from '../os/port-probe.ts';
@@ -10,7 +11,7 @@ export interface PortsAsked {
   readonly network: NetworkDefinition;
   /** The endpoint's id, and the ports that lead to it already. */
   readonly endpoint: Pick<Endpoint, 'id' | 'ports'>;
-  readonly wanted: readonly PortRequest[];
+  readonly wanted: readonly PortRangeRequest[];
   /** All endpoints of this host. */
   readonly own: readonly Endpoint[];
   readonly probe: ProbePort;
@@ -35,7 +36,7 @@ export async function choosePorts(asked: PortsAsked): Promise<readonly Published
   for (const request of wanted) {
     const port = normalPort(request);
     if (ports.some((other) => isSamePort(other, port))) continue;
-    ports.push(await choosePort(port, ports, asked));
+    ports.push(await chooseInRange(port, request.hostPortEnd ?? 0, ports, asked));
   }
   if (ports.length <= MAX_PORTS) return ports;
   throw new AppError(
@@ -52,6 +53,23 @@ export function remainingPorts(
   if (gone === undefined) return [];
   const others = gone.map(normalPort);
   return (ports ?? []).filter((port) => !others.some((other) => isSamePort(other, port)));
+}
+
+/** The first of a range that is free; of one port alone, that one. */
+async function chooseInRange(
+  first: PublishedPort,
+  last: number,
+  chosen: readonly PublishedPort[],
+  asked: PortsAsked,
+): Promise<PublishedPort> {
+  for (let { hostPort } = first; hostPort < last; hostPort++) {
+    try {
+      return await choosePort({ ...first, hostPort }, chosen, asked);
+    } catch (error) {
+      if (!isAppError(error, 'E_PORT_TAKEN')) throw error;
+    }
+  }
+  return choosePort({ ...first, hostPort: Math.max(first.hostPort, last) }, chosen, asked);
 }
 
 async function choosePort(

@@ -5,7 +5,7 @@ import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import { sealed } from '../encap/sealed.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { Edges } from '../network/edge.ts';
-import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { addressesOf, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
 import { engineEndName, hostEndName } from '../network/names.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
@@ -120,15 +120,22 @@ export class Reconciler {
     for (const change of await edges.ensure(networks)) log.info({ change }, 'repaired');
   }
 
+  /** How the edge of this host differs from what `refreshEdges` last made; nothing is changed. */
+  examineEdges(): Promise<readonly string[]> {
+    return this.#options.edges.examine();
+  }
+
   /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
   refreshMacs({ name, vni }: NetworkDefinition): void {
     const { directory, fabric, feed, self } = this.#options;
     const own = directory.endpointsAt({ network: name, host: self });
     const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
     feed.restore(name, lost);
+    // The fast path in the kernel would pass by what limits a rate.
+    const unlimited = own.filter(({ bandwidth }) => bandwidth === undefined);
     fabric.setEndpointDevices(
       vni,
-      own.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
+      unlimited.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
   }
 
@@ -283,7 +290,10 @@ function edgeNetwork(
   endpoints: readonly Endpoint[],
 ): EdgeNetwork {
   const published = endpoints
-    .map(({ address, ports = [] }) => ({ addresses: [bareAddress(address)], ports }))
+    .map((endpoint) => ({
+      addresses: addressesOf(endpoint).map(bareAddress),
+      ports: endpoint.ports ?? [],
+    }))
     .filter(({ ports }) => ports.length > 0);
   return {
     ...{ bridge, published, gateways: gateway?.addresses ?? [] },

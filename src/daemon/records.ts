@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CANONICAL_DNS_NAME, MAX_NAME_CHARACTERS } from '../base/dns-name.ts';
 import type { PeerId, Vni } from '../base/types.ts';
-import { MAX_PORTS, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
+import { MAX_PORTS, MAX_ROUTES, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
 import { DH_BYTES } from '../link/noise/key-pair.ts';
@@ -20,12 +20,15 @@ const peerId = z.string().regex(/^[0-9a-f]{32}$/) as unknown as z.ZodType<PeerId
 const dnsName = z.string().max(MAX_NAME_CHARACTERS).regex(CANONICAL_DNS_NAME);
 
 const networkId = z.string().regex(/^[0-9a-f]{32}$/);
+/** Of what stands beside something of IPv4. */
+const ipv6Text = z.string().max(64).regex(/:/);
 
 /** Without the id, which is the key: two meshes may have made networks of one name. */
 const networkRecord = z.object({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
   vni: z.int().min(1).max(0xffffff) as unknown as z.ZodType<Vni>,
   subnet: z.string().max(64),
+  subnet6: ipv6Text.exactOptional(),
   mtu: z.int().min(552).max(65535),
   encap: z.string().max(16),
   createdBy: peerId,
@@ -37,7 +40,9 @@ const networkRecord = z.object({
       founders: z.array(peerId).min(1).max(MAX_VOTERS),
       leaseSeconds: z.int().min(LEASE_SECONDS.min).max(LEASE_SECONDS.max),
       range: z.string().max(64).exactOptional(),
+      range6: z.string().max(64).exactOptional(),
       gateway: z.string().max(64).exactOptional(),
+      gateway6: z.string().max(64).exactOptional(),
       reserved: z.array(z.string().max(64)).max(MAX_RESERVED).exactOptional(),
     })
     .exactOptional(),
@@ -53,6 +58,13 @@ const publishedPort = z.object({
   port: udpPort,
 });
 
+const endpointRoute = z.object({
+  destination: z.string().max(64),
+  via: z.string().max(64).exactOptional(),
+});
+
+const rateLimit = z.object({ rate: z.int().min(1), burst: z.int().min(1) });
+
 /** Without the id, which is the key. */
 const endpointRecord = z.object({
   /** The network's id. */
@@ -61,13 +73,20 @@ const endpointRecord = z.object({
   /** A 48-bit integer. */
   mac: z.number().int().min(1).max(0xffff_ffff_ffff) as unknown as z.ZodType<Endpoint['mac']>,
   address: z.string().max(64),
+  address6: ipv6Text.exactOptional(),
   ifname: z.string().min(1).max(15),
   sandbox: z.object({ path: z.string().max(4096), inode: z.string().max(64) }),
   routeMetric: z.int().min(0).max(0xffff_ffff).exactOptional(),
+  routes: z.array(endpointRoute).max(MAX_ROUTES).exactOptional(),
   ports: z.array(publishedPort).max(MAX_PORTS).exactOptional(),
+  bandwidth: z
+    .object({ ingress: rateLimit.exactOptional(), egress: rateLimit.exactOptional() })
+    .exactOptional(),
   origin: z.string().max(300).exactOptional(),
+  since: z.int().min(0).exactOptional(),
   names: z.array(dnsName).max(MAX_ENDPOINT_NAMES).exactOptional(),
   epoch: z.int().min(0).exactOptional(),
+  epoch6: z.int().min(0).exactOptional(),
 });
 
 /** Keyed by `NETWORK ADDRESS`. */
@@ -80,8 +99,11 @@ const vtepRecord = z.object({
 
 /** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
 const useRecord = z.object({ network: z.string().max(64), host: peerId });
-/** Keyed by the endpoint's id: it must get another address than this one. */
-const moveRecord = z.object({ from: z.string().max(64) });
+/** Keyed by the endpoint's id: it must get other addresses than these. */
+const moveRecord = z.object({
+  from: z.string().max(64),
+  from6: z.string().max(64).exactOptional(),
+});
 /** What `weft dns add` has told, keyed by `HOST NETWORK NAME ADDRESS` (the network may be empty). */
 const nameRecord = z.object({
   name: dnsName,
@@ -107,6 +129,8 @@ const memberMeta = z.object({
     .string()
     .regex(/^[0-9a-f]{16}$/)
     .exactOptional(),
+  /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
+  dualStack: z.boolean().default(false),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;

@@ -2,9 +2,12 @@ import type { IpamPlan, RepairReport } from '../api/control.ts';
 import { pause, type Clock } from '../base/clock.ts';
 import { AppError } from '../base/errors.ts';
 import { asMillis, asVni, type PeerId } from '../base/types.ts';
+import { addressesOf } from '../network/endpoint.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory, Rows } from './directory.ts';
 import { planRepair } from './mesh-plan.ts';
+import { toRenew } from './moving.ts';
 import type { MoveRecord } from './records.ts';
 
 /** How long a command waits for the hosts to do what was decided. */
@@ -33,8 +36,8 @@ export class Repairs {
 
   plan(): IpamPlan {
     const { directory, nameOf, addresses } = this.#options;
-    const pools = new Map(addresses.pools().map(({ network, holding }) => [network.id, holding]));
-    return planRepair({ directory, nameOf, poolOf: ({ id }) => pools.get(id)?.chosen });
+    const pools = new Map(addresses.pools().map(({ pool, holding }) => [pool.id, holding]));
+    return planRepair({ directory, nameOf, valueOf: ({ id }) => pools.get(id)?.chosen });
   }
 
   /**
@@ -61,9 +64,14 @@ export class Repairs {
       const displaced = directory.network(network);
       if (displaced) directory.putNetwork({ ...displaced, vni: asVni(vni) });
     }
-    for (const { endpoint, network, to, keeps } of endpoints) {
-      const held = directory.endpoint(endpoint);
-      if (held && network === to && !keeps) moves.put(endpoint, { from: held.address });
+    const renewed = endpoints.filter(({ network, to, keeps }) => network === to && !keeps);
+    for (const id of new Set(renewed.map(({ endpoint }) => endpoint))) {
+      const held = directory.endpoint(id);
+      const lost = renewed.filter(({ endpoint }) => endpoint === id).map(({ address }) => address);
+      const [from, from6] = (held === undefined ? [] : addressesOf(held)).filter((address) =>
+        lost.includes(bareAddress(address)),
+      );
+      if (from !== undefined) moves.put(id, { from, ...(from6 !== undefined && { from6 }) });
     }
   }
 
@@ -91,7 +99,7 @@ export class Repairs {
       .flatMap(({ name }) => directory.endpoints(name));
     const ordered = [...moves.entries()].flatMap(({ key, value }) => {
       const endpoint = directory.endpoint(key);
-      return endpoint?.address === value.from ? [endpoint] : [];
+      return endpoint !== undefined && toRenew(endpoint, value).length > 0 ? [endpoint] : [];
     });
     return [...merged, ...ordered].map(({ id, host, network, address }) => ({
       ...{ endpoint: id, host: nameOf(host), network, address },

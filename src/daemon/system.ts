@@ -17,6 +17,7 @@ import { probePort } from '../os/port-probe.ts';
 import { loadPerform } from '../os/netlink/addon.ts';
 import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
+import { TcTool } from '../os/tc.ts';
 import { openOnLadder } from '../tun/offload-ladder.ts';
 import { Tap } from '../tun/tap.ts';
 import { openTcpStream } from '../underlay/stream-tcp.ts';
@@ -93,7 +94,7 @@ export function systemSeams(deps: SystemDeps): Seams {
     ip: new NetlinkIp(perform, new IpTool(systemExec)),
     netns: systemNetns,
     sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
-    ...{ nft: new NftTool(systemExec), probePort },
+    ...{ nft: new NftTool(systemExec), tc: new TcTool(systemExec), probePort },
     openState: (directory) => State.open(directory),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),

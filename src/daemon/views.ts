@@ -16,7 +16,7 @@ import type {
   VtepCounters,
 } from '../dataplane/dataplane.ts';
 import type { Member, MemberRecord } from '../gossip/member.ts';
-import type { Endpoint } from '../network/endpoint.ts';
+import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { formatMac } from '../wire/mac.ts';
 import { memberKey, memberMeta } from './peers.ts';
@@ -54,31 +54,54 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
     id,
     vni,
     subnet,
+    subnet6,
     mtu,
     encap,
     edge,
-    addressing: { range, gateway, reserved } = {},
+    addressing: { range, range6, gateway, gateway6, reserved } = {},
   } = network;
   return {
-    ...{ name, id, vni, subnet, mtu, endpoints, encap: encap === 'sealed' ? 'sealed' : 'vxlan' },
+    ...{ name, id, vni, subnet, ...(subnet6 && { subnet6 }), mtu, endpoints },
+    encap: encap === 'sealed' ? 'sealed' : 'vxlan',
     ...(edge && { edge }),
     ...(range === undefined ? {} : { ipRange: range }),
+    ...(range6 === undefined ? {} : { ipRange6: range6 }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(gateway6 === undefined ? {} : { gateway6 }),
     ...(reserved === undefined ? {} : { reserved }),
   };
+}
+
+/** As much of a container's id as its tools show. */
+const CONTAINER_ID_LETTERS = 12;
+
+/** Whose an endpoint is, in two words. */
+export function ownerOf(endpoint: Endpoint): string {
+  const { origin = '', sandbox } = endpoint;
+  const [kind, ...words] = origin.split(' ');
+  const last = words.at(-1);
+  if (kind === 'cni' && last !== undefined) return `cni ${last.slice(0, CONTAINER_ID_LETTERS)}`;
+  if (origin !== '') return origin;
+  if (isEngineManaged(endpoint)) return 'docker';
+  const pid = /^\/proc\/(\d+)\/ns\/net$/.exec(sandbox.path)?.[1];
+  return pid === undefined ? `netns ${sandbox.path.replace(/^\/run\/netns\//, '')}` : `pid ${pid}`;
 }
 
 export function endpointInfo(
   endpoint: Endpoint,
   { mtu, hostName }: { readonly mtu: number; readonly hostName: (host: PeerId) => string },
 ): EndpointInfo {
-  const { id, network, address, mac, ifname, host, sandbox, names, ports, origin } = endpoint;
+  const { id, network, address, address6, mac, ifname, host, sandbox } = endpoint;
+  const { names, ports, bandwidth, origin, since } = endpoint;
   return {
-    ...{ endpoint: id, network, address, ifname, mtu },
+    ...{ endpoint: id, network, address, ...(address6 && { address6 }), ifname, mtu },
     ...{ mac: formatMac(mac), host: hostName(host), sandbox: sandbox.path },
     ...(names && { names }),
     ...(ports && { ports }),
+    ...(bandwidth && { bandwidth }),
     ...(origin !== undefined && { origin }),
+    owner: ownerOf(endpoint),
+    ...(since !== undefined && { since: new Date(since).toISOString() }),
   };
 }
 
@@ -126,6 +149,7 @@ export function fdbInfo(entry: FdbEntry, { counters, endpointOf, hostName }: Fdb
     ageSeconds: Math.floor(entry.age / 1000),
     ...(endpoint && {
       ...{ endpoint: endpoint.id, address: endpoint.address, host: hostName(endpoint.host) },
+      ...(endpoint.address6 && { address6: endpoint.address6 }),
     }),
   };
 }

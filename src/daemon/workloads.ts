@@ -3,6 +3,7 @@ import { AppError, isAppError } from '../base/errors.ts';
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { Mac, PeerId } from '../base/types.ts';
 import {
+  addressesOf,
   checkEndpointAddress,
   checkEndpointFree,
   checkEndpointMac,
@@ -10,16 +11,19 @@ import {
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
-import { defaultGateways } from '../network/gateway.ts';
+import { checkEndpointRoutes } from '../network/endpoint-routes.ts';
+import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
+import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
+import { checkBandwidth } from '../network/shaping.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import type { Netns, Sandbox, SandboxReference } from '../os/netns.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import { refuseDisputed } from './conflicts.ts';
-import type { Addresses } from './addresses.ts';
+import type { Addresses, WantedAddresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
 import type { Networks } from './networks.ts';
@@ -27,7 +31,8 @@ import { choosePorts, remainingPorts } from './ports.ts';
 import type { Reconciler } from './reconciler.ts';
 
 const MIN_ID_PREFIX = 4;
-/** Of default routes in sandboxes: behind those that a sandbox has from elsewhere. */
+const IFNAME_PREFIX = 'eth';
+/** Of routes in sandboxes: behind those that a sandbox has from elsewhere. */
 const FIRST_METRIC = 1024;
 
 export interface WorkloadsOptions {
@@ -41,14 +46,18 @@ export interface WorkloadsOptions {
   readonly netns: Netns;
   readonly probePort: ProbePort;
   readonly rng: Rng;
+  readonly wallNow: () => number;
   /** For sentences. */
   readonly hostName: (host: PeerId) => string;
   /** Whether a host takes part in the mesh now. */
   readonly isAlive: (host: PeerId) => boolean;
 }
 
-/** An endpoint whose address may be still to be chosen. */
-type Planned = Omit<Endpoint, 'address' | 'epoch'> & { readonly address: string | undefined };
+/** An endpoint whose addresses may be still to be chosen. */
+type Planned = Omit<Endpoint, 'address' | 'address6' | 'epoch' | 'epoch6'> & {
+  readonly address: string | undefined;
+  readonly address6: string | undefined;
+};
 
 /** Attaches sandboxes to networks and detaches them. Callers make one call at a time. */
 export class Workloads {
@@ -67,9 +76,9 @@ export class Workloads {
     const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
     refuseDisputed(network, directory, self);
-    const ifname = request.ifname ?? DEFAULT_IFNAME;
-    checkIfname(ifname);
     const sandbox = await netns.resolve(sandboxReference(request));
+    const ifname = await this.#ifname(network, sandbox, request);
+    checkIfname(ifname);
     checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
     if (request.id !== undefined) this.#refuseKnown(request.id, present);
@@ -81,8 +90,9 @@ export class Workloads {
       this.#plan(network, request, sandbox, ifname),
       request.ports,
     );
-    const acquired = await addresses.acquire(network, planned.address);
-    const endpoint: Endpoint = { ...planned, ...acquired };
+    const { address, address6, ...rest } = planned;
+    const acquired = await addresses.acquire(network, { address, address6 });
+    const endpoint: Endpoint = { ...rest, ...acquired };
     try {
       await journal.during('attach', endpoint, async () => {
         await this.#plug(network, endpoint);
@@ -92,10 +102,27 @@ export class Workloads {
       });
     } catch (error) {
       if (directory.endpoint(endpoint.id) === undefined)
-        addresses.release(network, endpoint.address);
+        addresses.release(network, ...addressesOf(endpoint));
       throw error;
     }
     return endpoint;
+  }
+
+  /** Where any will do: that of the endpoint that there is, else the first that is free. */
+  async #ifname(
+    { name }: NetworkDefinition,
+    sandbox: Sandbox,
+    { ifname, anyIfname: isAny = false }: AttachRequest,
+  ): Promise<string> {
+    if (ifname !== undefined || !isAny) return ifname ?? DEFAULT_IFNAME;
+    const present = this.#own().find(
+      (endpoint) => endpoint.sandbox.inode === sandbox.inode && endpoint.network === name,
+    );
+    if (present !== undefined) return present.ifname;
+    const taken = await this.#options.sandboxes.interfaces(sandbox);
+    let index = 0;
+    while (taken.has(`${IFNAME_PREFIX}${index}`)) index++;
+    return `${IFNAME_PREFIX}${index}`;
   }
 
   /** Who chooses an id means one attachment by it, and not the one that there is. */
@@ -103,7 +130,7 @@ export class Workloads {
     if (known?.id !== id) return;
     throw new AppError(
       'E_ENDPOINT_EXISTS',
-      `Endpoint ${id} exists already: ${known.ifname} in ${known.sandbox.path}, with address ${known.address} of network ${known.network}; detach it first.`,
+      `Endpoint ${id} exists already: ${known.ifname} in ${known.sandbox.path}, with address ${addressesOf(known).join(' and ')} of network ${known.network}; detach it first.`,
     );
   }
 
@@ -138,7 +165,7 @@ export class Workloads {
       // Nothing of it may lead to whoever has the address next.
       if (endpoint.ports !== undefined) await reconciler.refreshEdges();
       reconciler.request();
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
       const network = directory.network(endpoint.network);
       if (network) reconciler.refreshMacs(network);
@@ -184,7 +211,7 @@ export class Workloads {
     try {
       await reconciler.refreshEdges(endpoint);
     } catch (error) {
-      await sandboxes.detach(endpoint.id);
+      await sandboxes.detach(endpoint);
       reconciler.request();
       throw error;
     }
@@ -202,10 +229,16 @@ export class Workloads {
 
   /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
   async examine(id: string): Promise<readonly string[]> {
-    const { networks, sandboxes } = this.#options;
+    const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
-    const { vni, mtu } = networks.require(endpoint.network);
-    return sandboxes.examine({ endpoint, bridge: bridgeName(vni), mtu });
+    const network = networks.require(endpoint.network);
+    const { vni, mtu } = network;
+    const gateways = defaultGateways(gatewayOf(network));
+    const differences = await sandboxes.examine({
+      ...{ endpoint, bridge: bridgeName(vni), mtu, gateways },
+    });
+    if (network.edge === undefined) return differences;
+    return [...differences, ...(await reconciler.examineEdges())];
   }
 
   /**
@@ -215,12 +248,13 @@ export class Workloads {
   async #again(
     present: Endpoint,
     network: NetworkDefinition,
-    { ip, mac, names }: AttachRequest,
+    { mac, names, ...request }: AttachRequest,
   ): Promise<Endpoint> {
-    const subnet = checkSubnet(network.subnet);
+    const { address, address6 } = wantedAddresses(network, request);
     const isSame =
       present.network === network.name &&
-      (ip === undefined || checkEndpointAddress(ip, subnet) === present.address) &&
+      [address ?? present.address, address6 ?? present.address6].join() ===
+        [present.address, present.address6].join() &&
       (mac === undefined || checkEndpointMac(mac) === present.mac);
     if (isSame) {
       await this.#plug(network, present);
@@ -228,7 +262,7 @@ export class Workloads {
     }
     throw new AppError(
       'E_IFNAME_TAKEN',
-      `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${present.address} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
+      `${present.ifname} in ${present.sandbox.path} is endpoint ${present.id} of network ${present.network} with address ${addressesOf(present).join(' and ')} and MAC ${formatMac(present.mac)}; detach it first, or choose another name with --ifname.`,
     );
   }
 
@@ -246,41 +280,38 @@ export class Workloads {
     sandbox: Sandbox,
     ifname: string,
   ): Planned {
-    const { directory, rng, self, hostName } = this.#options;
-    const { ip } = request;
+    const { directory, rng, self, hostName, wallNow } = this.#options;
+    const { bandwidth: limits = {} } = request;
+    const bandwidth = checkBandwidth(limits, network.mtu);
     const endpoint: Planned = {
       ...withNames(checkEndpointNames(request.names ?? [])),
       id: request.id ?? randomHex(rng, 16),
       ...{ network: network.name, host: self, ifname, sandbox },
+      ...(bandwidth && { bandwidth }),
       ...(request.origin !== undefined && { origin: request.origin }),
-      address: ip === undefined ? undefined : checkWanted(network, ip),
-      mac: request.mac === undefined ? this.#freeMac() : this.#checkMac(network, request.mac),
-      ...this.#routeMetric(network, sandbox, request.defaultRoute),
+      since: wallNow(),
+      ...{ address: undefined, address6: undefined, ...wantedAddresses(network, request) },
+      mac: request.mac === undefined ? this.#freeMac() : checkWantedMac(network, request.mac),
+      ...this.#routes(network, sandbox, request),
     };
     checkEndpointFree(endpoint, directory.endpoints(network.name), hostName);
     return endpoint;
   }
 
-  #checkMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
-    const mac = checkEndpointMac(text);
-    if (edge === undefined || mac !== gatewayMac(vni)) return mac;
-    throw new AppError(
-      'E_MAC_TAKEN',
-      `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
-    );
-  }
-
-  /** By the interface that was attached first, its default route goes first. */
-  #routeMetric(
-    { edge }: NetworkDefinition,
+  /** By the interface that was attached first, its routes go first. */
+  #routes(
+    network: NetworkDefinition,
     sandbox: Sandbox,
-    isWanted = true,
-  ): Pick<Endpoint, 'routeMetric'> {
-    if (edge !== 'routed' || !isWanted) return {};
+    { defaultRoute: isWanted = true, routes: wanted = [] }: AttachRequest,
+  ): Pick<Endpoint, 'routeMetric' | 'routes'> {
+    const routes = checkEndpointRoutes(network, wanted);
+    const isDefault = network.edge === 'routed' && isWanted;
+    if (routes.length === 0 && !isDefault) return {};
     const used = this.#own()
       .filter((endpoint) => endpoint.sandbox.inode === sandbox.inode)
       .map(({ routeMetric = 0 }) => routeMetric);
-    return { routeMetric: Math.max(FIRST_METRIC - 1, ...used) + 1 };
+    const routeMetric = Math.max(FIRST_METRIC - 1, ...used) + 1;
+    return { routeMetric, ...(routes.length > 0 && { routes }) };
   }
 
   #freeMac(): Mac {
@@ -364,18 +395,52 @@ export class Workloads {
   }
 }
 
-const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
+export const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
   names.length === 0 ? {} : { names };
 
-/** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the network may have it. */
-export function checkWanted(network: NetworkDefinition, ip: string): string {
-  const address = checkEndpointAddress(ip, checkSubnet(network.subnet));
+/** An address that a person asked for; E_ADDRESS_RESERVED if no endpoint of the pool may have it. */
+export function checkWanted(pool: AddressPool, ip: string): string {
+  const address = checkEndpointAddress(ip, checkSubnet(pool.subnet));
   const bare = bareAddress(address);
-  const { gateway, reserved = [] } = network.addressing ?? {};
+  const { gateway, reserved = [] } = pool.addressing ?? {};
   if (gateway !== bare && !reserved.includes(bare)) return address;
   throw new AppError(
     'E_ADDRESS_RESERVED',
-    `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${network.name}; give another.`,
+    `Address ${bare} is ${gateway === bare ? 'the gateway' : 'reserved'} in network ${pool.name}; give another.`,
+  );
+}
+
+/** The addresses that a person asked for, as `checkWanted`; E_ADDRESS_OUTSIDE. */
+function wantedAddresses(
+  network: NetworkDefinition,
+  { ip, ip6 }: Pick<AttachRequest, 'ip' | 'ip6'>,
+): WantedAddresses {
+  const [first] = poolsOf(network);
+  const address = ip === undefined ? undefined : checkWanted(first, ip);
+  if (ip6 === undefined) return { address };
+  const second = poolOfFamily(network, 6);
+  if (second === undefined) {
+    throw new AppError(
+      'E_ADDRESS_OUTSIDE',
+      `Network ${network.name} has no IPv6 subnet, and so no address ${ip6}; create it with --subnet6 or --ipv6.`,
+    );
+  }
+  const address6 = checkWanted(second, ip6);
+  if (second.id !== first.id) return { address, address6 };
+  if (address === undefined || address === address6) return { address: address6 };
+  throw new AppError(
+    'E_ADDRESS_INVALID',
+    `Network ${network.name} has one subnet, and so one address of ${ip ?? ''} and ${ip6}; give one of them.`,
+  );
+}
+
+/** A MAC that a person asked for; E_MAC_INVALID, E_MAC_TAKEN if it is the gateway's. */
+export function checkWantedMac({ name, vni, edge }: NetworkDefinition, text: string): Mac {
+  const mac = checkEndpointMac(text);
+  if (edge === undefined || mac !== gatewayMac(vni)) return mac;
+  throw new AppError(
+    'E_MAC_TAKEN',
+    `MAC ${formatMac(mac)} is the gateway's in network ${name}; give another, or none to have one chosen.`,
   );
 }
 

@@ -1,5 +1,7 @@
 import { bareAddress, canonicalAddress } from '../wire/cidr.ts';
 import type { Zone, ZoneEntry } from '../dns/zone.ts';
+import { addressesOf } from '../network/endpoint.ts';
+import { subnetsOf } from '../network/subnets.ts';
 import type { Directory, Rows } from './directory.ts';
 import type { EndpointRecord, NameRecord } from './records.ts';
 
@@ -14,7 +16,7 @@ export function feedZone(zone: Zone, { directory, names }: NameSources, domain: 
   let known: string[] = [];
   const setNetworks = (): void => {
     const networks = directory.networks();
-    for (const { name, subnet } of networks) zone.setNetwork(name, [subnet]);
+    for (const network of networks) zone.setNetwork(network.name, subnetsOf(network));
     const present = networks.map(({ name }) => name);
     for (const gone of known) if (!present.includes(gone)) zone.setNetwork(gone, undefined);
     known = present;
@@ -34,14 +36,15 @@ function follow<T>(rows: Rows<T>, apply: (key: string, value: T | undefined) => 
 }
 
 /** A name that was given with the domain means the same without it. */
-function endpointEntry({ network, host, names = [], address }: EndpointRecord, domain: string) {
+function endpointEntry(endpoint: EndpointRecord, domain: string) {
+  const { network, host, names = [] } = endpoint;
   const suffix = `.${domain}`;
   const relative = names.map((name) =>
     name.endsWith(suffix) ? name.slice(0, -suffix.length) : name,
   );
   return {
     ...{ network, host, names: [...new Set(relative)] },
-    addresses: [canonicalAddress(bareAddress(address))].filter((each) => each !== undefined),
+    addresses: addressesOf(endpoint).flatMap((each) => canonicalAddress(bareAddress(each)) ?? []),
   } satisfies ZoneEntry;
 }
 

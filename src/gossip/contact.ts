@@ -1,14 +1,11 @@
 import type { PeerId } from '../base/types.ts';
+import { Presence } from './presence.ts';
 import type { Row } from './replica.ts';
 
 /** Rows of this table are a host's notes to itself: saved as others are, never sent, never taken. */
 export const LOCAL_TABLE = 'local';
 
-/** The reading as a row to be saved. */
-export function contactRow(until: number, author: PeerId): Row {
-  const stamp = { millis: until, count: 0 };
-  return { table: LOCAL_TABLE, key: 'shared-until', stamp, author, value: undefined };
-}
+const KEYS = { until: 'shared-until', presence: 'present' } as const;
 
 /** What to do with a row that is unknown here and older than the sender's last contact with the mesh. */
 export type Verdict = 'take' | 'leave' | 'bury';
@@ -32,12 +29,14 @@ interface ContactSettings {
 export class Contact {
   readonly #retention: number;
   readonly #started: number;
+  readonly #presence: Presence;
   #until: number | undefined;
   #savedAt = -Infinity;
 
   constructor({ retention, started }: ContactSettings) {
     this.#retention = retention;
     this.#started = started;
+    this.#presence = new Presence(started);
   }
 
   /** Undefined for a host that has never synced. */
@@ -45,9 +44,23 @@ export class Contact {
     return this.#until;
   }
 
-  /** Takes back what was saved before a restart. */
-  load(until: number): void {
-    this.#until = until;
+  /** Takes back a row that was saved before a restart. */
+  load({ key, stamp, value }: Row): void {
+    if (key === KEYS.until) this.#until = stamp.millis;
+    else if (key === KEYS.presence) this.#presence.load(value);
+  }
+
+  /** The reading as a row to be saved. */
+  untilRow(author: PeerId): Row {
+    const stamp = { millis: this.#until ?? 0, count: 0 };
+    return { table: LOCAL_TABLE, key: KEYS.until, stamp, author, value: undefined };
+  }
+
+  /** When this host ran, as a row to be saved. */
+  presenceRow(author: PeerId, wall: number): Row {
+    const stamp = { millis: wall, count: 0 };
+    const value = this.#presence.encode(wall);
+    return { table: LOCAL_TABLE, key: KEYS.presence, stamp, author, value };
   }
 
   /**
@@ -75,7 +88,7 @@ export class Contact {
   judge(peer: number | undefined, wall: number, isAlone: boolean): Verdict {
     if (peer === undefined || !this.#isOld(peer, wall)) return 'take';
     const isInTouch = this.#until !== undefined && !this.#isOld(this.#until, wall);
-    if (isInTouch || this.#started <= peer) return 'bury';
+    if (isInTouch || this.#presence.covers(peer)) return 'bury';
     return this.#until === undefined && !isAlone ? 'leave' : 'take';
   }
 

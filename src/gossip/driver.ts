@@ -191,6 +191,7 @@ export class Mesh {
 
   /** Ends all activity at once and tells nobody; open joins and leaves end too. Closes no socket. */
   stop(): void {
+    this.#perform(this.#machine.end(this.#now()));
     this.#isStopped = true;
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();

@@ -177,6 +177,11 @@ export class Machine {
     return { exchange, effects };
   }
 
+  /** The process ends, with or without a goodbye: has it saved that it ran until now. */
+  end(at: Instant): Effect[] {
+    return this.#handle(at, () => this.#sync.notePresence());
+  }
+
   /** Says goodbye; a `left` effect follows in less than half a second, and then nobody is known any more. */
   leave(at: Instant): Effect[] {
     return this.#handle(at, () => {
@@ -208,7 +213,7 @@ export class Machine {
   load(bytes: Uint8Array, at: Instant): boolean {
     const row = decodeRow(bytes);
     if (row === undefined) this.#core.counters.add('rowMalformed');
-    else if (row.table === LOCAL_TABLE) this.#sync.loadContact(row.stamp.millis);
+    else if (row.table === LOCAL_TABLE) this.#sync.loadNote(row);
     else this.replica.merge(row, at.wall, 'local');
     return row !== undefined;
   }
@@ -356,6 +361,7 @@ export class Machine {
     for (const { table, key } of this.replica.collect(outbox.at.wall)) {
       outbox.push({ kind: 'collected', table, key });
     }
+    this.#sync.notePresence();
     outbox.timer({ kind: 'collect' }, COLLECT_EVERY_MS);
   }
 }

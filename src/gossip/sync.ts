@@ -3,7 +3,7 @@ import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../base/types.ts';
 import { retransmitLimit } from './broadcast.ts';
 import { encodeClaim, normalizeIp, type Cargo } from './cargo.ts';
-import { Contact, contactRow } from './contact.ts';
+import { Contact } from './contact.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
 import { refusalError, unintelligibleAnswer, type JoinOutcome } from './join.ts';
@@ -26,7 +26,7 @@ import {
   SAID_ALL,
   type Rows,
 } from './reconcile.ts';
-import type { Replica } from './replica.ts';
+import type { Replica, Row } from './replica.ts';
 import { Session } from './session.ts';
 import {
   decodeAnswer,
@@ -110,9 +110,15 @@ export class Synchroniser {
     });
   }
 
-  /** Takes back, before the start, up to when this host's rows were known to others. */
-  loadContact(until: number): void {
-    this.#contact.load(until);
+  /** Takes back, before the start, a note of this host to itself. */
+  loadNote(row: Row): void {
+    this.#contact.load(row);
+  }
+
+  /** Has it saved that this host runs. */
+  notePresence(): void {
+    const { outbox, self } = this.#core;
+    this.#save(this.#contact.presenceRow(self.id, outbox.at.wall));
   }
 
   /** Begins a join; its end is a `joined` effect with the number returned. */
@@ -434,14 +440,17 @@ export class Synchroniser {
 
   /** A sync has come to its end: what this host held when it began is held by another as well. */
   #noteContact({ began }: Session, peer: number | undefined): void {
-    const { outbox, self } = this.#core;
+    const { outbox } = this.#core;
     const root = this.#replica.tree.root();
     const hasChanged = !root.equals(this.#rowsAtContact);
     if (!this.#contact.note(began, peer, outbox.at.wall, hasChanged)) return;
     this.#rowsAtContact = root;
-    const row = contactRow(this.#contact.until ?? 0, self.id);
+    this.#save(this.#contact.untilRow(this.#core.self.id));
+  }
+
+  #save(row: Row): void {
     const none = { previous: undefined, value: undefined, previousValue: undefined };
-    outbox.push({ kind: 'row', change: { row, ...none, origin: 'remote' } });
+    this.#core.outbox.push({ kind: 'row', change: { row, ...none, origin: 'remote' } });
   }
 
   /** Makes a sync the one that moves rows, or puts its host on the list for later. */

@@ -34,18 +34,22 @@ export interface CheckedAddressing {
 export function checkAddressing(request: AddressingRequest, subnet: Cidr): CheckedAddressing {
   const { ipRange, edge, reserved = [] } = request;
   const gateway = request.gateway ?? (edge === undefined ? undefined : firstHost(subnet));
-  if (reserved.length > MAX_RESERVED) {
-    throw new AppError(
-      'E_ADDRESS_INVALID',
-      `${reserved.length} reserved addresses are too many; give at most ${MAX_RESERVED}, or an --ip-range that leaves them out.`,
-    );
-  }
+  checkReservedCount(reserved);
   const bare = (text: string): string => bareAddress(checkEndpointAddress(text, subnet));
   return {
     range: ipRange === undefined ? undefined : checkRange(ipRange, subnet),
     gateway: gateway === undefined ? undefined : bare(gateway),
     reserved: reserved.map(bare),
   };
+}
+
+/** Of a network's row, whichever subnets they are of. Rejects with E_ADDRESS_INVALID. */
+export function checkReservedCount({ length }: readonly string[]): void {
+  if (length <= MAX_RESERVED) return;
+  throw new AppError(
+    'E_ADDRESS_INVALID',
+    `${length} reserved addresses are too many; give at most ${MAX_RESERVED}, or an --ip-range that leaves them out.`,
+  );
 }
 
 /** The first address that an endpoint could have. */

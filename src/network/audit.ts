@@ -2,12 +2,14 @@ import { isAppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Link } from '../os/ip-json.ts';
+import type { Qdisc } from '../os/tc.ts';
 import type { Bridges, BridgeSpec } from './bridge.ts';
 import { isEngineManaged, type Endpoint } from './endpoint.ts';
 import { defaultGateways } from './gateway.ts';
-import { bridgeName, hostEndName, parseMark } from './names.ts';
+import { bridgeName, hostEndName, parseMark, shaperName } from './names.ts';
 import { deleteIfPresent } from './repair.ts';
 import type { Sandboxes } from './sandbox.ts';
+import type { Shaping } from './shaping.ts';
 
 /** What this host must have of one network. */
 export interface DesiredNetwork extends BridgeSpec {
@@ -24,10 +26,19 @@ export interface AuditReport {
   readonly lost: readonly { readonly endpoint: Endpoint; readonly reason: string }[];
 }
 
+/** What one audit looks at. */
+interface Seen {
+  readonly links: readonly Link[];
+  readonly qdiscs: readonly Qdisc[];
+  /** Ids of the endpoints whose sandbox is looked into. */
+  readonly inspected: ReadonlySet<string>;
+}
+
 export interface AuditorOptions {
   readonly ip: Ip;
   readonly bridges: Bridges;
   readonly sandboxes: Sandboxes;
+  readonly shaping: Shaping;
   readonly host: PeerId;
 }
 
@@ -41,14 +52,16 @@ export class Auditor {
   readonly #ip: Ip;
   readonly #bridges: Bridges;
   readonly #sandboxes: Sandboxes;
+  readonly #shaping: Shaping;
   readonly #host: PeerId;
   /** Ids of the endpoints whose sandbox was looked into since all were. */
   readonly #inspected = new Set<string>();
 
-  constructor({ ip, bridges, sandboxes, host }: AuditorOptions) {
+  constructor({ ip, bridges, sandboxes, shaping, host }: AuditorOptions) {
     this.#ip = ip;
     this.#bridges = bridges;
     this.#sandboxes = sandboxes;
+    this.#shaping = shaping;
     this.#host = host;
   }
 
@@ -67,6 +80,7 @@ export class Auditor {
     }
     // A new bridge has no ports yet: what the first look said of them may be wrong.
     const links = changes.length === 0 ? before : await this.#ip.links();
+    const qdiscs = await this.#shaping.look(desired.flatMap(({ endpoints }) => endpoints));
     const lost: { endpoint: Endpoint; reason: string }[] = [];
     for (const network of desired) {
       if (network.device !== undefined) {
@@ -74,7 +88,9 @@ export class Auditor {
       }
       for (const endpoint of network.endpoints) {
         try {
-          changes.push(...(await this.#ensureEndpoint(network, endpoint, links, inspected)));
+          changes.push(
+            ...(await this.#ensureEndpoint(network, endpoint, { links, qdiscs, inspected })),
+          );
         } catch (error) {
           if (!isAppError(error)) throw error;
           lost.push({ endpoint, reason: error.message });
@@ -87,14 +103,14 @@ export class Auditor {
   async #ensureEndpoint(
     { vni, mtu, gateway }: DesiredNetwork,
     endpoint: Endpoint,
-    links: readonly Link[],
-    inspected: ReadonlySet<string>,
+    { links, qdiscs, inspected }: Seen,
   ): Promise<readonly string[]> {
     const gateways = defaultGateways(gateway);
     const attachment = { endpoint, bridge: bridgeName(vni), mtu, gateways };
     const hostEnd = links.find((link) => link.name === hostEndName(endpoint.id));
     const isSound =
       hostEnd !== undefined &&
+      this.#shaping.compare(endpoint, qdiscs).length === 0 &&
       (await this.#sandboxes.compareHostEnd(attachment, hostEnd)).length === 0;
     // Without its interface the sandbox has ended; the endpoint is forgotten with the next look.
     if (isEngineManaged(endpoint)) {
@@ -124,6 +140,7 @@ export class Auditor {
       desired.flatMap(({ vni, endpoints }) => [
         bridgeName(vni),
         ...endpoints.map(({ id }) => hostEndName(id)),
+        ...endpoints.flatMap(({ id, bandwidth }) => (bandwidth?.egress ? [shaperName(id)] : [])),
       ]),
     );
     const orphans = links.filter(

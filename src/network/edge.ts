@@ -21,7 +21,7 @@ export interface EdgesOptions {
 const FAMILIES = [4, 6] as const;
 const NONE: OpenedInterfaces = { 4: [], 6: [] };
 /** Interfaces of Weft's, and the loopback: none of them leads out. */
-const INWARD = /^(?:lo|weft-.*|wtap-.*|wv[0-9a-f]{12})$/;
+const INWARD = /^(?:lo|weft-.*|wtap-.*|w[vi][0-9a-f]{12})$/;
 
 /**
  * The edge of this host's networks toward everything else: Weft's table of nftables, and forwarding on
@@ -51,6 +51,17 @@ export class Edges {
     return networks.every(({ edge }) => edge === undefined)
       ? this.#clear()
       : this.#ensureTable(networks);
+  }
+
+  /** How the table differs from what `ensure` last made; nothing is changed. */
+  async examine(): Promise<string[]> {
+    if (this.#shown === undefined) return [];
+    const listing = await this.#nft.list(NFT_TABLE);
+    const shown = listing && comparable(listing);
+    if (shown === this.#shown) return [];
+    return [
+      `table inet ${NFT_TABLE} of nftables ${shown === undefined ? 'is gone' : 'was changed'}`,
+    ];
   }
 
   async #ensureTable(networks: readonly EdgeNetwork[]): Promise<string[]> {

@@ -24,18 +24,71 @@ export interface Endpoint {
   readonly mac: Mac;
   /** CIDR in canonical text: the address with the subnet's prefix length, e.g. `10.7.0.2/24`. */
   readonly address: string;
+  /** Likewise, in a network with two subnets; absent of an endpoint that an older version made there. */
+  readonly address6?: string;
   readonly ifname: string;
   readonly sandbox: Sandbox;
-  /** Metric of the default route by this interface, in the sandbox; absent: it makes none. */
+  /** Metric of the routes by this interface, in the sandbox; absent: it makes none. */
   readonly routeMetric?: number;
+  /** Where those routes lead; absent: everywhere, by the network's gateway. */
+  readonly routes?: readonly EndpointRoute[];
   /** What of the host's own ports leads to it. */
   readonly ports?: readonly PublishedPort[];
+  /** Rates that its host holds it to; absent: none. */
+  readonly bandwidth?: Bandwidth;
   /** What it is found by in DNS: lower-case names, at most 16; absent: none. */
   readonly names?: readonly string[];
   /** Whose it is, in the words of whoever made it. */
   readonly origin?: string;
+  /** When it was attached, in milliseconds since the Unix epoch; absent: by an older version. */
+  readonly since?: number;
   /** Its host's epoch in the pool when the address was given out; absent: 0. */
   readonly epoch?: number;
+  readonly epoch6?: number;
+}
+
+/** What an endpoint's row says of its addresses. */
+export type EndpointAddresses = Pick<Endpoint, 'address' | 'address6' | 'epoch' | 'epoch6'>;
+
+/** One address as a pool has given it out. */
+export interface GivenAddress {
+  /** CIDR, as `Endpoint.address`. */
+  readonly address: string;
+  readonly epoch?: number;
+}
+
+/** CIDRs: one, or IPv4 and then IPv6. */
+export function addressesOf({
+  address,
+  address6,
+}: Pick<Endpoint, 'address' | 'address6'>): readonly string[] {
+  return address6 === undefined ? [address] : [address, address6];
+}
+
+/** The addresses with their epochs, as `addressesOf` orders them. */
+export function givenTo({
+  address,
+  address6,
+  epoch,
+  epoch6,
+}: EndpointAddresses): readonly GivenAddress[] {
+  const first = { address, ...(epoch === undefined ? {} : { epoch }) };
+  if (address6 === undefined) return [first];
+  return [first, { address: address6, ...(epoch6 === undefined ? {} : { epoch: epoch6 }) }];
+}
+
+/** Of what the pools of a network gave, in their order, what a row says. */
+export function rowOfGiven(
+  first: GivenAddress,
+  second: GivenAddress | undefined,
+): EndpointAddresses {
+  return {
+    ...first,
+    ...(second && {
+      address6: second.address,
+      ...(second.epoch === undefined ? {} : { epoch6: second.epoch }),
+    }),
+  };
 }
 
 /**
@@ -62,6 +115,28 @@ export interface PublishedPort {
 }
 
 export const MAX_PORTS = 256;
+
+/** A route of a sandbox by an endpoint's interface. */
+export interface EndpointRoute {
+  /** CIDR without host bits, in canonical text. */
+  readonly destination: string;
+  /** An address of the network's subnet; absent: the network's gateway. */
+  readonly via?: string;
+}
+
+/** `ingress` is what goes to the workload, `egress` what comes from it. */
+export interface Bandwidth {
+  readonly ingress?: RateLimit;
+  readonly egress?: RateLimit;
+}
+
+/** As CNI counts: bits a second, and how many bits may go at once after a pause. */
+export interface RateLimit {
+  readonly rate: number;
+  readonly burst: number;
+}
+
+export const MAX_ROUTES = 64;
 
 /** The name of an endpoint's interface if the caller gives none. */
 export const DEFAULT_IFNAME = 'eth0';
@@ -104,8 +179,8 @@ export function checkEndpointMac(text: string): Mac {
 }
 
 /** Whatever the prefix lengths: two meshes that were joined may have had different ones. */
-function isSameAddress(one: string, other: string | undefined): boolean {
-  return other !== undefined && bareAddress(one) === bareAddress(other);
+function isSame(one: string, other: string): boolean {
+  return bareAddress(one) === bareAddress(other);
 }
 
 /**
@@ -117,21 +192,25 @@ export function checkEndpointFree(
     id,
     network,
     address,
+    address6,
     mac,
   }: Pick<Endpoint, 'id' | 'network'> & {
     readonly address: string | undefined;
+    readonly address6?: string | undefined;
     readonly mac: Mac | undefined;
   },
   existing: Iterable<Endpoint>,
   hostName: (host: PeerId) => string = String,
 ): void {
+  const wanted = [address, address6].flatMap((each) => each ?? []);
   for (const other of existing) {
     if (other.network !== network || other.id === id) continue;
+    const taken = wanted.find((each) => addressesOf(other).some((held) => isSame(held, each)));
     const owner = `endpoint ${other.id} in ${other.sandbox.path} on host ${hostName(other.host)}`;
-    if (isSameAddress(other.address, address)) {
+    if (taken !== undefined) {
       throw new AppError(
         'E_ADDRESS_TAKEN',
-        `Address ${address} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
+        `Address ${taken} of network ${network} belongs to ${owner}; give another, or detach that one first.`,
       );
     }
     if (mac !== undefined && other.mac === mac) {

@@ -3,6 +3,7 @@ import type { Gateway } from '../dataplane/dataplane.ts';
 import { bareAddress, addressBytes, formatAddress, parseCidr } from '../wire/cidr.ts';
 import { gatewayMac } from './names.ts';
 import type { NetworkDefinition, NetworkEdge } from './network.ts';
+import { familyOf, poolsOf } from './subnets.ts';
 
 /** What a network's bridge is on each host that carries it, if the network has an edge (docs/adr/0026). */
 export interface GatewaySpec {
@@ -11,17 +12,14 @@ export interface GatewaySpec {
   readonly addresses: readonly string[];
 }
 
-const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
-
 /** Undefined for a plain wire. */
-export function gatewayOf({
-  edge,
-  subnet,
-  addressing,
-}: NetworkDefinition): GatewaySpec | undefined {
-  const prefixLength = subnet.split('/')[1] ?? '';
-  const addresses =
-    addressing?.gateway === undefined ? [] : [`${addressing.gateway}/${prefixLength}`];
+export function gatewayOf(network: NetworkDefinition): GatewaySpec | undefined {
+  const { edge } = network;
+  const addresses = poolsOf(network).flatMap(({ subnet, addressing }) =>
+    addressing?.gateway === undefined
+      ? []
+      : [`${addressing.gateway}/${subnet.split('/')[1] ?? ''}`],
+  );
   return edge === undefined || addresses.length === 0 ? undefined : { edge, addresses };
 }
 

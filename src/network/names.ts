@@ -22,6 +22,11 @@ export function hostEndName(endpointId: string): string {
   return `wv${endpointId.slice(0, 12)}`;
 }
 
+/** What holds up frames of an endpoint whose rate is limited: `wi` and the same characters. */
+export function shaperName(endpointId: string): string {
+  return `wi${endpointId.slice(0, 12)}`;
+}
+
 /** The other end of it, as long as a container engine has not yet moved and renamed it. */
 export function engineEndName(endpointId: string): string {
   return `wc${endpointId.slice(0, 12)}`;
@@ -60,7 +65,7 @@ export function checkIfname(ifname: string): void {
 export interface LinkMark {
   readonly host: string;
   readonly network: string;
-  /** Of an endpoint's host end; absent on a bridge. */
+  /** Of an endpoint's host end, or of what limits its rate; absent on a bridge. */
   readonly endpoint?: string;
 }
 

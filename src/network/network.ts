@@ -18,6 +18,8 @@ export interface NetworkDefinition {
   readonly vni: Vni;
   /** CIDR without host bits, in canonical text. */
   readonly subnet: string;
+  /** Beside an IPv4 subnet, an IPv6 one: then each endpoint has an address of both (docs/adr/0028). */
+  readonly subnet6?: string;
   readonly mtu: number;
   /** A registered encapsulation. */
   readonly encap: string;
@@ -65,8 +67,10 @@ export interface Addressing {
   readonly leaseSeconds: number;
   /** CIDR inside the subnet that addresses are chosen from; absent: all of it. */
   readonly range?: string;
-  /** Addresses that no endpoint gets. */
+  readonly range6?: string;
+  /** Addresses that no endpoint gets; the reserved ones of both subnets. */
   readonly gateway?: string;
+  readonly gateway6?: string;
   readonly reserved?: readonly string[];
 }
 

@@ -142,7 +142,8 @@ function postroutingRules(networks: readonly EdgeNetwork[]): NftObject[] {
       gateways.flatMap((cidr) => {
         const source = within('saddr', subnetText(cidr));
         return [
-          rule('postrouting', source, notTo(BRIDGES), masquerade),
+          // What the host says to its own gateway's address does not leave, and is known by its source.
+          rule('postrouting', source, notTo(BRIDGES), notTo('lo'), masquerade),
           // To a published port of the same network: the answer must come back through the host.
           rule('postrouting', source, to(bridge), isTranslated, masquerade),
         ];

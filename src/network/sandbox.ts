@@ -2,14 +2,22 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
-import type { Link, Route } from '../os/ip-json.ts';
-import type { Netns, OpenSandbox } from '../os/netns.ts';
+import type { Link } from '../os/ip-json.ts';
+import type { Netns, OpenSandbox, Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
-import { formatAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
 import { formatMac } from '../wire/mac.ts';
-import type { Endpoint } from './endpoint.ts';
+import { addressesOf, type Endpoint } from './endpoint.ts';
+import {
+  hasRoute,
+  missingSubnetRoutes,
+  routeCommands,
+  routeText,
+  shownDestination,
+} from './endpoint-routes.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+import type { Shaping } from './shaping.ts';
+import { familyOf } from './subnets.ts';
 
 /** An endpoint and what it is plugged into on this host. */
 export interface Attachment {
@@ -17,7 +25,7 @@ export interface Attachment {
   /** Name of the network's bridge, which must be there. */
   readonly bridge: string;
   readonly mtu: number;
-  /** Where default routes of the sandbox lead to, if the endpoint has a metric for them. */
+  /** Where routes of the sandbox lead to that name no gateway, if the endpoint has a metric for them. */
   readonly gateways?: readonly string[];
 }
 
@@ -25,13 +33,14 @@ export interface SandboxesOptions {
   readonly ip: Ip;
   readonly netns: Netns;
   readonly sysctl: Sysctl;
+  readonly shaping: Shaping;
   /** This host, whose mark the host ends carry. */
   readonly host: PeerId;
 }
 
 /**
  * Plugs workloads into bridges: a veth pair with one end in the sandbox, which bears the endpoint's
- * name, MAC and address, and the other, `wv…`, a port of the bridge.
+ * name, MAC and addresses, and the other, `wv…`, a port of the bridge.
  *
  * Nothing else in a sandbox is touched: its loopback, routes (but those to the subnet and, where the
  * network has a gateway, by it) and names stay as they are. Checksum and segmentation offload stay on, because the kernel completes
@@ -41,12 +50,14 @@ export class Sandboxes {
   readonly #ip: Ip;
   readonly #netns: Netns;
   readonly #sysctl: Sysctl;
+  readonly #shaping: Shaping;
   readonly #host: PeerId;
 
-  constructor({ ip, netns, sysctl, host }: SandboxesOptions) {
+  constructor({ ip, netns, sysctl, shaping, host }: SandboxesOptions) {
     this.#ip = ip;
     this.#netns = netns;
     this.#sysctl = sysctl;
+    this.#shaping = shaping;
     this.#host = host;
   }
 
@@ -93,9 +104,21 @@ export class Sandboxes {
     return differences.map((difference) => `${hostEnd.name}: ${difference}; repaired.`);
   }
 
+  /** Names of what a sandbox has. Rejects as `attach`. */
+  async interfaces(reference: Sandbox): Promise<ReadonlySet<string>> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      return new Set((await this.#ip.links(sandbox.handle)).map(({ name }) => name));
+    } finally {
+      await sandbox.close();
+    }
+  }
+
   /** Removes the endpoint's interface, on both ends; false if there is none, e.g. as the sandbox is gone. */
-  detach(endpointId: string): Promise<boolean> {
-    return deleteIfPresent(this.#ip, hostEndName(endpointId));
+  async detach(endpoint: Pick<Endpoint, 'id' | 'bandwidth'>): Promise<boolean> {
+    const isRemoved = await deleteIfPresent(this.#ip, hostEndName(endpoint.id));
+    await this.#shaping.remove(endpoint);
+    return isRemoved;
   }
 
   /**
@@ -113,7 +136,7 @@ export class Sandboxes {
 
   /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
   async examine(attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const sandbox = await this.#netns.open(endpoint.sandbox);
     try {
       const name = hostEndName(endpoint.id);
@@ -128,9 +151,20 @@ export class Sandboxes {
         ...(await this.compareHostEnd(attachment, hostEnd)).map((each) => `${name}: ${each}`),
         ...inner.differences,
       ];
-      if (!hasAddress(inside, endpoint)) return [...differences, `no address ${endpoint.address}`];
-      const hasRoute = hasSubnetRoute(await this.#ip.routes(sandbox.handle), endpoint);
-      return [...differences, ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`])];
+      differences.push(...(await this.#shaping.examine(endpoint)));
+      const lacking = missingAddresses(inside, endpoint);
+      const routes = await this.#ip.routes(sandbox.handle);
+      const unrouted = missingSubnetRoutes(routes, endpoint);
+      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
+      return [
+        ...differences,
+        ...lacking.map((address) => `no address ${address}`),
+        // Without its address nothing of a family can have a route.
+        ...unrouted
+          .filter((address) => !lacking.includes(address))
+          .map((address) => `no route to ${shownDestination(address)}`),
+        ...(lacking.length === 0 ? missing : []).map((route) => `no ${routeText(route)}`),
+      ];
     } finally {
       await sandbox.close();
     }
@@ -184,7 +218,7 @@ export class Sandboxes {
    * its other end is up too: that is the last step.
    */
   async #make(sandbox: OpenSandbox, attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const name = hostEndName(endpoint.id);
     const { ifname } = endpoint;
     const mac = formatMac(endpoint.mac);
@@ -195,33 +229,38 @@ export class Sandboxes {
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
-      await this.#addAddress(sandbox, endpoint, [{ kind: 'setLink', name: ifname, up: true }]);
+      await this.#shaping.ensure(endpoint, mtu);
+      await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
+        { kind: 'setLink', name: ifname, up: true },
+      ]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
-        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(attachment)],
+        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(endpoint, gateways)],
         sandbox.handle,
       );
     } catch (error) {
-      await deleteIfPresent(this.#ip, name);
+      await this.detach(endpoint);
       throw error;
     }
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
   }
 
-  /** Gives the inner end its address, and in the same process does what else is to be done there. */
-  async #addAddress(
+  /** Gives the inner end addresses, and in the same process does what else is to be done there. */
+  async #addAddresses(
     { handle }: OpenSandbox,
-    { ifname, address }: Endpoint,
+    { ifname: name }: Pick<Endpoint, 'ifname'>,
+    addresses: readonly string[],
     more: readonly IpCommand[],
   ): Promise<void> {
-    const family = address.includes(':') ? 6 : 4;
-    if (family === 6) await this.#sysctl.enableIpv6(ifname, handle);
+    const families = [...new Set(addresses.map(familyOf))];
+    if (families.includes(6)) await this.#sysctl.enableIpv6(name, handle);
     await Promise.all([
-      this.#sysctl.announceAddresses(ifname, handle, family),
-      this.#sysctl.refuseTransit(ifname, handle),
+      ...families.map((family) => this.#sysctl.announceAddresses(name, handle, family)),
+      this.#sysctl.refuseTransit(name, handle),
     ]);
-    await this.#ip.apply([{ kind: 'addAddress', name: ifname, address }, ...more], handle);
+    const commands = addresses.map((address) => ({ kind: 'addAddress', name, address }) as const);
+    await this.#ip.apply([...commands, ...more], handle);
   }
 
   /** The kernel refused to make the pair: because it is there, or another is in its place? */
@@ -248,79 +287,49 @@ export class Sandboxes {
     attachment: Attachment,
     { hostEnd, inside }: { readonly hostEnd: Link; readonly inside: Link },
   ): Promise<string[]> {
-    const { endpoint, mtu } = attachment;
+    const { endpoint, mtu, gateways } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
-    const isAddressed = hasAddress(inside, endpoint);
+    const lacking = missingAddresses(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
+    const unlimited = await this.#shaping.ensure(endpoint, mtu);
     const commands = repairCommands(inside.name, inner);
-    if (isAddressed) await this.#ip.apply(commands, sandbox.handle);
-    else await this.#addAddress(sandbox, endpoint, commands);
+    if (lacking.length === 0) await this.#ip.apply(commands, sandbox.handle);
+    else await this.#addAddresses(sandbox, endpoint, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const hasRoute = !isAddressed || hasSubnetRoute(routes, endpoint);
-    if (!hasRoute) await this.#renewAddress(sandbox, endpoint);
+    const unrouted = missingSubnetRoutes(routes, endpoint).filter(
+      (address) => !lacking.includes(address),
+    );
+    for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
     // With a renewed address its routes have gone.
-    const missing = routeCommands(attachment).filter(
-      ({ via }) => !hasRoute || !hasDefault(routes, via, inside),
+    const missing = routeCommands(endpoint, gateways).filter(
+      (route) => unrouted.length > 0 || !hasRoute(routes, route),
     );
     await this.#ip.apply(missing, sandbox.handle);
     return [
-      ...outer.map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
+      ...[...outer, ...unlimited].map((difference) => `${hostEnd.name}: ${difference}; repaired.`),
       ...[
         ...inner.differences,
-        ...(isAddressed ? [] : [`no address ${endpoint.address}`]),
-        ...(hasRoute ? [] : [`no route to ${subnetText(endpoint)}`]),
-        ...missing.map(({ via }) => `no default route by ${via}`),
+        ...lacking.map((address) => `no address ${address}`),
+        ...unrouted.map((address) => `no route to ${shownDestination(address)}`),
+        ...missing.map((route) => `no ${routeText(route)}`),
       ].map((difference) => `${inside.name} in ${sandbox.path}: ${difference}; repaired.`),
     ];
   }
 
   /** The kernel makes the route with the address, and not again. */
-  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint): Promise<void> {
-    const { ifname: name, address } = endpoint;
+  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint, address: string): Promise<void> {
+    const { ifname: name } = endpoint;
     await this.#ip.apply([{ kind: 'deleteAddress', name, address }], sandbox.handle);
-    await this.#addAddress(sandbox, endpoint, []);
+    await this.#addAddresses(sandbox, endpoint, [address], []);
   }
 }
 
-type RouteCommand = Extract<IpCommand, { readonly kind: 'setDefaultRoute' }>;
-
-/** The default routes that the sandbox is to have by the endpoint. */
-function routeCommands({ endpoint, gateways = [] }: Attachment): readonly RouteCommand[] {
-  const { ifname: name, routeMetric: metric, address } = endpoint;
-  if (metric === undefined) return [];
-  const hasFamily = (via: string): boolean => via.includes(':') === address.includes(':');
-  return gateways.filter(hasFamily).map((via) => ({ kind: 'setDefaultRoute', name, via, metric }));
-}
-
-function hasDefault(routes: readonly Route[], via: string, { name }: Link): boolean {
-  return routes.some(
-    ({ destination, gateway, device }) =>
-      destination === 'default' && gateway === via && device === name,
-  );
-}
-
-/** Whether the route to the subnet is there that the kernel makes for an address. */
-function hasSubnetRoute(routes: readonly Route[], endpoint: Endpoint): boolean {
-  const subnet = subnetText(endpoint);
-  return routes.some(
-    ({ destination, device }) => destination === subnet && device === endpoint.ifname,
-  );
-}
-const hasAddress = (inside: Link, endpoint: Endpoint): boolean =>
-  inside.addresses.some(
-    ({ address, prefixLength }) => `${address}/${prefixLength}` === endpoint.address,
-  );
-
-/** As ip(8) writes a route: `10.7.0.0/24`, and an address alone where the subnet has no more. */
-function subnetText({ address }: Endpoint): string {
-  const cidr = parseCidr(address);
-  if (cidr === undefined) return address;
-  const { prefixLength } = cidr;
-  const isAlone = prefixLength === (cidr.address.family === 4 ? 32 : 128);
-  return isAlone ? formatAddress(cidr.address) : formatCidr(subnetOf(cidr));
+function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
+  const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);
+  return addressesOf(endpoint).filter((address) => !present.includes(address));
 }
 
 /** Each end tells the other's index, as counted in the other's namespace. */

@@ -45,6 +45,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   nsenter: 'util-linux',
   nft: 'nftables',
+  tc: 'iproute2',
 };
 
 /** Where ip(8) and nft(8) live: before PATH, or a development tree's programs of those names would run. */

@@ -25,6 +25,11 @@ export type IpCommand =
         readonly mtu: number;
       };
     }
+  | {
+      /** A device that hands what is led to it back to where it came from, once its queue lets it. */
+      readonly kind: 'addIfb';
+      readonly name: string;
+    }
   | ({ readonly kind: 'setLink'; readonly name: string } & LinkSettings)
   | { readonly kind: 'deleteLink'; readonly name: string }
   | {
@@ -35,9 +40,13 @@ export type IpCommand =
     }
   | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string }
   | {
-      /** A default route by the interface, in place of one of the same family and metric. */
-      readonly kind: 'setDefaultRoute';
+      /**
+       * A route by the interface, in place of one with the same destination and metric. `destination` is a
+       * CIDR without host bits, or `default`, which is of the family of `via`.
+       */
+      readonly kind: 'setRoute';
       readonly name: string;
+      readonly destination: string;
       readonly via: string;
       readonly metric: number;
     };
@@ -84,6 +93,8 @@ export function ipWords(command: IpCommand): string[] {
         ...['mtu', String(command.peer.mtu)],
         ...(command.peer.namespace === undefined ? [] : ['netns', command.peer.namespace]),
       ];
+    case 'addIfb':
+      return ['link', 'add', 'name', name, 'type', 'ifb'];
     case 'setLink':
       return ['link', 'set', 'dev', name, ...settingWords(command)];
     case 'deleteLink':
@@ -95,9 +106,9 @@ export function ipWords(command: IpCommand): string[] {
       ];
     case 'deleteAddress':
       return ['address', 'delete', command.address, 'dev', name];
-    case 'setDefaultRoute': {
-      const { via, metric } = command;
-      return ['route', 'replace', 'default', 'via', via, 'dev', name, 'metric', String(metric)];
+    case 'setRoute': {
+      const { destination, via, metric } = command;
+      return ['route', 'replace', destination, 'via', via, 'dev', name, 'metric', String(metric)];
     }
   }
 }
@@ -106,6 +117,7 @@ function undoOf(command: IpCommand): IpCommand | undefined {
   switch (command.kind) {
     case 'addBridge':
     case 'addVeth':
+    case 'addIfb':
       return { kind: 'deleteLink', name: command.name };
     case 'addAddress':
       return { ...command, kind: 'deleteAddress' };
@@ -113,7 +125,7 @@ function undoOf(command: IpCommand): IpCommand | undefined {
     case 'setLink':
     case 'deleteLink':
     case 'deleteAddress':
-    case 'setDefaultRoute':
+    case 'setRoute':
       return undefined;
   }
 }

@@ -13,8 +13,9 @@ export interface Sysctl {
   disableIpv6(ifname: string): Promise<void>;
   isIpv6Disabled(ifname: string): Promise<boolean>;
   /**
-   * Allows IPv6 on an interface of the namespace at `within`: container engines switch it off in
-   * sandboxes whose own networks have none. Rejects with E_COMMAND_FAILED.
+   * Allows IPv6 on an interface of the namespace at `within`, and heeds no router there: container engines
+   * switch it off in sandboxes whose own networks have none, and what a sandbox has comes from Weft alone
+   * and not from whoever advertises on the wire (RFC 4861 §6.2). Rejects with E_COMMAND_FAILED.
    */
   enableIpv6(ifname: string, within: string): Promise<void>;
   /**
@@ -111,8 +112,8 @@ export class ProcSysctl implements Sysctl {
   }
 
   async enableIpv6(ifname: string, within: string): Promise<void> {
-    const target = this.#ipv6(ifname);
-    await this.#writeWithin(within, target, '0');
+    await this.#writeWithin(within, this.#conf(6, ifname, 'accept_ra'), '0');
+    await this.#writeWithin(within, this.#ipv6(ifname), '0');
   }
 
   async announceAddresses(ifname: string, within: string, family: 4 | 6): Promise<void> {

@@ -36,7 +36,7 @@ const COMPLETED: readonly (readonly [string, readonly string[]])[] = [
   ['weft net', ['network']],
   ['weft network cr', ['create']],
   ['weft --socket /x dns r', ['rename', 'rm']],
-  ['weft network create blue --sub', ['--subnet']],
+  ['weft network create blue --sub', ['--subnet', '--subnet6']],
   ['weft completion --he', ['--help']],
   ['weft nothing-like-it', []],
 ];

@@ -99,6 +99,26 @@ test('JSON is what the daemon said', async (t) => {
   ]);
 });
 
+test('ps lists the endpoints of this host, or of all', async (t) => {
+  const cli = await populated();
+  const here = await cli.run('ps');
+  t.deepEqual(cli.lastCall?.args, ['here']);
+  t.is(
+    here.out,
+    [
+      'NAME  NETWORK  ADDRESS      MAC                OWNER  SINCE   ENDPOINT',
+      '-     blue     10.7.0.2/24  02:00:5e:10:00:01  pid 7  1m 15s  e0000000',
+      '',
+    ].join('\n'),
+  );
+  const all = await cli.run('ps', '--all');
+  t.deepEqual(cli.lastCall?.args, ['all']);
+  t.regex(all.out, /HOST +ENDPOINT\n.* host-a +e0000000\n$/);
+  t.like(((await cli.json('ps')) as EndpointInfo[])[0], { owner: 'pid 7', address: '10.7.0.2/24' });
+  const nobody = await new CliHarness().run('ps');
+  t.is(nobody.out, 'This host has no endpoint; "weft ps --all" shows others.\n');
+});
+
 test('flags become the request, and only those that were given', async (t) => {
   const cli = await populated();
   await cli.run(
@@ -137,7 +157,11 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['network create n --subnet 10.0.0.0/8 --vni -1', /-1.*16777215|vni/],
   ['network create n --subnet 10.0.0.0/8 --mtu 100000', /100000.*65535/],
   ['network create n --subnet 10.0.0.0/8 --encap gre', /"gre".*vxlan/],
-  ['attach blue', /Neither --netns nor --pid/],
+  ['attach blue', /Neither --netns nor --pid nor --docker is given/],
+  ['attach blue --pid 1 --docker web', /Both --pid and --docker are given/],
+  ['attach blue --docker a/b', /"a\/b" is no container of Docker's/],
+  ['detach --endpoint e000 --docker web', /--endpoint names the endpoint alone/],
+  ['ps extra', /too many arguments/],
   ['attach blue --netns a --pid 1', /Both --netns and --pid/],
   ['attach blue --pid zero', /"zero"/],
   ['attach blue --netns a --ip 10.0.0.1/33', /10\.0\.0\.1\/33/],

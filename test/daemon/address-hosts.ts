@@ -66,7 +66,8 @@ export class AddressHost {
     this.addresses.start();
   }
 
-  async attach(network: NetworkDefinition, wanted?: string): Promise<Endpoint> {
+  async attach(network: NetworkDefinition, address?: string, address6?: string): Promise<Endpoint> {
+    const wanted = { address, address6 };
     const acquired = await this.#world.until(this.addresses.acquire(network, wanted));
     const endpoint: Endpoint = {
       ...{ id: `${this.name}${this.#endpoints++}`.padEnd(32, '0'), network: network.name },
@@ -125,12 +126,18 @@ export class AddressWorld {
     }
   }
 
-  network(name: string, subnet: string, addressing: Partial<Addressing> = {}): NetworkDefinition {
+  network(
+    name: string,
+    subnet: string,
+    addressing: Partial<Addressing> = {},
+    subnet6?: string,
+  ): NetworkDefinition {
     const [first] = this.hosts as [AddressHost];
     const founders = this.hosts.map(({ id }) => id).slice(0, 5);
     const network: NetworkDefinition = {
       ...{ id: name.charCodeAt(0).toString(16).repeat(16), name, vni: asVni(7), subnet },
       ...{ mtu: 1450, encap: 'vxlan', createdBy: first.id, createdAt: '2026-01-01T00:00:00Z' },
+      ...(subnet6 !== undefined && { subnet6 }),
       addressing: { founders, leaseSeconds: 300, ...addressing },
     };
     first.directory.putNetwork(network);

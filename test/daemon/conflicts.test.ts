@@ -28,6 +28,24 @@ const endpoint = (id: string, address: string, host: string): Endpoint => ({
   },
 });
 
+test('of two subnets, an address held twice and one outside are told by themselves', (t) => {
+  const directory = emptyDirectory();
+  directory.putNetwork({ ...network('blue', 7, '2026-01-01T00:00:00Z'), subnet6: 'fd00:7::/64' });
+  directory.putEndpoint({ ...endpoint('e1', '10.7.0.2/24', 'a'), address6: 'fd00:7::2/64' });
+  directory.putEndpoint({ ...endpoint('e2', '10.7.0.3/24', 'b'), address6: 'fd00:7::2/64' });
+  directory.putEndpoint({ ...endpoint('e3', '10.7.0.4/24', 'b'), address6: 'fd00:8::4/64' });
+  const [twice = '', outside = '', ...others] = describeConflicts(
+    directory,
+    (host) => host[0] ?? '',
+  );
+  t.regex(
+    twice,
+    /^Address fd00:7::2\/64 of network blue is held twice, by endpoint e1 on a and e2 on b;/,
+  );
+  t.regex(outside, /^Endpoint e3 on b has address fd00:8::4\/64, which is outside fd00:7::\/64,/);
+  t.deepEqual(others, []);
+});
+
 test('the older of two networks of one name keeps it; the other is shown by its id and kept apart', (t) => {
   const directory = emptyDirectory();
   const moved: string[] = [];

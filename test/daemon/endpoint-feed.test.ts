@@ -118,6 +118,23 @@ test('on a sealed network members are reached at their mesh port, and nobody out
   t.is(target.vteps.get('192.0.2.2')?.port, 7784);
 });
 
+test('both addresses of an endpoint are answered for, and go with it', async (t) => {
+  const { endpoints, target, feed } = world();
+  feed.setMember(B, AT_B);
+  feed.open(BLUE);
+  endpoints.put('e1', { ...row(B, 1), address6: 'fd00:7::1/64' });
+  await settled();
+  const address6 = 'fd000007000000000000000000000001';
+  t.deepEqual([...target.neighbours.keys()], ['0a070001', address6]);
+  endpoints.put('e1', row(B, 1));
+  await settled();
+  t.deepEqual([...target.neighbours.keys()], ['0a070001']);
+  endpoints.put('e1', { ...row(B, 1), address6: 'fd00:7::1/64' });
+  endpoints.remove('e1');
+  await settled();
+  t.is(target.neighbours.size, 0);
+});
+
 test('rows that come together are one batch; floods follow the first and last of a host', async (t) => {
   const { endpoints, target, feed } = world();
   feed.setMember(B, AT_B);

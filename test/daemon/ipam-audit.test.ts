@@ -1,13 +1,14 @@
 import test from 'ava';
 import { auditAddresses } from '../../src/daemon/ipam-audit.ts';
 import { bridgeName, formatMark, hostEndName } from '../../src/network/names.ts';
-import type { Endpoint } from '../../src/network/endpoint.ts';
+import { addressesOf, type Endpoint } from '../../src/network/endpoint.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
 import { AddressWorld, type AddressHost } from './address-hosts.ts';
 
-async function audited() {
+async function audited(subnet6?: string) {
   const world = new AddressWorld('a', 'b');
-  const blue = world.network('blue', '10.7.0.0/24', { gateway: '10.7.0.1' });
+  const gateways = { gateway: '10.7.0.1', ...(subnet6 && { gateway6: 'fd00:7::1' }) };
+  const blue = world.network('blue', '10.7.0.0/24', gateways, subnet6);
   await world.pass(1_000, 10);
   const [a, b] = world.hosts as [AddressHost, AddressHost];
   const kernel = new FakeKernel();
@@ -25,14 +26,18 @@ async function audited() {
 }
 
 /** The interface that an endpoint should have. */
-function plug(kernel: FakeKernel, { id, network, host, ifname, address, sandbox }: Endpoint): void {
-  const [bare = '', prefix] = address.split('/');
+function plug(kernel: FakeKernel, endpoint: Endpoint): void {
+  const { id, network, host, ifname, sandbox } = endpoint;
+  const addresses = addressesOf(endpoint).map((each) => {
+    const [bare = '', prefix] = each.split('/');
+    return { address: bare, prefixLength: Number(prefix), scope: 'global' };
+  });
   kernel.addNamespace(sandbox.path);
   kernel.addLink(
     ifname,
     {
       kind: 'veth',
-      addresses: [{ address: bare, prefixLength: Number(prefix), scope: 'global' }],
+      addresses,
     },
     sandbox.path,
   );
@@ -43,6 +48,24 @@ function plug(kernel: FakeKernel, { id, network, host, ifname, address, sandbox 
 test('where all agree there is nothing to tell', async (t) => {
   const { audit } = await audited();
   t.deepEqual(await audit(), { findings: [], isClean: true, codes: [] });
+});
+
+test('of two subnets each is looked at by itself', async (t) => {
+  const { a, b, own, kernel, audit } = await audited('fd00:7::/64');
+  t.deepEqual(await audit(), { findings: [], isClean: true, codes: [] });
+  const row = { ...own, id: 'f'.repeat(32), host: b.id };
+  a.directory.putEndpoint({ ...row, address: '10.7.0.200/24', address6: own.address6 ?? '' });
+  const [first] = kernel.find('eth0', own.sandbox.path)?.addresses ?? [];
+  kernel.changeLink('eth0', { addresses: first ? [first] : [] }, own.sandbox.path);
+  const { codes, findings } = await audit();
+  t.true(codes.includes('interface-address'));
+  const twice = findings.filter(({ code }) => code === 'address-twice');
+  t.deepEqual(twice.length, 1, JSON.stringify(findings));
+  t.regex(twice[0]?.sentence ?? '', /^Address fd00:7::[0-9a-f:]+ of network blue is held by/);
+  a.directory.putEndpoint({ ...row, address: '10.7.0.200/24', address6: 'fd00:7::1/64' });
+  t.true((await audit()).codes.includes('address-reserved'));
+  a.directory.putEndpoint({ ...row, address: '10.7.0.200/24', address6: 'fd00:8::1/64' });
+  t.true((await audit()).codes.includes('address-outside'));
 });
 
 test('an endpoint without interface, with another address, on another bridge', async (t) => {

@@ -41,7 +41,7 @@ function planOf(networks: readonly NetworkDefinition[], attached: readonly Attac
     };
     tables.endpoints.put(endpoint, row as never);
   }
-  return planRepair({ directory, nameOf: (host) => host[0] ?? '', poolOf: () => undefined });
+  return planRepair({ directory, nameOf: (host) => host[0] ?? '', valueOf: () => undefined });
 }
 
 test('nothing to repair is no plan', (t) => {

@@ -1,9 +1,14 @@
 import type { ExecutionContext } from 'ava';
 import { hostEndName } from '../../src/network/names.ts';
+import type { EndpointInfo } from '../../src/api/control.ts';
 import type { MortalHost } from './mortal-host.ts';
 
 /** An address without its prefix length. */
 export const without = (cidr: string): string => cidr.split('/')[0] ?? cidr;
+
+/** The one or two addresses of an endpoint, without prefix lengths. */
+export const allOf = ({ address, address6 }: EndpointInfo): string[] =>
+  [address, ...(address6 === undefined ? [] : [address6])].map(without);
 
 /** The addresses that a container of the host really has, on an interface that leads to a bridge. */
 export async function plugged(host: MortalHost): Promise<string[]> {
@@ -32,7 +37,7 @@ export async function checkKernel(
   t.deepEqual(await host.links(), wanted, `${what}: links of ${host.name}`);
   t.deepEqual(
     (await plugged(host)).sort(),
-    own.map(({ address }) => without(address)).sort(),
+    own.flatMap(allOf).sort(),
     `${what}: addresses of ${host.name}`,
   );
 }

@@ -1,3 +1,4 @@
+import type { FaceAnswer } from '../../src/api/face.ts';
 import type { Control, EndpointInfo } from '../../src/api/control.ts';
 import { nullLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/rng.ts';
@@ -11,6 +12,7 @@ import { parseMark } from '../../src/network/names.ts';
 import type { BindUdp, UdpSocket } from '../../src/underlay/udp.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
 import { FakeNft } from '../fakes/fake-nft.ts';
+import { FakeTc } from '../fakes/fake-tc.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { MemoryNetwork } from '../fakes/memory-network.ts';
 import { MemoryTap } from '../fakes/memory-tap.ts';
@@ -87,6 +89,7 @@ export class MortalHost {
   #life: Life;
   #control: Control | undefined;
   #docker: RunningDaemon['docker'] | undefined;
+  #faces: RunningDaemon['faces'] = [];
   /** Never the same on two hosts, or they would give two endpoints one id. */
   #nextSeed: number;
 
@@ -130,6 +133,7 @@ export class MortalHost {
     this.#life = life;
     this.#control = undefined;
     this.#docker = undefined;
+    this.#faces = [];
     const started = startDaemon(
       {
         ...DEFAULT_OPTIONS,
@@ -142,9 +146,10 @@ export class MortalHost {
         ...{ log: nullLogger, seams: this.#seams(life) },
       },
     ).then(
-      ({ control, docker }) => {
+      ({ control, docker, faces }) => {
         this.#control = control;
         this.#docker = docker;
+        this.#faces = faces;
         return 'ready' as const;
       },
       (error: unknown) => {
@@ -170,6 +175,13 @@ export class MortalHost {
       .call(name, body)
       .then((said) => said.body as Readonly<Record<string, unknown>>);
     return this.#world.until(Promise.race([answer, this.#life.over]));
+  }
+
+  /** What a form of the socket that is not ours answers, or "dead" if the daemon dies over it. */
+  face(path: string, body: unknown): Promise<FaceAnswer | 'dead'> {
+    const face = this.#faces.find((each) => each.path === path);
+    if (face === undefined) throw new Error(`${this.name} has no ${path}`);
+    return this.#world.until(Promise.race([face.answer(body), this.#life.over]));
   }
 
   kill(): void {
@@ -226,7 +238,13 @@ export class MortalHost {
       for (const local of opened) network.remove(local);
     });
     return {
-      ...{ ip: kernel, netns: kernel, sysctl: kernel, nft: mortalNft(this.nft, life) },
+      ...{
+        ip: kernel,
+        netns: kernel,
+        sysctl: kernel,
+        nft: mortalNft(this.nft, life),
+        tc: new FakeTc((device) => this.kernel.find(device)?.index),
+      },
       fastCiphers: () => [],
       probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,

@@ -10,7 +10,12 @@ const member = (state: MemberState, meta: Uint8Array): Member => ({
   ...{ incarnation: 1, state, protocol: { min: 1, max: 1 }, meta },
   ...{ since: asMillis(0), sinceWall: 0 },
 });
-const meta = encodeMemberMeta({ version: '1.0.0', vxlanPort: 4789, partialChecksums: false });
+const meta = encodeMemberMeta({
+  version: '1.0.0',
+  vxlanPort: 4789,
+  partialChecksums: false,
+  dualStack: true,
+});
 
 test('a suspect keeps its VTEP; who is dead, has left or takes no VXLAN has none', (t) => {
   const vtep = { address: '192.0.2.2', port: 4789, meshPort: 7783 };
@@ -24,7 +29,13 @@ test('a suspect keeps its VTEP; who is dead, has left or takes no VXLAN has none
 test('a key counts if the id proves it, whoever has gossiped it', (t) => {
   const [own, other] = [KeyPair.generate().publicKey, KeyPair.generate().publicKey];
   const says = (key: Uint8Array) =>
-    encodeMemberMeta({ version: '1.0.0', vxlanPort: 4789, partialChecksums: false, key });
+    encodeMemberMeta({
+      version: '1.0.0',
+      vxlanPort: 4789,
+      partialChecksums: false,
+      dualStack: true,
+      key,
+    });
   const withId = (key: Uint8Array) => ({ ...member('alive', says(key)), id: hostIdOf(own) });
   t.deepEqual(Buffer.from(memberKey(withId(own)) ?? []), own);
   t.is(memberKey(withId(other)), undefined);

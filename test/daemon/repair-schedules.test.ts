@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { isAppError } from '../../src/base/errors.ts';
 import { pick, randomInt } from '../../src/base/rng.ts';
+import { addressesOf } from '../../src/network/endpoint.ts';
 import { CUTS } from './mortal.ts';
 import { RepairWorld, type RepairHost } from './repair-world.ts';
 import { seedFor } from '../sim/seed.ts';
@@ -16,7 +17,7 @@ interface Totals {
 
 /** No address on two interfaces of one network, whoever died. */
 function checkOnce(t: ExecutionContext, { hosts }: RepairWorld, seed: number): void {
-  const places = hosts.flatMap(({ plugged }) => [...plugged.values()]);
+  const places = hosts.flatMap(({ plugged }) => [...plugged.values()].flat());
   if (new Set(places).size !== places.length) t.fail(`SEED=${seed}: ${places.sort().join(', ')}`);
 }
 
@@ -40,13 +41,17 @@ function decide(host: RepairHost, plan: string): void {
 const rowsOf = (host: RepairHost): string[] =>
   host.parts.directory
     .endpoints()
-    .map(({ id, network, address, host: on }) => `${id} ${network} ${address} ${on}`)
+    .map((each) => `${each.id} ${each.network} ${addressesOf(each).join(' ')} ${each.host}`)
     .sort();
 
 async function workApart(world: RepairWorld): Promise<void> {
   const { rng, hosts } = world;
-  world.found(0, '10.7.0.0/26');
-  world.found(1, pick(rng, ['10.7.0.0/26', '10.7.0.0/24', '10.9.0.0/28']));
+  world.found(0, '10.7.0.0/26', pick(rng, [undefined, 'fd00:7::/120']));
+  world.found(
+    1,
+    pick(rng, ['10.7.0.0/26', '10.7.0.0/24', '10.9.0.0/28']),
+    pick(rng, [undefined, 'fd00:7::/120', 'fd00:9::/120']),
+  );
   await world.pass(2_000);
   for (const [index, host] of hosts.entries()) {
     for (let count = 1 + randomInt(rng, 2); count > 0; count--) {
@@ -133,7 +138,7 @@ async function runSchedule(t: ExecutionContext, seed: number, totals: Totals): P
       [...host.plugged].sort(),
       host
         .own()
-        .map(({ id, address }) => [id, `${'1'.repeat(32)} ${address}`])
+        .map((each) => [each.id, addressesOf(each).map((one) => `${'1'.repeat(32)} ${one}`)])
         .sort(),
       `SEED=${seed}: interfaces of ${host.name}`,
     );
@@ -144,7 +149,8 @@ async function runSchedule(t: ExecutionContext, seed: number, totals: Totals): P
     rows.every(({ network }) => network === 'blue'),
     `SEED=${seed}`,
   );
-  t.is(new Set(rows.map(({ address }) => address)).size, rows.length, `SEED=${seed}`);
+  const families = first.parts.directory.network('blue')?.subnet6 === undefined ? 1 : 2;
+  t.is(new Set(rows.flatMap(addressesOf)).size, families * rows.length, `SEED=${seed}`);
   totals.endpoints += rows.length;
   totals.moved += rows.filter(({ id, address }) => (before.get(id) ?? address) !== address).length;
   for (const host of hosts) host.kill();

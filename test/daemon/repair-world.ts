@@ -15,7 +15,7 @@ import type {
 import { Repairs } from '../../src/daemon/repairs.ts';
 import { Serial } from '../../src/daemon/serial.ts';
 import type { Member } from '../../src/gossip/member.ts';
-import type { Endpoint } from '../../src/network/endpoint.ts';
+import { addressesOf, type Endpoint } from '../../src/network/endpoint.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { Life } from './mortal.ts';
 
@@ -96,6 +96,7 @@ interface Parts {
   readonly addresses: Addresses;
   readonly moving: Moving;
   readonly repairs: Repairs;
+  readonly journal: Journal;
 }
 
 /** A host with real addresses, plans and moves; its disk and interfaces outlive each of its lives. */
@@ -104,8 +105,8 @@ export class RepairHost {
   readonly id: PeerId;
   side: number;
   downSince = 0;
-  /** The network's id and the address on each interface that there is, by its endpoint. */
-  readonly plugged = new Map<string, string>();
+  /** The network's id with each address on an interface that there is, by its endpoint. */
+  readonly plugged = new Map<string, readonly string[]>();
   readonly disks = new Map(TABLES.map((table) => [table, new Map() as Disk]));
   readonly #world: RepairWorld;
   readonly #pools = new Map<string, Uint8Array>();
@@ -171,7 +172,7 @@ export class RepairHost {
         nameOf: (id: PeerId) => id.slice(0, 1),
       },
     });
-    this.#parts = { life, tables: tables as never, directory, addresses, moving, repairs };
+    this.#parts = { life, tables: tables as never, directory, addresses, moving, repairs, journal };
     directory.onNetworks(() => {
       addresses.networksChanged();
       moving.request();
@@ -201,10 +202,11 @@ export class RepairHost {
   }
 
   /** Makes an endpoint; undefined if it got no address, or died over it. */
-  async attach(id: string, wanted?: string): Promise<void> {
+  async attach(id: string, address?: string, address6?: string): Promise<void> {
     const { directory, addresses, life } = this.parts;
     const network = directory.network('blue');
     if (network === undefined) return;
+    const wanted = { address, address6 };
     const acquired = await addresses.acquire(network, wanted).catch(() => undefined);
     if (acquired === undefined || life.isOver) return;
     directory.putEndpoint({
@@ -215,6 +217,16 @@ export class RepairHost {
     this.#world.endpoints.add(id);
   }
 
+  /** Removes an endpoint as the daemon does: noted, then the row, then the interface. */
+  async detach(endpoint: Endpoint): Promise<void> {
+    const { directory, journal, life } = this.parts;
+    await journal.during('detach', endpoint, async () => {
+      directory.removeEndpoint(endpoint.id);
+      this.#world.endpoints.delete(endpoint.id);
+      await life.do(() => void this.plugged.delete(endpoint.id));
+    });
+  }
+
   own(): Endpoint[] {
     return this.parts.directory.endpointsOf(this.id);
   }
@@ -223,10 +235,15 @@ export class RepairHost {
     const wanted = new Map(
       directory
         .endpointsOf(this.id)
-        .map(({ id, network, address }) => [id, `${directory.network(network)?.id} ${address}`]),
+        .map((endpoint) => [
+          endpoint.id,
+          addressesOf(endpoint).map(
+            (address) => `${directory.network(endpoint.network)?.id} ${address}`,
+          ),
+        ]),
     );
     for (const id of this.plugged.keys()) if (!wanted.has(id)) this.plugged.delete(id);
-    for (const [id, place] of wanted) this.plugged.set(id, place);
+    for (const [id, places] of wanted) this.plugged.set(id, places);
   }
 
   #died(): void {
@@ -313,12 +330,13 @@ export class RepairWorld {
   }
 
   /** The network of one side, made by its first host. */
-  found(side: number, subnet: string): void {
+  found(side: number, subnet: string, subnet6?: string): void {
     const founders = this.hosts.filter((host) => host.side === side).map(({ id }) => id);
     const [first] = this.hosts.filter((host) => host.side === side);
     first?.parts.directory.putNetwork({
       ...{ id: String(side + 1).repeat(32), name: 'blue', vni: asVni(7), subnet, mtu: 1450 },
       ...{ encap: 'vxlan', createdBy: first.id, createdAt: `2026-01-01T00:00:0${side}Z` },
+      ...(subnet6 !== undefined && { subnet6 }),
       addressing: { founders, leaseSeconds: 300 },
     });
   }

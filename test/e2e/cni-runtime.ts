@@ -51,7 +51,9 @@ export class CniRuntime {
     const runtime = new CniRuntime(node, directory);
     mkdirSync(runtime.plugins, { recursive: true });
     mkdirSync(runtime.configs, { recursive: true });
-    symlinkSync(CNI_PROGRAM, join(runtime.plugins, 'weft'));
+    for (const name of ['weft', 'weft-ipam']) {
+      symlinkSync(CNI_PROGRAM, join(runtime.plugins, name));
+    }
     return runtime;
   }
 

@@ -6,18 +6,23 @@ import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
 import { CniRuntime, REFERENCE_PLUGINS } from './cni-runtime.ts';
 import { Containerd } from './cri/containerd.ts';
 import { makeImage } from './cri/image.ts';
-import { startMesh, type WeftHost } from './mesh.ts';
+import { eventually, startMesh, type WeftHost } from './mesh.ts';
+import { ask } from './ask.ts';
+
+const IMAGE = 'localhost/weft-box:1';
+/** Says its name to whoever connects, again and again. */
+const SERVER = ['sh', '-c', 'while :; do echo web | busybox nc -l -p 80; done'];
 
 /** Two nodes with the program and a config in the folders that runtimes read. */
-async function nodes(t: ExecutionContext, area: string, version: string) {
+async function nodes(t: ExecutionContext, area: string, version: string, more: object = {}) {
   const mesh = await startMesh(t, area, ['a', 'b']);
   const made = await Promise.all(
     mesh.hosts.map(async (host) => {
       const cni = await CniRuntime.on(host.namespace, host.stateDirectory);
-      const plugin = { type: 'weft', socket: host.socket, subnet: '10.7.0.0/24' };
+      const plugin = { type: 'weft', socket: host.socket, subnet: '10.7.0.0/24', ...more };
       cni.configure('pods', version, {
         ...plugin,
-        capabilities: { ips: true, mac: true, aliases: true },
+        capabilities: { ips: true, mac: true, aliases: true, portMappings: true },
       });
       copyFileSync(join(REFERENCE_PLUGINS, 'loopback'), join(cni.plugins, 'loopback'));
       return { host, cni };
@@ -99,25 +104,53 @@ runroot = ${quoted(join(directory, 'run'))}
 }
 
 test('podman runs a container on each of two nodes, with an alias and an address of its own', async (t) => {
-  const { mesh, nodes: both } = await nodes(t, 'podman', '0.4.0');
+  const { mesh, nodes: both } = await nodes(t, 'podman', '0.4.0', { edge: 'routed' });
   const [first] = mesh.hosts;
   const [one, two] = both.map(podmanOn);
   if (!first || !one || !two) throw new Error('two hosts were asked for');
-  const image = await makeImage(first.directory, 'localhost/weft-box:1');
+  const image = await makeImage(first.directory, IMAGE);
   for (const podman of [one, two]) await podman('load', '-q', '-i', image);
   const runArguments = ['run', '-d', '--network', 'pods'];
-  await one(...runArguments, '--name', 'web', '--ip', '10.7.0.77', 'localhost/weft-box:1');
-  await two(...runArguments, '--name', 'db', '--network-alias', 'sql', 'localhost/weft-box:1');
+  const published = ['-p', '8080:80', '-p', '192.0.2.1:53:80/udp'];
+  await one(...runArguments, ...published, '--name', 'web', '--ip', '10.7.0.77', IMAGE, ...SERVER);
+  await two(...runArguments, '--name', 'db', '--network-alias', 'sql', IMAGE);
   const endpoints = await attached(first);
   t.deepEqual(endpoints.find(({ address }) => address === '10.7.0.77/24')?.names?.[0], 'web');
   t.true(endpoints.some(({ names }) => names?.includes('sql')));
   const said = await two('exec', 'db', '/bin/busybox', 'ping', '-c1', '-w20', '10.7.0.77');
   t.regex(said, /1 packets received/);
-  for (const [podman, name] of [
-    [one, 'web'],
-    [two, 'db'],
-  ] as const) {
-    await podman('rm', '-f', '-t', '0', name);
+  // podman's -p: from the other node, from the node itself, and from the container beside.
+  t.deepEqual(endpoints.find(({ names }) => names?.[0] === 'web')?.ports, [
+    { protocol: 'tcp', hostPort: 8080, port: 80 },
+    { protocol: 'udp', hostAddress: '192.0.2.1', hostPort: 53, port: 80 },
+  ]);
+  for (const { namespace } of mesh.hosts) {
+    await eventually(
+      async () => (await ask(namespace, 'tcp', '192.0.2.1', 8080)) === 'web',
+      20_000,
+    );
   }
+  const inside = await two('exec', 'db', '/bin/busybox', 'nc', '-w', '10', '192.0.2.1', '8080');
+  t.is(inside.trim(), 'web');
+  // By name, as the nodes answer it: podman writes what ADD has said of DNS into resolv.conf.
+  const lookUp = (name: string): Promise<string> =>
+    two('exec', 'db', '/bin/busybox', 'nslookup', name).catch(String);
+  await eventually(async () => /10\.7\.0\.77/.test(await lookUp('web.weft.local')), 20_000);
+  const pinged = await two('exec', 'db', '/bin/busybox', 'ping', '-c1', '-w20', 'web');
+  t.regex(pinged, /PING web \(10\.7\.0\.77\)[^]*1 packets received/);
+  const sql = await one(
+    'exec',
+    'web',
+    '/bin/busybox',
+    'ping',
+    '-c1',
+    '-w20',
+    'sql.pods.weft.local',
+  );
+  t.regex(sql, /1 packets received/);
+  await one('rm', '-f', '-t', '0', 'web');
+  await eventually(async () => /NXDOMAIN/.test(await lookUp('web.weft.local')), 20_000);
+  await two('rm', '-f', '-t', '0', 'db');
   t.deepEqual(await attached(first), []);
+  t.is(await ask(first.namespace, 'tcp', '192.0.2.1', 8080), '');
 });

@@ -3,6 +3,10 @@ import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/con
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { CniRuntime } from './cni-runtime.ts';
 import { eventually, startMesh, type WeftHost } from './mesh.ts';
+import { ask, serve } from './ask.ts';
+
+/** By its path: npx puts another program of that name first. */
+const NFT = '/usr/sbin/nft';
 
 interface Result {
   readonly cniVersion: string;
@@ -109,6 +113,122 @@ test('libcni adds, checks and deletes on two nodes that make one network', async
   }
   t.deepEqual(await attached(a, 'pods'), []);
   t.false((await one.ip('-o link show')).includes('eth0'));
+});
+
+test('a pod of a routed network has a way out, one of an internal network has none', async (t) => {
+  const { mesh, a, onA } = await nodes(t);
+  const config = (name: string, more: object) => ({
+    ...{ type: 'weft', socket: a.socket, network: name },
+    ...more,
+  });
+  const [web, cave, odd] = [
+    await mesh.container('web'),
+    await mesh.container('cave'),
+    await mesh.container('odd'),
+  ];
+  onA.configure('open', '1.0.0', config('open', { subnet: '10.7.0.0/24', edge: 'routed' }));
+  onA.configure('dark', '1.0.0', config('dark', { subnet: '10.8.0.0/24', edge: 'internal' }));
+  const routes = [{ dst: '10.96.0.0/12' }, { dst: '10.112.0.0/12', gw: '10.7.0.9' }];
+  onA.configure('some', '1.0.0', config('open', { ipam: { routes } }));
+  t.like(await add(t, onA, 'open', web), {
+    ips: [{ gateway: '10.7.0.1' }],
+    routes: [{ dst: '0.0.0.0/0', gw: '10.7.0.1' }],
+  });
+  t.regex(await web.ip('route show'), /^default via 10\.7\.0\.1 dev eth0/m);
+  // Of the other host, which knows nothing of the pods: by masquerade.
+  await eventually(() => web.answers('192.0.2.2'), 20_000);
+
+  const inside = await add(t, onA, 'dark', cave);
+  t.like(inside, { ips: [{ gateway: '10.8.0.1' }] });
+  t.false('routes' in inside);
+  t.notRegex(await cave.ip('route show'), /default/);
+
+  await add(t, onA, 'some', odd);
+  const shown = await odd.ip('route show');
+  t.regex(shown, /^10\.96\.0\.0\/12 via 10\.7\.0\.1 dev eth0/m);
+  t.regex(shown, /^10\.112\.0\.0\/12 via 10\.7\.0\.9 dev eth0/m);
+  t.notRegex(shown, /default/);
+
+  // CHECK finds a route that somebody took away, and the daemon gives it back.
+  const check = () => onA.call('check', 'some', odd.path, { containerId: odd.name });
+  t.is((await check()).status, 0);
+  await odd.ip('route del 10.96.0.0/12');
+  t.regex((await check()).stderr, /no route to 10\.96\.0\.0\/12 by 10\.7\.0\.1/);
+  await eventually(async () => (await check()).status === 0, 30_000);
+
+  const wrong = await onA.program(
+    {
+      ...{ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c9', CNI_NETNS: cave.path, CNI_IFNAME: 'eth9' },
+      CNI_PATH: onA.plugins,
+    },
+    {
+      ...{ cniVersion: '1.0.0', name: 'x', network: 'dark', type: 'weft', socket: a.socket },
+      ipam: { routes: [{ dst: '0.0.0.0/0' }] },
+    },
+  );
+  t.like(JSON.parse(wrong.stdout), { code: 7, details: 'E_ROUTE_INVALID' });
+  t.false((await cave.ip('-o link show')).includes('eth9'));
+});
+
+test('ports of a node lead to its pods, until DEL or GC', async (t) => {
+  const { mesh, a, b, onA } = await nodes(t);
+  const plugin = { type: 'weft', socket: a.socket, subnet: '10.7.0.0/24', edge: 'routed' };
+  onA.configure('pods', '1.0.0', { ...plugin, capabilities: { portMappings: true } });
+  const [web, db] = [await mesh.container('web'), await mesh.container('db')];
+  await a.namespace.tryRun('sysctl', ['-q', '-w', 'net.bridge.bridge-nf-call-iptables=0']);
+  await serve(web, 'web', 80);
+  await serve(db, 'db', 80);
+  const capabilities = {
+    portMappings: [
+      { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+      { hostPort: 53, containerPort: 80, protocol: 'udp', hostIP: '192.0.2.1' },
+    ],
+  };
+  const options = { containerId: 'web', capabilities };
+  t.is((await onA.call('add', 'pods', web.path, options)).status, 0);
+  const leadsIn = async (): Promise<void> => {
+    for (const [from, protocol, port] of [
+      [b.namespace, 'tcp', 8080],
+      [b.namespace, 'udp', 53],
+      [a.namespace, 'tcp', 8080],
+      // Of its own, which other plugins call hairpin mode: where bridged frames are not judged (ADR 27).
+      [web, 'tcp', 8080],
+    ] as const) {
+      await eventually(
+        async () => (await ask(from, protocol, '192.0.2.1', port)) === 'web',
+        20_000,
+      );
+    }
+  };
+  await leadsIn();
+
+  // What another pod has is refused, and nothing is half done.
+  const second = await onA.call('add', 'pods', db.path, { containerId: 'db', capabilities });
+  t.is(second.status, 1);
+  t.regex(second.stderr, /Port 8080\/tcp is published for endpoint/);
+  t.false((await db.ip('-o link show')).includes('eth0'));
+
+  const check = () => onA.call('check', 'pods', web.path, options);
+  t.is((await check()).status, 0);
+  await a.namespace.run(NFT, ['flush', 'ruleset']);
+  t.regex((await check()).stderr, /table inet weft of nftables is gone/);
+  await a.kill();
+  await a.up();
+  t.is((await check()).status, 0);
+  await leadsIn();
+
+  t.is((await onA.call('del', 'pods', web.path, options)).status, 0);
+  t.is(await ask(b.namespace, 'tcp', '192.0.2.1', 8080), '');
+  t.is((await onA.call('add', 'pods', db.path, { containerId: 'db', capabilities })).status, 0);
+  await eventually(async () => (await ask(b.namespace, 'tcp', '192.0.2.1', 8080)) === 'db', 20_000);
+  const stale = { cniVersion: '1.1.0', name: 'pods', ...plugin, 'cni.dev/valid-attachments': [] };
+  const env = { CNI_COMMAND: 'GC', CNI_PATH: onA.plugins };
+  t.is((await onA.program(env, stale)).status, 0);
+  t.is(await ask(b.namespace, 'tcp', '192.0.2.1', 8080), '');
+  await eventually(
+    async () => (await a.namespace.run(NFT, ['list', 'tables'])).trim() === '',
+    20_000,
+  );
 });
 
 test('the program answers for itself, and the daemon for the rest', async (t) => {

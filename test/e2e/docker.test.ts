@@ -1,8 +1,8 @@
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { DockerEngine, IMAGE, makeImage } from '../../bench/lib/docker-engine.ts';
+import test from 'ava';
+import { IMAGE } from '../../bench/lib/docker-engine.ts';
 import type { EndpointInfo, NetworkDetail, NetworkInfo } from '../../src/api/control.ts';
-import { eventually, makeHosts, waitForPeers, type WeftHost } from './mesh.ts';
+import { addressOf, startEngines, upWeft, type DockerHost } from './docker-host.ts';
+import { eventually } from './mesh.ts';
 
 const BLUE = ['--driver', 'weft', '--ipam-driver', 'weft', '--subnet', '10.77.0.0/24'] as const;
 const RED = [
@@ -10,37 +10,6 @@ const RED = [
   ...['--ipam-opt', 'weft.network=red', '-o', 'weft.network=red', '-o', 'weft.vni=78'],
 ] as const;
 const WEFT_BLUE = 'docker-10.77.0.0-24';
-
-interface DockerHost {
-  readonly weft: WeftHost;
-  readonly engine: DockerEngine;
-}
-
-async function startEngines(t: ExecutionContext, area: string): Promise<[DockerHost, DockerHost]> {
-  const mesh = await makeHosts(t, area, ['a', 'b']);
-  const [a, b] = mesh.hosts;
-  if (!a || !b) throw new Error('two hosts were asked for');
-  const image = await makeImage(a.directory);
-  const hosts = await Promise.all(
-    [a, b].map(async (weft) => {
-      const directory = join(weft.directory, weft.name);
-      const engine = new DockerEngine({ name: weft.name, namespace: weft.namespace, directory });
-      t.teardown(() => engine.destroy());
-      await weft.up('--docker-plugin', weft.dockerPlugin);
-      await engine.up();
-      await engine.load(image);
-      return { weft, engine };
-    }),
-  );
-  await b.weft('join', a.host.address);
-  await Promise.all([a, b].map((host) => waitForPeers(host, 2)));
-  return hosts as [DockerHost, DockerHost];
-}
-
-async function addressOf({ engine }: DockerHost, container: string, network = 'blue') {
-  const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
-  return engine.docker('inspect', '--format', format, container);
-}
 
 /** What Weft has on a host: names of links, endpoints' ids. */
 async function weftLinks({ weft }: DockerHost): Promise<string[]> {
@@ -75,7 +44,9 @@ async function transfers(
 const runs = Number(process.env['DOCKER_RUNS'] ?? 5);
 
 test('two engines share a network: addresses, traffic, restarts, and nothing is left', async (t) => {
-  const [a, b] = await startEngines(t, 'docker');
+  const {
+    hosts: [a, b],
+  } = await startEngines(t, 'docker');
   await a.engine.docker('network', 'create', ...BLUE, 'blue');
   await eventually(
     async () => (await b.weft.tryWeft('network', 'inspect', WEFT_BLUE)).status === 0,
@@ -117,9 +88,9 @@ test('two engines share a network: addresses, traffic, restarts, and nothing is 
   await b.engine.docker('restart', '-t', '1', 'db');
   await eventually(() => pings(a, 'web', '10.77.0.200'), 20_000);
   t.is(await a.weft.daemon?.stop(), 0);
-  await a.weft.up('--docker-plugin', a.weft.dockerPlugin);
+  await upWeft(a);
   await b.weft.kill();
-  await b.weft.up('--docker-plugin', b.weft.dockerPlugin);
+  await upWeft(b);
   await eventually(() => pings(a, 'web', '10.77.0.200'), 20_000);
   t.is((await endpoints(a)).length, 2);
   await b.engine.stop();

@@ -4,7 +4,7 @@ import { makeHosts } from './mesh.ts';
 
 const MIB = 2 ** 20;
 
-test('an idle daemon with the native data plane has at most 80 MiB resident', async (t) => {
+test('an idle daemon with the native data plane has at most 64 MiB resident', async (t) => {
   const mesh = await makeHosts(t, 'small', ['a', 'b']);
   const [a] = mesh.hosts;
   if (!a) throw new Error('a host was asked for');
@@ -15,5 +15,5 @@ test('an idle daemon with the native data plane has at most 80 MiB resident', as
   const { pid } = await a.status();
   const residentMib = readResidentBytes(pid) / MIB;
   t.log(`${residentMib.toFixed(1)} MiB`);
-  t.true(residentMib <= 80, `${residentMib} MiB`);
+  t.true(residentMib <= 64, `${residentMib} MiB`);
 });

@@ -51,6 +51,37 @@ test('what netlink makes, ip(8) reads, and both read alike', async (t) => {
   }
   t.true(await host.answers('10.7.0.2'));
 
+  // Routes, also in place of those that are there; a metric beside another is another route.
+  const route = { kind: 'setRoute', name: 'eth0', metric: 1024 } as const;
+  await netlink.apply(
+    [
+      { kind: 'addAddress', name: 'eth0', address: 'fd00:7::2/64' },
+      { ...route, destination: 'default', via: '10.7.0.9' },
+      { ...route, destination: 'default', via: '10.7.0.1' },
+      { ...route, destination: 'default', via: '10.7.0.8', metric: 1025 },
+      { ...route, destination: '10.96.0.0/12', via: '10.7.0.9' },
+      { ...route, destination: 'default', via: 'fd00:7::1' },
+      { ...route, destination: '2001:db8::/32', via: 'fd00:7::9' },
+    ],
+    box.path,
+  );
+  const told4 = await box.ip('route show');
+  const told6 = await box.ip('-6 route show');
+  const routes = [
+    ...`${told4}${told6}`.matchAll(/^(\S+) via (\S+) dev eth0 .*?metric (\d+)/gm),
+  ].map(([, destination, via, metric]) => `${destination} ${via} ${metric}`);
+  t.deepEqual(routes.sort(), [
+    '10.96.0.0/12 10.7.0.9 1024',
+    '2001:db8::/32 fd00:7::9 1024',
+    'default 10.7.0.1 1024',
+    'default 10.7.0.8 1025',
+    'default fd00:7::1 1024',
+  ]);
+  await t.throwsAsync(
+    netlink.apply([{ ...route, destination: 'default', via: '10.9.0.1' }], box.path),
+    { message: /^"ip route replace default via 10\.9\.0\.1 dev eth0 metric 1024" was refused: / },
+  );
+
   // Refused as ip(8) would be, and undone.
   const before = byIndex(await netlink.links(at));
   await t.throwsAsync(

@@ -12,6 +12,8 @@ import type { PeerId, Vni } from '../../src/base/types.ts';
 import { Auditor, type DesiredNetwork } from '../../src/network/audit.ts';
 import { Bridges, type BridgeSpec } from '../../src/network/bridge.ts';
 import { Sandboxes, type Attachment } from '../../src/network/sandbox.ts';
+import { Shaping } from '../../src/network/shaping.ts';
+import { TcTool } from '../../src/os/tc.ts';
 import { systemExec } from '../../src/os/exec.ts';
 import { IpTool } from '../../src/os/ip.ts';
 import { systemNetns, type SandboxReference } from '../../src/os/netns.ts';
@@ -38,8 +40,9 @@ const ip = new IpTool(systemExec);
 const sysctl = new ProcSysctl(systemExec);
 const host = '0123456789abcdef0123456789abcdef' as PeerId;
 const bridges = new Bridges({ ip, sysctl, host });
-const sandboxes = new Sandboxes({ ip, sysctl, netns: systemNetns, host });
-const auditor = new Auditor({ ip, bridges, sandboxes, host });
+const shaping = new Shaping({ ip, sysctl, tc: new TcTool(systemExec), host });
+const sandboxes = new Sandboxes({ ip, sysctl, netns: systemNetns, shaping, host });
+const auditor = new Auditor({ ip, bridges, sandboxes, shaping, host });
 
 function perform(call: HostCall): Promise<unknown> {
   switch (call.call) {
@@ -54,7 +57,7 @@ function perform(call: HostCall): Promise<unknown> {
     case 'attach':
       return sandboxes.attach(call.with);
     case 'detach':
-      return sandboxes.detach(call.with);
+      return sandboxes.detach({ id: call.with });
     case 'audit':
       return auditor.audit(call.with);
   }

@@ -1,48 +1,11 @@
 import test from 'ava';
-import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
+import { ask, serve } from './ask.ts';
 import { eventually, startMesh } from './mesh.ts';
 
 const LONG_MS = 20_000;
 /** By its path: npx puts another program of that name first. */
 const NFT = '/usr/sbin/nft';
-
-/** Answers each TCP connection and UDP datagram with its name, at both families. */
-const SERVER = `
-const [name, port] = process.argv.slice(1);
-require('net').createServer((s) => s.end(name)).listen(+port, '::', () => {
-  const udp = require('dgram').createSocket('udp6');
-  udp.on('message', (_, from) => udp.send(name, from.port, from.address));
-  udp.bind(+port, '::', () => console.log('listening'));
-});`;
-
-/** Prints what the server says, or nothing within a second. */
-const CLIENT = `
-const [protocol, host, port] = process.argv.slice(1);
-setTimeout(() => process.exit(1), 1000);
-if (protocol === 'tcp') {
-  require('net').connect(+port, host).on('data', (b) => console.log(String(b))).on('end', () => process.exit())
-    .on('error', () => process.exit(1));
-} else {
-  const udp = require('dgram').createSocket(host.includes(':') ? 'udp6' : 'udp4');
-  udp.on('message', (b) => { console.log(String(b)); process.exit(); });
-  udp.send('?', +port, host);
-}`;
-
-async function serve(sandbox: LabNamespace, name: string, port: number): Promise<void> {
-  const server = sandbox.start(process.execPath, ['-e', SERVER, name, String(port)]);
-  await server.waitForLine(/listening/, LONG_MS);
-}
-
-async function ask(
-  from: LabNamespace,
-  protocol: 'tcp' | 'udp',
-  host: string,
-  port: number,
-): Promise<string> {
-  const words = ['-e', CLIENT, protocol, host, String(port)];
-  return (await from.tryRun(process.execPath, words)).stdout.trim();
-}
 
 test('published ports lead to the endpoint, from outside, from the host and from its neighbours', async (t) => {
   const mesh = await startMesh(t, 'ports', ['a', 'b']);

@@ -4,6 +4,7 @@ import type {
   Control,
   DetachRequest,
   EndpointInfo,
+  EndpointScope,
   FdbInfo,
   ForgetRequest,
   IpamPlan,
@@ -296,6 +297,15 @@ export class FakeControl implements Control {
     };
     this.#endpoints.set(info.endpoint, info);
     return info;
+  }
+
+  async endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]> {
+    await this.#enter('endpoints', scope);
+    return [...this.#endpoints.values()].map((info) => ({
+      ...info,
+      since: STARTED,
+      owner: 'pid 7',
+    }));
   }
 
   async detach(request: DetachRequest): Promise<EndpointInfo> {

@@ -303,6 +303,9 @@ export class FakeKernel implements Ip, Sysctl, Netns {
       case 'addVeth':
         this.#addVeth(command, within);
         return;
+      case 'addIfb':
+        this.#add(within, { ...this.#blank(command.name), kind: 'ifb' });
+        return;
       case 'setLink':
         this.#set(command, within);
         return;
@@ -324,10 +327,11 @@ export class FakeKernel implements Ip, Sysctl, Netns {
         );
         return;
       }
-      case 'setDefaultRoute': {
-        const { name: device, via: gateway } = command;
+      case 'setRoute': {
+        const { name: device, via: gateway, destination } = command;
         this.#get(within, device);
-        this.#defaults.push({ within, destination: 'default', device, gateway });
+        const bare = destination.replace(/^0\.0\.0\.0\/0$/, 'default').replace(/\/32$/, '');
+        this.#defaults.push({ within, destination: bare, device, gateway });
       }
     }
   }

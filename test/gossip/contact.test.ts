@@ -1,13 +1,23 @@
 import test from 'ava';
-import { Contact } from '../../src/gossip/contact.ts';
-import { WALL } from './fixtures.ts';
+import { Contact, LOCAL_TABLE } from '../../src/gossip/contact.ts';
+import { peerId, WALL } from './fixtures.ts';
 
 const DAY = 86_400_000;
 const RETENTION = 7 * DAY;
 
+const ME = peerId('1');
+const NOTE = { table: LOCAL_TABLE, key: 'shared-until', author: ME, value: undefined };
+
 const contact = (until?: number, started = WALL): Contact => {
   const it = new Contact({ retention: RETENTION, started });
-  if (until !== undefined) it.load(until);
+  if (until !== undefined) it.load({ ...NOTE, stamp: { millis: until, count: 0 } });
+  return it;
+};
+
+/** One that ran from one time to another before. */
+const restarted = (from: number, to: number): Contact => {
+  const it = contact(from);
+  it.load(new Contact({ retention: RETENTION, started: from }).presenceRow(ME, to));
   return it;
 };
 
@@ -28,6 +38,20 @@ for (const [name, it, peer, isAlone, verdict] of [
     WALL - 8 * DAY,
     true,
     'bury',
+  ],
+  [
+    'this host was alone and restarted since, but had been up at that time',
+    restarted(WALL - 9 * DAY, WALL - DAY),
+    WALL - 8 * DAY,
+    true,
+    'bury',
+  ],
+  [
+    'this host was down at that time',
+    restarted(WALL - 7 * DAY, WALL - DAY),
+    WALL - 8 * DAY,
+    true,
+    'take',
   ],
   ['this host is new and has others to ask', contact(), WALL - 8 * DAY, false, 'leave'],
   ['this host is new and has nobody else', contact(), WALL - 8 * DAY, true, 'take'],

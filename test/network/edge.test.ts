@@ -51,6 +51,18 @@ test('a table that somebody flushed or changed is made again, and told', async (
   t.deepEqual(nft.tables.get('weft'), good);
 });
 
+test('what differs from what was made is told without a change', async (t) => {
+  const { nft, edges } = host();
+  t.deepEqual(await edges.examine(), []);
+  await edges.ensure([BLUE]);
+  t.deepEqual(await edges.examine(), []);
+  nft.tables.get('weft')?.pop();
+  t.deepEqual(await edges.examine(), ['table inet weft of nftables was changed']);
+  nft.tables.clear();
+  t.deepEqual(await edges.examine(), ['table inet weft of nftables is gone']);
+  t.is(nft.tables.size, 0);
+});
+
 test('the next daemon knows what the last one opened', async (t) => {
   const { kernel, nft, edges, make } = host();
   await edges.ensure([BLUE]);

@@ -3,8 +3,10 @@ import { Auditor } from '../../src/network/audit.ts';
 import { Bridges } from '../../src/network/bridge.ts';
 import type { Endpoint } from '../../src/network/endpoint.ts';
 import { Sandboxes, type Attachment } from '../../src/network/sandbox.ts';
+import { Shaping } from '../../src/network/shaping.ts';
 import type { Sandbox } from '../../src/os/netns.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
+import { FakeTc } from '../fakes/fake-tc.ts';
 
 export const HOST = asPeerId('0123456789abcdef0123456789abcdef');
 export const SPEC = { network: 'blue', vni: asVni(42), mtu: 1450 } as const;
@@ -28,13 +30,16 @@ export function attachmentOf(endpoint: Endpoint): Attachment {
 /** A host in memory with the network's bridge, and one sandbox. */
 export async function host() {
   const kernel = new FakeKernel();
-  const seams = { ip: kernel, sysctl: kernel, netns: kernel, host: HOST };
+  const tc = new FakeTc((device) => kernel.find(device)?.index);
+  const shaping = new Shaping({ ip: kernel, tc, sysctl: kernel, host: HOST });
+  const seams = { ip: kernel, sysctl: kernel, netns: kernel, shaping, host: HOST };
   const bridges = new Bridges(seams);
   const sandboxes = new Sandboxes(seams);
-  const auditor = new Auditor({ ip: kernel, bridges, sandboxes, host: HOST });
+  const auditor = new Auditor({ ...seams, bridges, sandboxes });
   await bridges.ensureBridge(SPEC);
   const endpoint = endpointIn(kernel.addNamespace('/run/netns/x'));
-  return { kernel, bridges, sandboxes, auditor, endpoint, attachment: attachmentOf(endpoint) };
+  const attachment = attachmentOf(endpoint);
+  return { kernel, tc, shaping, bridges, sandboxes, auditor, endpoint, attachment };
 }
 
 /**

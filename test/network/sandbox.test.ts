@@ -31,10 +31,15 @@ test('attaching what is attached changes nothing', async (t) => {
   t.deepEqual(kernel.snapshot(), before);
 });
 
-for (const address of ['10.7.0.1/24', 'fd00:7::1/64']) {
-  test(`a half-done attach of ${address} leaves nothing, whichever step fails`, async (t) => {
+for (const [addresses, stepCount] of [
+  [{ address: '10.7.0.1/24' }, 8],
+  [{ address: 'fd00:7::1/64' }, 9],
+  [{ address: '10.7.0.1/24', address6: 'fd00:7::1/64' }, 11],
+] as const) {
+  const what = Object.values(addresses).join(' and ');
+  test(`a half-done attach of ${what} leaves nothing, whichever step fails`, async (t) => {
     const { kernel, sandboxes, endpoint } = await host();
-    const attachment = attachmentOf({ ...endpoint, address });
+    const attachment = attachmentOf({ ...endpoint, ...addresses });
     const before = kernel.snapshot();
     const steps = await failAtEachStep(
       kernel,
@@ -44,8 +49,12 @@ for (const address of ['10.7.0.1/24', 'fd00:7::1/64']) {
         t.is(kernel.openSandboxes, 0);
       },
     );
-    t.is(steps, address.includes(':') ? 9 : 8);
-    t.truthy(kernel.find('eth0', INSIDE));
+    t.is(steps, stepCount);
+    const inside = kernel.find('eth0', INSIDE)?.addresses ?? [];
+    t.deepEqual(
+      inside.map((each) => `${each.address}/${each.prefixLength}`),
+      Object.values(addresses),
+    );
   });
 }
 
@@ -94,12 +103,12 @@ test('detaching removes both ends, and twice, and after the sandbox is gone, doe
   const { kernel, sandboxes, endpoint, attachment } = await host();
   const before = kernel.snapshot();
   await sandboxes.attach(attachment);
-  t.true(await sandboxes.detach(endpoint.id));
+  t.true(await sandboxes.detach(endpoint));
   t.deepEqual(kernel.snapshot(), before);
-  t.false(await sandboxes.detach(endpoint.id));
+  t.false(await sandboxes.detach(endpoint));
   await sandboxes.attach(attachment);
   kernel.removeNamespace(INSIDE);
-  t.false(await sandboxes.detach(endpoint.id));
+  t.false(await sandboxes.detach(endpoint));
 });
 
 test('attaching again repairs both ends', async (t) => {
@@ -124,6 +133,43 @@ test('attaching again repairs both ends', async (t) => {
   ]);
   kernel.removeLink('br9');
   t.deepEqual(kernel.snapshot(), good);
+});
+
+test('of two addresses the one that is missing, or has lost its route, is repaired', async (t) => {
+  const { kernel, sandboxes, endpoint } = await host();
+  const attachment = attachmentOf({ ...endpoint, address6: 'fd00:7::1/64' });
+  await sandboxes.attach(attachment);
+  const good = kernel.snapshot();
+  const [first] = kernel.find('eth0', INSIDE)?.addresses ?? [];
+  kernel.changeLink('eth0', { addresses: first ? [first] : [] }, INSIDE);
+  t.deepEqual(await sandboxes.examine(attachment), ['no address fd00:7::1/64']);
+  t.deepEqual(await sandboxes.attach(attachment), [
+    `eth0 in ${INSIDE}: no address fd00:7::1/64; repaired.`,
+  ]);
+  t.deepEqual(kernel.snapshot(), good);
+  t.deepEqual(await sandboxes.examine(attachment), []);
+});
+
+test('a default route of each family leads to the gateway of that family', async (t) => {
+  const { kernel, sandboxes, endpoint } = await host();
+  const gateways = ['10.7.0.254', 'fd00:7::ff'];
+  const dual = { ...endpoint, address6: 'fd00:7::1/64', routeMetric: 1024 };
+  await sandboxes.attach({ ...attachmentOf(dual), gateways });
+  const routes = await kernel.routes(INSIDE);
+  t.deepEqual(
+    routes.flatMap(({ destination, gateway }) => (destination === 'default' ? [gateway] : [])),
+    gateways,
+  );
+
+  // One family has no route of the other.
+  const other = await host();
+  const single = attachmentOf({ ...other.endpoint, routeMetric: 1024 });
+  await other.sandboxes.attach({ ...single, gateways });
+  const alone = await other.kernel.routes(INSIDE);
+  t.deepEqual(
+    alone.flatMap(({ gateway }) => gateway ?? []),
+    ['10.7.0.254'],
+  );
 });
 
 test('a host end that leads elsewhere is made anew', async (t) => {

@@ -24,6 +24,10 @@ const COMMANDS: readonly (readonly [IpCommand, string])[] = [
   ],
   [{ kind: 'deleteLink', name: 'wv1' }, 'link delete dev wv1'],
   [
+    { kind: 'setRoute', name: 'eth0', destination: 'default', via: '10.7.0.1', metric: 1024 },
+    'route replace default via 10.7.0.1 dev eth0 metric 1024',
+  ],
+  [
     { kind: 'addAddress', name: 'eth0', address: '10.7.0.2/24' },
     'address add 10.7.0.2/24 dev eth0',
   ],

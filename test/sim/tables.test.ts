@@ -214,6 +214,26 @@ for (const count of [2, 4]) {
   });
 }
 
+test('among two hosts, the one that stayed may be restarted before the other returns', (t) => {
+  const { cluster, first, absent } = meshWithAbsentee(seedFor(t), 2);
+  cluster.kill(absent);
+  first.put(TABLE, 'deleted', undefined);
+  cluster.run(30 * MINUTE_MS);
+  cluster.kill(first);
+  cluster.run(MINUTE_MS);
+  const early = cluster.restart(first);
+  cluster.run(HOUR_MS);
+  t.false(early.saved.has(`${TABLE}/deleted`), 'the tombstone is gone');
+  cluster.kill(early);
+  const stayed = cluster.restart(early);
+  const again = cluster.restart(absent, { seeds: [stayed.reached] });
+  t.true(keysOf(again).includes('deleted'), 'it starts with what it had saved');
+  cluster.run(MINUTE_MS);
+  for (const host of [stayed, again]) {
+    t.deepEqual(keysOf(host), ['kept', 'of-first', 'taken']);
+  }
+});
+
 test('a host cut off for that long, alone but running, brings nothing deleted back, and keeps what it wrote', (t) => {
   const { cluster, first, absent } = meshWithAbsentee(seedFor(t), 4);
   cluster.partition([absent]);

@@ -63,15 +63,17 @@ function planText({ plan, merges, vnis, endpoints }: IpamPlan): string {
         `network ${network} gets VNI ${vni}; ${from} is that of the older network ${owner}`,
     ),
   ];
-  const rows = endpoints.map(({ endpoint, host, network, to, address, keeps, why, from }) => [
-    endpoint.slice(0, 12),
-    host,
-    network === to ? network : `${network} -> ${to}`,
-    address,
-    keeps
-      ? `kept${from === undefined ? '' : `, given by ${from}`}`
-      : `a new one: ${why ?? 'it is taken'}`,
-  ]);
+  const rows = endpoints.map(
+    ({ endpoint, host, network, to, address, keeps, drops, why, from }) => [
+      endpoint.slice(0, 12),
+      host,
+      network === to ? network : `${network} -> ${to}`,
+      address,
+      keeps
+        ? `kept${from === undefined ? '' : `, given by ${from}`}`
+        : `${drops === true ? 'none' : 'a new one'}: ${why ?? 'it is taken'}`,
+    ],
+  );
   const fates = table(['ENDPOINT', 'HOST', 'NETWORK', 'ADDRESS', 'BECOMES'], rows, '');
   return [
     ...networks,

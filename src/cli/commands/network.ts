@@ -6,18 +6,22 @@ import type {
   NetworkInfo,
 } from '../../api/control.ts';
 import { UsageError, withJson, type Context } from '../context.ts';
-import { facts, humanAge, portsText, table } from '../output.ts';
+import { addressesText, facts, humanAge, portsText, table } from '../output.ts';
 import { readEncap, readIp, readMtu, readName, readSubnet, readVni } from '../values.ts';
 
 interface CreateFlags {
   readonly subnet: string;
+  readonly subnet6?: string;
+  readonly ipv6?: true;
   readonly vni?: number;
   readonly mtu?: number;
   readonly encap?: EncapsulationName;
   readonly ipRange?: string;
+  readonly ipRange6?: string;
   readonly routed?: true;
   readonly internal?: true;
   readonly gateway?: string;
+  readonly gateway6?: string;
   readonly reserve?: readonly string[];
 }
 
@@ -41,7 +45,7 @@ function listText(networks: readonly NetworkInfo[]): string {
   const rows = networks.map((network) => [
     network.name,
     String(network.vni),
-    network.subnet,
+    subnetsText(network),
     String(network.mtu),
     network.encap,
     String(network.endpoints),
@@ -50,16 +54,20 @@ function listText(networks: readonly NetworkInfo[]): string {
   return table(heading, rows, 'There are no networks; "weft network create" makes one.');
 }
 
-function gatewayText({ edge, gateway }: NetworkInfo): string {
+const subnetsText = ({ subnet, subnet6 }: NetworkInfo): string =>
+  subnet6 === undefined ? subnet : `${subnet},${subnet6}`;
+
+function gatewayText({ edge, gateway, gateway6 }: NetworkInfo): string {
   if (edge === undefined) return 'none on the hosts';
-  return `${gateway ?? 'none'} on each host that carries it, ${edge}`;
+  const gateways = [gateway, gateway6].filter((each) => each !== undefined).join(' and ');
+  return `${gateways || 'none'} on each host that carries it, ${edge}`;
 }
 
 function detailText(network: NetworkDetail, wallNow: number): string {
   const about = facts([
     ['network', `${network.name} (${network.id})`],
     ['VNI', `${network.vni}, ${network.encap}`],
-    ['subnet', `${network.subnet}, MTU ${network.mtu}`],
+    ['subnet', `${subnetsText(network)}, MTU ${network.mtu}`],
     ['gateway', gatewayText(network)],
     [
       'on this host',
@@ -71,9 +79,14 @@ function detailText(network: NetworkDetail, wallNow: number): string {
   ]);
   const endpoints = table(
     ['ENDPOINT', 'ADDRESS', 'MAC', 'HOST', 'SANDBOX', 'NAMES', 'PORTS'],
-    network.attached.map(({ endpoint, address, mac, host, sandbox, names = [], ports }) => [
-      ...[endpoint.slice(0, 8), address, mac, host, sandbox, names.join(','), portsText(ports)],
-    ]),
+    network.attached.map((info) => {
+      const { endpoint, mac, host, sandbox, names = [], ports } = info;
+      const addresses = addressesText(info, ',');
+      return [
+        ...[endpoint.slice(0, 8), addresses, mac, host, sandbox],
+        ...[names.join(','), portsText(ports)],
+      ];
+    }),
     'No endpoint is attached.',
   );
   const vteps = table(
@@ -89,6 +102,8 @@ function addCreate(network: Command, context: Context): void {
     .argument('<name>', 'name of the network, one in the whole mesh', readName)
     .description('make a network that every host of the mesh knows')
     .requiredOption('--subnet <cidr>', 'addresses of its endpoints, e.g. 10.7.0.0/24', readSubnet)
+    .option('--subnet6 <cidr>', 'IPv6 beside an IPv4 subnet, e.g. fd00:7::/64', readSubnet)
+    .option('--ipv6', 'the same, with a unique local /64 made up (RFC 4193)')
     .option('--vni <n>', 'VXLAN network identifier, 1 to 16777215 (default: a free one)', readVni)
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
     .option(
@@ -97,23 +112,31 @@ function addCreate(network: Command, context: Context): void {
       readEncap,
     )
     .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
+    .option('--ip-range6 <cidr>', 'likewise of the IPv6 subnet', readSubnet)
     .option('--routed', 'each host is its gateway: out by masquerade, in by published ports')
     .option('--internal', 'each host is its gateway, but nothing leads out or in')
     .option('--gateway <address>', 'an address that no endpoint gets: the gateway, if any', readIp)
+    .option('--gateway6 <address>', 'likewise of the IPv6 subnet', readIp)
     .option('--reserve <address>', 'another one; may be repeated', collectIps)
-    .addHelpText('after', '\nExample:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  weft network create blue --subnet 10.7.0.0/24 --vni 42\n  weft network create web --subnet 10.32.0.0/16 --ipv6 --routed',
+    )
     .action(async (name: string, flags: CreateFlags, command: Command) => {
-      const { subnet, vni, mtu, encap, ipRange, gateway, reserve } = flags;
+      const { subnet, subnet6, ipv6, vni, mtu, encap, reserve } = flags;
+      const { ipRange, ipRange6, gateway, gateway6 } = flags;
       const edge = readEdge(flags);
       const control = await context.control(command);
       const created = await control.createNetwork({
-        ...{ name, subnet },
+        ...{ name, subnet, ...(subnet6 && { subnet6 }), ...(ipv6 && { ipv6 }) },
         ...(vni === undefined ? {} : { vni }),
         ...(mtu === undefined ? {} : { mtu }),
         ...(encap === undefined ? {} : { encap }),
         ...(ipRange === undefined ? {} : { ipRange }),
+        ...(ipRange6 === undefined ? {} : { ipRange6 }),
         ...(edge === undefined ? {} : { edge }),
         ...(gateway === undefined ? {} : { gateway }),
+        ...(gateway6 === undefined ? {} : { gateway6 }),
         ...(reserve === undefined ? {} : { reserved: reserve }),
       });
       context.show(command, created, (info) => listText([info]));

@@ -18,8 +18,11 @@ function tokensText(tokens: readonly TokenInfo[]): string {
 
 /** token, token ls, token revoke: invitations to the mesh. */
 export function addTokenCommands(program: Command, context: Context): void {
-  const token = withJson(program.command('token'))
-    .description('print an invitation for "weft join HOST --token", HOST being this host')
+  const token = program
+    .command('token')
+    .description('invitations for "weft join HOST --token", HOST being this host');
+  withJson(token.command('create', { isDefault: true }))
+    .description('print an invitation; "weft token" alone does the same')
     .option(
       '--ttl <span>',
       'how long it can be used: 90s, 30m, 1h (default), at most 30d',

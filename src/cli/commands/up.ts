@@ -49,6 +49,10 @@ function addUpFlags(command: Command): Command {
         DEFAULT_DOCKER_PLUGIN,
       ),
     )
+    .option(
+      '--docker-socket <path>',
+      "Docker's own API, for names of containers (default: /var/run/docker.sock)",
+    )
     .option('--docker-scope <scope>', "local, or global for a cluster's engines (default: local)")
     .option('--dns <choice>', 'on or off: answer questions for names (default: on)')
     .option('--dns-domain <name>', 'what all names end in (default: weft.local)')

@@ -4,9 +4,10 @@
  *   nlmsghdr    | length 32 | type 16 | flags 16 | sequence 32 | port 32 |
  *   ifinfomsg   | family 8 | pad 8 | type 16 | index 32 | flags 32 | change 32 |
  *   ifaddrmsg   | family 8 | prefix 8 | flags 8 | scope 8 | index 32 |
+ *   rtmsg       | family 8 | prefix 8 | source 8 | tos 8 | table 8 | protocol 8 | scope 8 | type 8 | flags 32 |
  *   attribute   | length 16 | type 16 | value, padded to 4 bytes |       the length without padding
  */
-import { addressBytes, parseCidr } from '../../wire/cidr.ts';
+import { addressBytes, parseAddress, parseCidr } from '../../wire/cidr.ts';
 import { MAC_BYTES, parseMac, writeMac } from '../../wire/mac.ts';
 import type { IpCommand, LinkSettings } from '../ip-command.ts';
 import type { Patch, Step } from './addon.ts';
@@ -15,6 +16,7 @@ export const HEADER_BYTES = 16;
 export const LINK_BYTES = 16;
 export const ADDRESS_BYTES = 8;
 export const ATTRIBUTE_BYTES = 4;
+export const ROUTE_BYTES = 12;
 
 /** linux/rtnetlink.h */
 export const TYPE = {
@@ -24,9 +26,12 @@ export const TYPE = {
   newAddress: 20,
   delAddress: 21,
   getAddress: 22,
+  newRoute: 24,
 } as const;
 
-const FLAG = { request: 1, ack: 4, dump: 0x300, exclusive: 0x200, create: 0x400 } as const;
+const FLAG = {
+  ...{ request: 1, ack: 4, dump: 0x300, replace: 0x100, exclusive: 0x200, create: 0x400 },
+} as const;
 
 /** linux/if_link.h, linux/veth.h, linux/if_addr.h */
 export const LINK = {
@@ -36,6 +41,11 @@ export const LINK = {
 export const INFO = { kind: 1, data: 2 } as const;
 export const BRIDGE = { stp: 5, multicastSnooping: 23 } as const;
 export const ADDRESS = { address: 1, local: 2 } as const;
+/** linux/rtnetlink.h: rtattr_type_t, and what ip(8) gives a route by a gateway. */
+export const ROUTE = { destination: 1, device: 4, gateway: 5, metric: 6 } as const;
+const MAIN_TABLE = 254;
+const BOOT_PROTOCOL = 3;
+const UNICAST = 1;
 const VETH_PEER = 1;
 
 export const FAMILY = { any: 0, inet: 2, inet6: 10 } as const;
@@ -192,8 +202,35 @@ function addressMessage(name: string, text: string): Message | undefined {
   return message;
 }
 
+/** Undefined if destination or gateway is none. */
+function routeMessage({
+  name,
+  destination,
+  via,
+  metric,
+}: Extract<IpCommand, { kind: 'setRoute' }>): Message | undefined {
+  const gateway = parseAddress(via);
+  if (gateway === undefined) return undefined;
+  const cidr = destination === 'default' ? undefined : parseCidr(destination);
+  if (cidr === undefined && destination !== 'default') return undefined;
+  const head = Buffer.alloc(ROUTE_BYTES);
+  head[0] = gateway.family === 4 ? FAMILY.inet : FAMILY.inet6;
+  head[1] = cidr?.prefixLength ?? 0;
+  head.set([MAIN_TABLE, BOOT_PROTOCOL, 0, UNICAST], 4);
+  const message = new Message();
+  message.append(head);
+  if (cidr !== undefined) {
+    message.attribute(ROUTE.destination, Buffer.from(addressBytes(cidr.address)));
+  }
+  message.attribute(ROUTE.gateway, Buffer.from(addressBytes(gateway)));
+  message.patched(ROUTE.device, 'index', name);
+  message.number(ROUTE.metric, metric);
+  return message;
+}
+
 const CHANGE = FLAG.request | FLAG.ack;
 const MAKE = CHANGE | FLAG.create | FLAG.exclusive;
+const PUT = CHANGE | FLAG.create | FLAG.replace;
 
 /** The message for a command; undefined for one, or a setting, that only ip(8) knows. */
 export function encodeCommand(command: IpCommand): Step | undefined {
@@ -211,6 +248,11 @@ export function encodeCommand(command: IpCommand): Step | undefined {
     }
     case 'addVeth':
       return addVeth(command).finish(TYPE.newLink, MAKE);
+    case 'addIfb': {
+      const message = linkMessage(command.name);
+      message.nest(LINK.info, () => message.attribute(INFO.kind, Buffer.from('ifb')));
+      return message.finish(TYPE.newLink, MAKE);
+    }
     case 'setLink':
       return Object.keys(command).every((key) => KNOWN_SETTINGS.includes(key))
         ? setLink(command).finish(TYPE.newLink, CHANGE)
@@ -221,8 +263,8 @@ export function encodeCommand(command: IpCommand): Step | undefined {
       return addressMessage(command.name, command.address)?.finish(TYPE.newAddress, MAKE);
     case 'deleteAddress':
       return addressMessage(command.name, command.address)?.finish(TYPE.delAddress, CHANGE);
-    case 'setDefaultRoute':
-      return undefined;
+    case 'setRoute':
+      return routeMessage(command)?.finish(TYPE.newRoute, PUT);
   }
 }
 

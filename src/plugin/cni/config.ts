@@ -23,7 +23,8 @@ const dns = z.object({
   searches: texts.exactOptional(),
 });
 
-const route = z.object({ dst: text, gw: text.exactOptional() });
+/** Loose: what a route names besides is refused, and not passed over. */
+const route = z.looseObject({ dst: text, gw: text.exactOptional() });
 
 const result = z.looseObject({
   interfaces: z
@@ -88,8 +89,14 @@ const config = z.object({
   network: text.exactOptional(),
   /** With it, ADD makes a network that is not there. */
   subnet: text.exactOptional(),
+  /** Beside an IPv4 subnet; or with "ipv6", one that is made up. */
+  subnet6: text.exactOptional(),
+  ipv6: z.boolean().exactOptional(),
   ipRange: text.exactOptional(),
+  ipRange6: text.exactOptional(),
+  edge: z.enum(['routed', 'internal']).exactOptional(),
   gateway: text.exactOptional(),
+  gateway6: text.exactOptional(),
   mtu: count.exactOptional(),
   vni: count.exactOptional(),
   ipam: z
@@ -115,12 +122,40 @@ const identity = z.object({
   type: text,
   network: config.shape.network,
   subnet: config.shape.subnet,
-  ipam: z.object({ type: text.exactOptional(), network: text.exactOptional() }).exactOptional(),
+  ipam: z
+    .object({
+      type: text.exactOptional(),
+      network: text.exactOptional(),
+      subnet: text.exactOptional(),
+    })
+    .exactOptional(),
   'cni.dev/valid-attachments': z
     .array(z.object({ containerID: z.string(), ifname: z.string() }))
     .exactOptional(),
 });
 
+/** Another plugin's config, of which only what is in `ipam` is Weft's to read. */
+const ipamConfig = z.object({
+  name: config.shape.name,
+  type: text,
+  ipam: z.object({
+    type: text,
+    network: text.exactOptional(),
+    subnet: text.exactOptional(),
+    ipRange: text.exactOptional(),
+    gateway: text.exactOptional(),
+    routes: z.array(route).max(64).default([]),
+  }),
+  runtimeConfig: z.object({ ips: texts.default([]) }).default({ ips: [] }),
+  args: config.shape.args,
+  prevResult: result.exactOptional(),
+});
+
+/** The name that a config gives as the `type` of its `ipam`. */
+export const IPAM_PLUGIN = 'weft-ipam';
+
+export type RouteConfig = z.infer<typeof route>;
+export type IpamConfig = z.infer<typeof ipamConfig> & { readonly cniVersion: CniVersion };
 export type Config = z.infer<typeof config> & { readonly cniVersion: CniVersion };
 export type Identity = z.infer<typeof identity> & { readonly cniVersion: CniVersion };
 export type Dns = z.infer<typeof dns>;
@@ -157,6 +192,13 @@ export function readConfig({ stdin, command }: Call): Config {
   return { ...parse(config, value), cniVersion };
 }
 
+/** As `readConfig`, of another plugin's config. */
+export function readIpamConfig({ stdin, command }: Call): IpamConfig {
+  const value = decode(stdin);
+  const cniVersion = checkVersion(value['cniVersion'], command);
+  return { ...parse(ipamConfig, value), cniVersion };
+}
+
 /** As `readConfig`, of a config of which no more is needed. */
 export function readIdentity({ stdin, command }: Call): Identity {
   const value = decode(stdin);
@@ -172,6 +214,9 @@ export function versionOf(stdin: string): unknown {
     return undefined;
   }
 }
+
+/** How begins what says whose the endpoints and addresses of a config are; a container's id follows. */
+export const originOf = ({ name }: Pick<Identity, 'name'>): string => `cni ${name} `;
 
 /** Weft's network that a config means. */
 export function networkOf({

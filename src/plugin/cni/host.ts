@@ -2,6 +2,7 @@ import type {
   AttachRequest,
   DetachRequest,
   EndpointInfo,
+  NetworkEdge,
   NetworkRequest,
 } from '../../api/control.ts';
 
@@ -9,10 +10,27 @@ import type {
 export interface NetworkFacts {
   /** CIDRs without host bits, in canonical text; one of each family at most. */
   readonly subnets: readonly string[];
-  /** Addresses that this host answers at as the network's gateway. */
+  /** Addresses that no endpoint gets: the hosts' own as gateway if there is an `edge`, else somebody's. */
   readonly gateways: readonly string[];
+  /** Whether the hosts are its gateway, and if so, whether that leads out. */
+  readonly edge?: NetworkEdge;
   /** Where its containers ask for names, if this host answers them. */
   readonly dns?: { readonly servers: readonly string[]; readonly search: readonly string[] };
+}
+
+export interface AddressRequest {
+  readonly network: string;
+  readonly holder: string;
+  /** Default: a free one. */
+  readonly address?: string;
+}
+
+export interface HeldAddress {
+  /** CIDR. */
+  readonly address: string;
+  readonly holder: string;
+  /** The id of its network, which may be gone. */
+  readonly pool: string;
 }
 
 /**
@@ -37,6 +55,15 @@ export interface CniHost {
   endpoint(id: string): EndpointInfo | undefined;
   /** Those of this host whose origin begins so. */
   endpointsFrom(origin: string): readonly EndpointInfo[];
+  /**
+   * Holds an address without an endpoint, over restarts, until `release`: E_ENDPOINT_EXISTS if its holder
+   * has one. The answer is a CIDR.
+   */
+  reserve(request: AddressRequest): Promise<string>;
+  /** Addresses that this host holds for holders whose names begin so. */
+  held(prefix: string): readonly HeldAddress[];
+  /** Lets go of it; does nothing if nobody holds it. */
+  release(held: HeldAddress): Promise<void>;
   /** How an endpoint's interface differs from what it should be. Nothing is repaired. */
   examine(id: string): Promise<readonly string[]>;
   hindrance(network: string): Hindrance | undefined;

@@ -6,8 +6,10 @@ import type { Face, FaceAnswer } from '../../api/face.ts';
 import type { Logger } from '../../base/log.ts';
 import { readCall, type Call } from './call.ts';
 import {
+  IPAM_PLUGIN,
   isIpamOnly,
   networkOf,
+  originOf,
   readConfig,
   readIdentity,
   versionOf,
@@ -15,9 +17,14 @@ import {
   type Dns,
   type Identity,
 } from './config.ts';
+import { bandwidthOf, otherRates } from './bandwidth.ts';
 import { CniError, CODE, fromAppError } from './error.ts';
 import type { CniHost, Hindrance, NetworkFacts } from './host.ts';
+import { CniIpam, ipamNetworkOf } from './ipam.ts';
+import { missingPorts, portsOf, refuseForeignFamilies } from './ports.ts';
 import { compareWithResult, shapeResult } from './result.ts';
+import { readRoutes, routeRequest, routesOf } from './routes.ts';
+import { ensureNetwork, wantedAddresses } from './wanted.ts';
 import { NEWEST_VERSION, SUPPORTED_VERSIONS } from './version.ts';
 
 /** A config and a previous result of each of hundreds of containers (GC) fit in it. */
@@ -54,10 +61,12 @@ export class CniPlugin implements Face {
   readonly path = '/v1/cni';
   readonly bodyLimitBytes = BODY_LIMIT_BYTES;
   readonly #host: CniHost;
+  readonly #ipam: CniIpam;
   readonly #log: Logger;
 
   constructor(host: CniHost, log: Logger) {
     this.#host = host;
+    this.#ipam = new CniIpam(host);
     this.#log = log;
   }
 
@@ -88,26 +97,31 @@ export class CniPlugin implements Face {
   }
 
   async #add(call: Call): Promise<object> {
+    if (isIpamOnly(call, readIdentity(call))) return this.#ipam.add(call);
     const config = readConfig(call);
     refuseUnsupported(call, config);
     const network = networkOf(config);
+    const request = wanted(call, config);
     await this.#ensureNetwork(network, config);
+    const { subnets } = this.#host.network(network) ?? {};
+    if (subnets) refuseForeignFamilies(request.ports ?? [], network, subnets);
     const endpoint = await this.#host.attach({
       ...{ network, netns: call.netns, ifname: call.ifname },
       ...{ id: this.#idOf(call, config), origin: `${originOf(config)}${call.containerId}` },
-      ...wanted(call, config),
+      ...request,
     });
     return this.#result(call, config, endpoint);
   }
 
   #result(call: Call, config: Config, endpoint: EndpointInfo): object {
-    const { gateways = [], dns } = this.#host.network(endpoint.network) ?? {};
+    const facts = this.#host.network(endpoint.network);
+    const dns = facts?.dns;
     return shapeResult(
       config.cniVersion,
       {
-        addresses: [endpoint.address],
-        gateways,
-        routes: gateways.map((gw) => ({ dst: gw.includes(':') ? '::/0' : '0.0.0.0/0', gw })),
+        addresses: addressesOf(endpoint),
+        gateways: facts?.edge === undefined ? [] : facts.gateways,
+        routes: facts ? routesOf(readRoutes(config.ipam?.routes ?? []), facts) : [],
         dns: config.runtimeConfig.dns ?? config.dns ?? (dns && namesAt(dns)),
         interface: { ...endpoint, sandbox: call.netns },
       },
@@ -118,11 +132,13 @@ export class CniPlugin implements Face {
   /** Done already is done: runtimes repeat it until it succeeds once, also long after the sandbox is gone. */
   async #delete(call: Call): Promise<undefined> {
     const config = readIdentity(call);
+    if (isIpamOnly(call, config)) return this.#ipam.delete(call);
     await this.#detach(this.#idOf(call, config));
     return undefined;
   }
 
   async #check(call: Call): Promise<undefined> {
+    if (isIpamOnly(call, readIdentity(call))) return this.#ipam.check(call);
     const config = readConfig(call);
     const { prevResult } = config;
     if (prevResult === undefined) {
@@ -136,7 +152,9 @@ export class CniPlugin implements Face {
       );
     }
     const differences = [
-      ...compareWithResult(endpoint, [endpoint.address], call, prevResult),
+      ...compareWithResult(endpoint, addressesOf(endpoint), call, prevResult),
+      ...missingPorts(portsOf(config), endpoint),
+      ...otherRates(bandwidthOf(config), endpoint),
       ...(await this.#host.examine(endpoint.endpoint)),
     ];
     if (differences.length === 0) return undefined;
@@ -156,11 +174,14 @@ export class CniPlugin implements Face {
         'The config has no "cni.dev/valid-attachments", which GC needs: without it, every container would lose its network.',
       );
     }
-    const kept = new Set(
-      valid.map(({ containerID: containerId, ifname }) =>
-        this.#idOf({ containerId, ifname }, config),
-      ),
-    );
+    const attachments = valid.map(({ containerID, ifname }) => ({
+      ...{ containerId: containerID, ifname },
+    }));
+    if (isIpamOnly(call, config)) {
+      await this.#ipam.collect(config, attachments);
+      return undefined;
+    }
+    const kept = new Set(attachments.map((attachment) => this.#idOf(attachment, config)));
     const stale = this.#host
       .endpointsFrom(originOf(config))
       .filter(({ endpoint }) => !kept.has(endpoint));
@@ -170,9 +191,11 @@ export class CniPlugin implements Face {
 
   #status(call: Call): Promise<undefined> {
     const config = readIdentity(call);
-    const name = networkOf(config);
+    const isDelegate = isIpamOnly(call, config);
+    const name = isDelegate ? ipamNetworkOf(config) : networkOf(config);
+    const subnet = isDelegate ? config.ipam?.subnet : (config.subnet ?? config.ipam?.subnet);
     const isThere = this.#host.network(name) !== undefined;
-    if (!isThere && config.subnet === undefined) {
+    if (!isThere && subnet === undefined) {
       throw new CniError(
         CODE.unavailable,
         `There is no network ${name} yet; create it with "weft network create", or give the config a "subnet".`,
@@ -194,20 +217,19 @@ export class CniPlugin implements Face {
   async #ensureNetwork(name: string, config: Config): Promise<void> {
     const subnet = config.subnet ?? config.ipam?.subnet;
     if (subnet === undefined) return;
-    const { ipRange, gateway, mtu, vni } = config;
-    await this.#host.ensureNetwork({
+    const { subnet6, ipv6, ipRange, ipRange6, edge, gateway, gateway6, mtu, vni } = config;
+    await ensureNetwork(this.#host, {
       ...{ name, subnet },
+      ...(subnet6 !== undefined && { subnet6 }),
+      ...(ipv6 !== undefined && { ipv6 }),
       ...(ipRange !== undefined && { ipRange }),
+      ...(ipRange6 !== undefined && { ipRange6 }),
+      ...(edge !== undefined && { edge }),
       ...(gateway !== undefined && { gateway }),
+      ...(gateway6 !== undefined && { gateway6 }),
       ...(mtu !== undefined && { mtu }),
       ...(vni !== undefined && { vni }),
     });
-    const facts = this.#host.network(name);
-    if (facts === undefined || facts.subnets.includes(subnet)) return;
-    throw new CniError(
-      CODE.invalidConfig,
-      `Network ${name} has the subnet ${facts.subnets.join(' and ')} and not ${subnet}; give the config that one, or another "network".`,
-    );
   }
 
   /** 32 hex digits. */
@@ -239,8 +261,8 @@ export class CniPlugin implements Face {
   }
 }
 
-/** How the origins of a config's endpoints begin; a container's id ends each. */
-const originOf = ({ name }: Pick<Identity, 'name'>): string => `cni ${name} `;
+const addressesOf = ({ address, address6 }: EndpointInfo): readonly string[] =>
+  address6 === undefined ? [address] : [address, address6];
 
 const namesAt = ({ servers, search }: NonNullable<NetworkFacts['dns']>): Dns => ({
   ...{ nameservers: [...servers], search: [...search] },
@@ -255,55 +277,32 @@ function refuseUnsupported(call: Call, config: Config): void {
       `The config's ${key} is ${JSON.stringify(value)}; ${why}.`,
     );
   };
-  if (ipam?.type !== undefined && ipam.type !== call.plugin) {
+  if (ipam?.type !== undefined && ![call.plugin, IPAM_PLUGIN].includes(ipam.type)) {
     refuse('ipam.type', ipam.type, `Weft gives the addresses of its networks itself; leave it out`);
   }
-  if (isIpamOnly(call, config)) {
-    refuse('ipam.type', ipam?.type, 'Weft gives addresses only to containers on its own networks');
-  }
-  const { portMappings, ipRanges, infinibandGUID, deviceID, bandwidth } = runtimeConfig;
-  const mapped = portMappings.filter(({ hostPort }) => hostPort !== 0);
-  if (mapped.length > 0) {
-    refuse(
-      'portMappings',
-      mapped,
-      'Weft does not publish ports; chain the plugin "portmap" for it',
-    );
-  }
-  if (bandwidth !== undefined || config.bandwidth !== undefined) {
-    refuse('bandwidth', bandwidth ?? config.bandwidth, 'chain the plugin "bandwidth" for it');
-  }
+  const { ipRanges, infinibandGUID, deviceID } = runtimeConfig;
   if (ipRanges.length > 0) {
     refuse('ipRanges', ipRanges, 'a network has one subnet and one "ipRange" of its own');
   }
   if (infinibandGUID !== '') refuse('infinibandGUID', infinibandGUID, 'Weft carries Ethernet');
   if (deviceID !== '') refuse('deviceID', deviceID, 'Weft makes the interface itself');
-  if (ipam !== undefined && ipam.routes.length > 0) {
-    refuse('ipam.routes', ipam.routes, 'routes come with the network');
-  }
 }
 
 /** What this one container is to have: by capability first, then by the older conventions. */
 function wanted(call: Call, config: Config): Partial<AttachRequest> {
-  const { runtimeConfig, args } = config;
-  const ips = [
-    ...runtimeConfig.ips,
-    ...(args?.cni?.ips ?? []),
-    ...(call.args.get('IP')?.split(',') ?? []),
-  ];
-  const [ip, ...others] = [...new Set(ips)];
-  if (others.length > 0) {
-    throw new CniError(
-      CODE.invalidConfig,
-      `The container is to have the addresses ${ips.join(' and ')}; a network gives one, so ask for one.`,
-    );
-  }
+  const { runtimeConfig, ipam } = config;
   const mac = runtimeConfig.mac ?? call.args.get('MAC');
   const names = namesOf(call, config);
+  const ports = portsOf(config);
+  const bandwidth = bandwidthOf(config);
+  const routes = readRoutes(ipam?.routes ?? []).map(routeRequest);
   return {
-    ...(ip !== undefined && { ip }),
+    ...wantedAddresses(call, config),
     ...(mac !== undefined && { mac }),
     ...(names.length > 0 && { names }),
+    ...(routes.length > 0 && { routes }),
+    ...(ports.length > 0 && { ports }),
+    ...(bandwidth && { bandwidth }),
   };
 }
 

@@ -18,6 +18,8 @@ export interface DockerDriverOptions {
   readonly control: Pick<Control, 'listNetworks' | 'join'>;
   readonly plumbing: Plumbing;
   readonly scope: Scope;
+  /** The engine has called, so it is there. */
+  readonly called: () => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -70,6 +72,7 @@ export class DockerDriver {
 
   /** Answers a call; never rejects. `body` is what JSON.parse made of the request, null if it was empty. */
   async call(name: string, body: unknown): Promise<Answer> {
+    this.#options.called();
     if (!isMethod(name)) {
       const sentence = `Weft does not know the call "${name.slice(0, 80)}"; is the engine newer than Weft?`;
       return refuse(name, 404, sentence);
@@ -124,7 +127,7 @@ export class DockerDriver {
       'NetworkDriver.Join': (request) => endpoints.join(request),
       'NetworkDriver.Leave': (request) => endpoints.leave(request),
       'NetworkDriver.ProgramExternalConnectivity': (request) => endpoints.publish(request),
-      'NetworkDriver.RevokeExternalConnectivity': () => ({}),
+      'NetworkDriver.RevokeExternalConnectivity': (request) => endpoints.revoke(request),
       'NetworkDriver.DiscoverNew': (request) => this.#discover(request),
       'NetworkDriver.DiscoverDelete': () => ({}),
 

@@ -2,7 +2,9 @@ import type { Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
 import { bareAddress } from '../../wire/cidr.ts';
 import type { Binding, Bindings } from './bindings.ts';
+import { weftEndpointId } from './endpoint-id.ts';
 import { checkEndpointOptions } from './options.ts';
+import { readPortMap } from './port-map.ts';
 import type { RequestOf } from './schema.ts';
 
 /** Created and not yet joined, or left: known in memory only, since an engine that starts tells anew. */
@@ -15,24 +17,15 @@ interface Created {
   readonly isReservedHere: boolean;
 }
 
-interface PortMapping {
-  readonly Port?: unknown;
-  readonly HostPort?: unknown;
-}
-
 /** The interface's name in the container is this and a number. */
 const CONTAINER_PREFIX = 'eth';
-const PORT_MAP = 'com.docker.network.portmap';
-/** Weft's ids are half as long as Docker's; they are chosen by chance, so half of one is as good. */
-const ID_DIGITS = 32;
 
 export interface DockerEndpointsOptions {
   readonly plumbing: Plumbing;
   readonly bindings: Bindings;
 }
 
-const weftId = (endpoint: string): string => endpoint.slice(0, ID_DIGITS);
-const holderOf = (endpoint: string): string => `docker endpoint ${weftId(endpoint)}`;
+const holderOf = (endpoint: string): string => `docker endpoint ${weftEndpointId(endpoint)}`;
 
 /**
  * Docker's endpoints.
@@ -58,7 +51,7 @@ export class DockerEndpoints {
     const { plumbing } = this.#options;
     checkEndpointOptions(options);
     const binding = this.#binding(networkId);
-    if (this.#created.has(id) || plumbing.plugged(weftId(id)) !== undefined) {
+    if (this.#created.has(id) || plumbing.plugged(weftEndpointId(id)) !== undefined) {
       throw new AppError(
         'E_ENGINE_OPTION',
         `Endpoint ${id.slice(0, 12)} exists already; delete it first.`,
@@ -90,6 +83,7 @@ export class DockerEndpoints {
     NetworkID: networkId,
     EndpointID: id,
     SandboxKey: sandbox,
+    Options: options,
   }: RequestOf<'NetworkDriver.Join'>): Promise<object> {
     const { network } = this.#binding(networkId);
     const created = this.#created.get(id);
@@ -100,18 +94,27 @@ export class DockerEndpoints {
       );
     }
     const { address, mac } = created;
-    const { device } = await this.#options.plumbing.plug({
-      ...{ endpoint: weftId(id), network, address: bareAddress(address), mac, sandbox },
+    const { plumbing } = this.#options;
+    // Docker itself does not ask for ports of a container that has no gateway, and says nothing.
+    if (readPortMap(options).length > 0 && plumbing.isUnreachable({ network, sandbox })) {
+      throw new AppError(
+        'E_GATEWAY_MISSING',
+        `Network ${network} has no gateway, so no port of a host leads into it; leave out -p, or use a network that Docker made or "weft network create --routed".`,
+      );
+    }
+    const { device, gateways } = await plumbing.plug({
+      ...{ endpoint: weftEndpointId(id), network, address: bareAddress(address), mac, sandbox },
     });
     return {
       InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
+      ...gatewayFields(gateways),
       // Without it, the engine would add an interface of its own bridge to the container.
       DisableGatewayService: true,
     };
   }
 
   async leave({ EndpointID: id }: RequestOf<'NetworkDriver.Leave'>): Promise<object> {
-    await this.#options.plumbing.unplug(weftId(id));
+    await this.#options.plumbing.unplug(weftEndpointId(id));
     return {};
   }
 
@@ -120,7 +123,7 @@ export class DockerEndpoints {
     EndpointID: id,
   }: RequestOf<'NetworkDriver.DeleteEndpoint'>): Promise<object> {
     const { plumbing, bindings } = this.#options;
-    await plumbing.unplug(weftId(id));
+    await plumbing.unplug(weftEndpointId(id));
     this.#created.delete(id);
     if (bindings.get(networkId)?.isForeignIpam === false) return {};
     for (const { network, address, holder } of plumbing.reservations()) {
@@ -130,7 +133,7 @@ export class DockerEndpoints {
   }
 
   info({ EndpointID: id }: RequestOf<'NetworkDriver.EndpointOperInfo'>): object {
-    const plugged = this.#options.plumbing.plugged(weftId(id));
+    const plugged = this.#options.plumbing.plugged(weftEndpointId(id));
     if (plugged === undefined) return { Value: {} };
     const { endpoint, network, mtu } = plugged;
     const value = { endpoint, network: network.name, vni: network.vni, mtu };
@@ -141,16 +144,19 @@ export class DockerEndpoints {
     };
   }
 
-  publish({
-    Options: { [PORT_MAP]: mappings },
-  }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): object {
-    const published = Array.isArray(mappings) ? (mappings as readonly PortMapping[]) : [];
-    const [first] = published;
-    if (first === undefined) return {};
-    throw new AppError(
-      'E_ENGINE_OPTION',
-      `Port ${String(first.HostPort)} of the host can't be published: containers of Docker have no way out of the overlay yet; leave out -p ${String(first.HostPort)}:${String(first.Port)}.`,
-    );
+  async publish({
+    EndpointID: id,
+    Options: options,
+  }: RequestOf<'NetworkDriver.ProgramExternalConnectivity'>): Promise<object> {
+    await this.#options.plumbing.publish(weftEndpointId(id), readPortMap(options));
+    return {};
+  }
+
+  async revoke({
+    EndpointID: id,
+  }: RequestOf<'NetworkDriver.RevokeExternalConnectivity'>): Promise<object> {
+    await this.#options.plumbing.publish(weftEndpointId(id), []);
+    return {};
   }
 
   #reserve({ network }: Binding, id: string, wanted: string): Promise<string> {
@@ -168,4 +174,14 @@ export class DockerEndpoints {
       `Docker network ${id.slice(0, 12)} is none of this host's; remove it with "docker network rm" and create it again.`,
     );
   }
+}
+
+/** The default gateways, in the field of each family. */
+function gatewayFields(gateways: readonly string[]): {
+  readonly Gateway?: string;
+  readonly GatewayIPv6?: string;
+} {
+  return Object.fromEntries(
+    gateways.map((address) => [address.includes(':') ? 'GatewayIPv6' : 'Gateway', address]),
+  );
 }

@@ -110,12 +110,12 @@ function onlySubnet(data: readonly IpamData[], data6: readonly IpamData[]): Ipam
 
 function networkRequest(
   { network, subnet, ipRange }: { network: string; subnet: string; ipRange?: string },
-  { vni, mtu, encap }: NetworkOptions,
+  { vni, mtu, encap, edge }: NetworkOptions,
   { Gateway: gateway, AuxAddresses: auxiliary }: IpamData,
 ): NetworkRequest {
   const reserved = Object.values(auxiliary).map(bareAddress);
   return {
-    ...{ name: network, subnet },
+    ...{ name: network, subnet, edge },
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined ? {} : { encap }),
@@ -134,6 +134,14 @@ function checkFit(found: NetworkInfo, wanted: NetworkOptions, request: NetworkRe
     ['MTU', found.mtu, wanted.mtu ?? found.mtu],
     ['gateway', found.gateway, hasGateway ? request.gateway : found.gateway],
   ];
+  // A plain wire has no way out either, and no gateway that would be one.
+  if (found.edge !== undefined && found.edge !== wanted.edge) {
+    const flag = found.edge === 'internal' ? 'give' : 'leave out';
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Weft network ${found.name} exists and is ${found.edge}; ${flag} --internal, or give another name with -o weft.network.`,
+    );
+  }
   for (const [what, there, asked] of comparisons) {
     if (there === asked) continue;
     throw new AppError(

@@ -1,3 +1,4 @@
+import type { NetworkEdge } from '../../api/control.ts';
 import { AppError } from '../../base/errors.ts';
 import { suggestion } from '../../base/nearest.ts';
 
@@ -9,6 +10,8 @@ export interface NetworkOptions {
   /** Of the containers' interfaces, in bytes. */
   readonly mtu?: number;
   readonly encap?: 'vxlan' | 'sealed';
+  /** `--internal`, or with a way out. */
+  readonly edge: NetworkEdge;
 }
 
 /** Docker's own name for the MTU, which its CLI and compose files use with every driver. */
@@ -64,19 +67,14 @@ function generic(options: Readonly<Record<string, unknown>>): Readonly<Record<st
 }
 
 /** Swarm may write what Docker has as a boolean as a text. */
-function refuseInternal({ [INTERNAL]: value }: Readonly<Record<string, unknown>>): void {
-  if (value === undefined || value === false || value === 'false') return;
-  throw new AppError(
-    'E_ENGINE_OPTION',
-    'Option --internal has nothing to shut: containers of Docker have no way out of the overlay yet; leave out --internal.',
-  );
+function edgeOf({ [INTERNAL]: value }: Readonly<Record<string, unknown>>): NetworkEdge {
+  return value === undefined || value === false || value === 'false' ? 'routed' : 'internal';
 }
 
 /** Reads the options of a network to be made. Rejects with E_ENGINE_OPTION. */
 export function readNetworkOptions(all: Readonly<Record<string, unknown>>): NetworkOptions {
   const options = generic(all);
   checkKeys(options, 'Option', NETWORK_KEYS);
-  refuseInternal(options);
   const network = textOf(options, 'weft.network');
   const vni = numberOf(options, 'weft.vni');
   const mtu = numberOf(options, 'weft.mtu') ?? numberOf(options, DOCKER_MTU);
@@ -88,6 +86,7 @@ export function readNetworkOptions(all: Readonly<Record<string, unknown>>): Netw
     );
   }
   return {
+    edge: edgeOf(options),
     ...(network === undefined ? {} : { network }),
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),

@@ -6,7 +6,13 @@ import type {
 } from '../../../src/api/control.ts';
 import { AppError } from '../../../src/base/errors.ts';
 import { nullLogger } from '../../../src/base/log.ts';
-import type { CniHost, Hindrance, NetworkFacts } from '../../../src/plugin/cni/host.ts';
+import type {
+  AddressRequest,
+  CniHost,
+  HeldAddress,
+  Hindrance,
+  NetworkFacts,
+} from '../../../src/plugin/cni/host.ts';
 import { CniPlugin } from '../../../src/plugin/cni/plugin.ts';
 
 export const CONTAINER = '6777e660e6c58b93112b66baf7c9fac96c3d8da0a4de0c2e319049db8852e135';
@@ -18,6 +24,7 @@ export class FakeCniHost implements CniHost {
   readonly networks = new Map<string, NetworkFacts>();
   readonly endpoints = new Map<string, EndpointInfo>();
   readonly attached: AttachRequest[] = [];
+  readonly reserved = new Map<string, HeldAddress>();
   differences: readonly string[] = [];
   hindered: Hindrance | undefined;
   failWith: Error | undefined;
@@ -26,22 +33,42 @@ export class FakeCniHost implements CniHost {
     return this.networks.get(name);
   }
 
-  ensureNetwork({ name, subnet }: NetworkRequest): Promise<void> {
+  ensureNetwork({ name, subnet, subnet6, edge }: NetworkRequest): Promise<void> {
     this.#enter();
-    if (!this.networks.has(name)) this.networks.set(name, { subnets: [subnet], gateways: [] });
+    if (!this.networks.has(name)) {
+      this.networks.set(name, {
+        ...{ subnets: [subnet, ...(subnet6 ? [subnet6] : [])], gateways: [] },
+        ...(edge && { edge }),
+      });
+    }
     return Promise.resolve();
   }
 
   attach(request: AttachRequest): Promise<EndpointInfo> {
     this.#enter();
     this.attached.push(request);
-    const { id = '', network, netns = '', ifname = 'eth0', ip, mac, names, origin } = request;
+    const {
+      id = '',
+      network,
+      netns = '',
+      ifname = 'eth0',
+      ip,
+      ip6,
+      mac,
+      names,
+      origin,
+      ports,
+      bandwidth,
+    } = request;
     if (!this.networks.has(network)) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
     if (this.endpoints.has(id)) throw new AppError('E_ENDPOINT_EXISTS', `${id} exists`);
     const endpoint: EndpointInfo = {
       ...{ endpoint: id, network, ifname, mtu: 1450, host: 'host-a', sandbox: netns },
       ...{ address: ip ?? '10.66.0.2/24', mac: mac ?? '02:00:00:00:00:02' },
+      ...(this.networks.get(network)?.subnets[1] && { address6: ip6 ?? 'fd00:66::2/64' }),
       ...(names && { names }),
+      ...(ports && { ports }),
+      ...(bandwidth && { bandwidth }),
       ...(origin !== undefined && { origin }),
     };
     this.endpoints.set(id, endpoint);
@@ -62,6 +89,25 @@ export class FakeCniHost implements CniHost {
 
   endpointsFrom(origin: string) {
     return [...this.endpoints.values()].filter((each) => each.origin?.startsWith(origin));
+  }
+
+  reserve({ network, holder, address = '10.66.0.2' }: AddressRequest): Promise<string> {
+    this.#enter();
+    if (!this.networks.has(network)) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
+    if (this.reserved.has(holder)) throw new AppError('E_ENDPOINT_EXISTS', `${holder} exists`);
+    const held = { pool: network, holder, address: `${address}/24` };
+    this.reserved.set(holder, held);
+    return Promise.resolve(held.address);
+  }
+
+  held(prefix: string) {
+    return [...this.reserved.values()].filter(({ holder }) => holder.startsWith(prefix));
+  }
+
+  release({ holder }: HeldAddress): Promise<void> {
+    this.#enter();
+    this.reserved.delete(holder);
+    return Promise.resolve();
   }
 
   examine() {

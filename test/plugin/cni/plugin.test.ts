@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { AppError } from '../../../src/base/errors.ts';
+import { CODE } from '../../../src/plugin/cni/error.ts';
 import { CONFIG, CONTAINER, handedOn, NETNS, plugin } from './fixture.ts';
 
 const ADDED = {
@@ -148,6 +149,101 @@ test('a network is made on ADD if the config gives its subnet, and must have tha
   t.regex((body as { msg: string }).msg, /subnet 10\.9\.0\.0\/24 and not 10\.8\.0\.0\/24/);
 });
 
+test('a routed network leads out by its gateway, an internal one and a plain wire do not', async (t) => {
+  const { host, call } = plugin();
+  const facts = { subnets: ['10.66.0.0/24'], gateways: ['10.66.0.1'] };
+  const ips = [{ address: '10.66.0.2/24', interface: 0, gateway: '10.66.0.1' }];
+  host.networks.set('pods', { ...facts, edge: 'routed' });
+  t.deepEqual((await call('ADD', CONFIG)).body, {
+    ...{ ...ADDED, ips },
+    routes: [{ dst: '0.0.0.0/0', gw: '10.66.0.1' }],
+  });
+  host.networks.set('pods', { ...facts, edge: 'internal' });
+  const { body } = await call('ADD', CONFIG, { CNI_IFNAME: 'eth1' });
+  t.like(body, { ips, routes: [] });
+  // An address that --gateway keeps free is somebody's, and not the hosts'.
+  host.networks.set('pods', facts);
+  const wire = await call('ADD', CONFIG, { CNI_IFNAME: 'eth2' });
+  t.like(wire.body, { ips: ADDED.ips, routes: [] });
+});
+
+test('routes of the config take the place of the default one', async (t) => {
+  const { host, call } = plugin();
+  const facts = { subnets: ['10.66.0.0/24'], gateways: ['10.66.0.1'], edge: 'routed' } as const;
+  host.networks.set('pods', facts);
+  const routes = [{ dst: '10.96.0.0/12' }, { dst: '192.0.2.0/24', gw: '10.66.0.9' }];
+  const { body } = await call('ADD', { ...CONFIG, ipam: { routes } });
+  t.deepEqual((body as { routes: object[] }).routes, [
+    { dst: '10.96.0.0/12', gw: '10.66.0.1' },
+    { dst: '192.0.2.0/24', gw: '10.66.0.9' },
+  ]);
+  t.deepEqual(host.attached[0]?.routes, [
+    { destination: '10.96.0.0/12' },
+    { destination: '192.0.2.0/24', via: '10.66.0.9' },
+  ]);
+});
+
+test('the network that ADD makes has the edge of the config, and must have it if it is there', async (t) => {
+  const { host, call } = plugin();
+  const config = { ...CONFIG, network: 'new', subnet: '10.9.0.0/24', edge: 'routed' };
+  t.like(await call('ADD', config), { status: 200 });
+  t.is(host.networks.get('new')?.edge, 'routed');
+  const { body } = await call('ADD', { ...config, edge: 'internal' });
+  t.like(body, { code: 7 });
+  t.regex((body as { msg: string }).msg, /Network new is routed and not internal/);
+});
+
+test('ports of the runtime reach the endpoint, and CHECK misses them', async (t) => {
+  const { host, call } = plugin();
+  const portMappings = [
+    { hostPort: 8080, containerPort: 80, protocol: 'tcp' },
+    // As containerd spells it.
+    { HostPort: 53, ContainerPort: 5353, Protocol: 'UDP', HostIP: '192.0.2.1' },
+    { hostPort: 81, containerPort: 80, hostIP: '0.0.0.0' },
+    { hostPort: 0, containerPort: 9000 },
+  ];
+  const config = { ...CONFIG, runtimeConfig: { portMappings } };
+  t.like(await call('ADD', config), { status: 200 });
+  t.deepEqual(host.attached[0]?.ports, [
+    { protocol: 'tcp', hostPort: 8080, port: 80 },
+    { protocol: 'udp', hostAddress: '192.0.2.1', hostPort: 53, port: 5353 },
+    { protocol: 'tcp', hostPort: 81, port: 80 },
+  ]);
+  t.deepEqual(await call('CHECK', { ...config, prevResult: ADDED }), { status: 204 });
+  const [[id, endpoint] = ['', undefined]] = host.endpoints;
+  if (endpoint === undefined) return t.fail();
+  host.endpoints.set(id, { ...endpoint, ports: endpoint.ports?.slice(0, 1) ?? [] });
+  const { body } = await call('CHECK', { ...config, prevResult: ADDED });
+  t.regex(
+    (body as { msg: string }).msg,
+    /port 192\.0\.2\.1 53\/udp to 5353 is not published; port 81\/tcp to 80 is not published/,
+  );
+});
+
+test('rates of the runtime go before those of the config, and CHECK compares them', async (t) => {
+  const { host, call } = plugin();
+  const own = { ingressRate: 1_000_000, ingressBurst: 80_000 };
+  const bandwidth = { egressRate: 2_000_000, egressBurst: 90_000 };
+  await call('ADD', { ...CONFIG, bandwidth });
+  t.deepEqual(host.attached[0]?.bandwidth, { egress: { rate: 2_000_000, burst: 90_000 } });
+  await call(
+    'ADD',
+    { ...CONFIG, bandwidth, runtimeConfig: { bandwidth: own } },
+    { CNI_IFNAME: 'b' },
+  );
+  t.deepEqual(host.attached[1]?.bandwidth, { ingress: { rate: 1_000_000, burst: 80_000 } });
+  await call('ADD', { ...CONFIG, runtimeConfig: { bandwidth: {} } }, { CNI_IFNAME: 'c' });
+  t.is(host.attached[2]?.bandwidth, undefined);
+  const { body } = await call('CHECK', {
+    ...{ ...CONFIG, bandwidth, prevResult: ADDED },
+    runtimeConfig: { bandwidth: own },
+  });
+  t.regex(
+    (body as { msg: string }).msg,
+    /ingress is unlimited instead of 1000000 bit\/s, burst 80000 bits; egress is 2000000 bit\/s, burst 90000 bits instead of unlimited/,
+  );
+});
+
 test('GC removes what is not named, and nothing of other configs', async (t) => {
   const { host, call } = plugin();
   await call('ADD', CONFIG);
@@ -183,6 +279,8 @@ test('errors of the daemon have the codes of the specification', async (t) => {
     ['E_IFNAME_INVALID', 4],
     ['E_STATE', 5],
     ['E_ADDRESS_OUTSIDE', 7],
+    ['E_ROUTE_INVALID', 7],
+    ['E_BANDWIDTH_INVALID', 7],
     ['E_ADDRESS_NO_MAJORITY', 11],
     ['E_ADDRESS_EXHAUSTED', 100],
   ] as const) {
@@ -194,6 +292,11 @@ test('errors of the daemon have the codes of the specification', async (t) => {
   }
   host.failWith = new TypeError('oops');
   t.like(await call('DEL', CONFIG), { body: { code: 100, details: 'E_INTERNAL' } });
+});
+
+const mapping = (more: object) => ({
+  ...CONFIG,
+  runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, ...more }] },
 });
 
 const BAD: readonly [what: string, code: number, ...call: Parameters<typeof handedOn>][] = [
@@ -225,6 +328,21 @@ const BAD: readonly [what: string, code: number, ...call: Parameters<typeof hand
     7,
     'ADD',
     { ...CONFIG, runtimeConfig: { portMappings: [{ hostPort: 1e9, containerPort: 1 }] } },
+  ],
+  ['an edge that there is not', 7, 'ADD', { ...CONFIG, edge: 'open' }],
+  [
+    'a route with a priority',
+    2,
+    'ADD',
+    { ...CONFIG, ipam: { routes: [{ dst: '0.0.0.0/0', priority: 5 }] } },
+  ],
+  ['a port of SCTP', 2, 'ADD', mapping({ protocol: 'sctp' })],
+  ['a port at no address', 7, 'ADD', mapping({ hostIP: 'eth0' })],
+  [
+    'a port at an address of no family of the network',
+    7,
+    'ADD',
+    mapping({ hostIP: '2001:db8::1' }),
   ],
   ["another's addresses", 2, 'ADD', { ...CONFIG, ipam: { type: 'host-local' } }],
   ['Infiniband', 2, 'ADD', { ...CONFIG, runtimeConfig: { infinibandGUID: 'c2:11' } }],
@@ -277,4 +395,44 @@ test('whatever is handed on is answered, with a document of the specification', 
     },
   );
   await t.notThrowsAsync(check);
+});
+
+test('of a network with two subnets a container has both addresses, and CHECK wants both', async (t) => {
+  const { call, host } = plugin();
+  const config = { ...CONFIG, name: 'two', subnet: '10.66.0.0/24', subnet6: 'fd00:66::/64' };
+  host.networks.set('two', {
+    ...{ subnets: ['10.66.0.0/24', 'fd00:66::/64'], edge: 'routed' },
+    gateways: ['10.66.0.1', 'fd00:66::1'],
+  });
+  const { body } = await call('ADD', config);
+  t.like(body, {
+    ips: [
+      { address: '10.66.0.2/24', gateway: '10.66.0.1', interface: 0 },
+      { address: 'fd00:66::2/64', gateway: 'fd00:66::1', interface: 0 },
+    ],
+    routes: [
+      { dst: '0.0.0.0/0', gw: '10.66.0.1' },
+      { dst: '::/0', gw: 'fd00:66::1' },
+    ],
+  });
+  const prevResult = body as { readonly ips: readonly object[] };
+  t.is((await call('CHECK', { ...config, prevResult })).status, 204);
+  const half = { ...prevResult, ips: prevResult.ips.slice(0, 1) };
+  const refused = await call('CHECK', { ...config, prevResult: half });
+  t.like(refused.body, { code: CODE.differs });
+  t.regex(JSON.stringify(refused.body), /prevResult lacks the address fd00:66::2\/64/);
+});
+
+test('one address of each family can be asked for, and a subnet that the network lacks is told', async (t) => {
+  const { call, host } = plugin();
+  const config = { ...CONFIG, name: 'two', subnet: '10.66.0.0/24', subnet6: 'fd00:66::/64' };
+  const runtimeConfig = { ips: ['10.66.0.7/24', 'fd00:66::7/64'] };
+  const { body } = await call('ADD', { ...config, runtimeConfig });
+  t.like(body, { ips: [{ address: '10.66.0.7/24' }, { address: 'fd00:66::7/64' }] });
+  const twice = { runtimeConfig: { ips: ['fd00:66::7', 'fd00:66::8'] } };
+  t.like((await call('ADD', { ...config, ...twice })).body, { code: CODE.invalidConfig });
+  const { body: other } = await call('ADD', { ...config, name: 'pods' });
+  t.like(other, { code: CODE.invalidConfig });
+  t.regex(JSON.stringify(other), /has the subnet 10\.66\.0\.0\/24 and not fd00:66::\/64/);
+  t.is(host.attached.length, 1);
 });

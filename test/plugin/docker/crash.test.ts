@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { hostEndName } from '../../../src/network/names.ts';
 import { CUTS, type Death } from '../../daemon/mortal.ts';
 import { MortalHost, World } from '../../daemon/mortal-host.ts';
-import { endpointId, FakeEngine, SANDBOX } from './engine.ts';
+import { endpointId, FakeEngine, portMapping, SANDBOX } from './engine.ts';
 
 /*
  * An engine runs a container on a network and takes all away again, and the daemon is killed at one of
@@ -32,7 +32,9 @@ async function live(engine: FakeEngine, memory: Memory): Promise<void> {
   await engine.createEndpoint(1, address);
   const device = await engine.join(1);
   kernel.addNamespace(SANDBOX);
+  await engine.publish(1, [portMapping(8080)]);
   kernel.moveLink(device, 'eth0', SANDBOX);
+  await engine.revoke(1);
   await engine.leave(1);
   await engine.deleteEndpoint(1);
   memory.hasEndpoint = false;
@@ -44,6 +46,7 @@ async function live(engine: FakeEngine, memory: Memory): Promise<void> {
 
 async function cleanUp(engine: FakeEngine, memory: Memory): Promise<void> {
   if (memory.hasEndpoint) {
+    await engine.revoke(1);
     await engine.leave(1);
     await engine.deleteEndpoint(1);
   }
@@ -93,6 +96,7 @@ async function dieAndReturn(t: ExecutionContext, death: Death): Promise<void> {
   t.deepEqual(await host.endpoints(), [], what);
   t.deepEqual(await host.control.listNetworks(), [], what);
   t.deepEqual(await host.links(), [], what);
+  t.deepEqual([...host.nft.tables], [], what);
   const kept = [...host.disk.keys()].filter((key) => /^(note|doing)\0/.test(key));
   // An address may be left whose answer the engine never heard; it comes back by itself.
   t.deepEqual(

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Control } from '../../../src/api/control.ts';
 import { hostEndName } from '../../../src/network/names.ts';
 import { MortalHost, World } from '../../daemon/mortal-host.ts';
-import { endpointId, FakeEngine, NETWORK_ID, SANDBOX } from './engine.ts';
+import { endpointId, FakeEngine, NETWORK_ID, portMapping, SANDBOX } from './engine.ts';
 
 const SUBNET = '10.77.0.0/24';
 const NAME = 'docker-10.77.0.0-24';
@@ -243,6 +243,159 @@ test('gateway, auxiliary addresses, range, VNI and MTU are the network’s', asy
   t.regex(await refusal(one.address(pool, '10.77.0.5')), /reserved/);
 });
 
+test('names that people have added to a network go with it', async (t) => {
+  const { world, a, b, one, two } = await makeHosts(t);
+  await one.createNetwork(SUBNET);
+  await world.pass(2000);
+  await two.createNetwork(SUBNET);
+  const add = (network?: string) =>
+    a.run((control) =>
+      control.addName({ name: 'db', address: '10.77.0.9', ...(network && { network }) }),
+    );
+  await add(NAME);
+  await add();
+  await one.deleteNetwork();
+  await world.pass(2000);
+  t.is((await a.control.listNames()).length, 2, 'the other engine has the network still');
+  await two.deleteNetwork();
+  await world.pass(2000);
+  for (const host of [a, b]) {
+    t.deepEqual(
+      (await host.control.listNames()).map(({ network }) => network),
+      [undefined],
+    );
+  }
+});
+
+const INTERNAL = { 'com.docker.network.internal': true };
+
+/** What the kernel's table of Weft's holds, as text. */
+const rules = ({ nft }: MortalHost): string => JSON.stringify(nft.tables.get('weft') ?? []);
+/** How many rules masquerade what comes from the subnet. */
+const masquerades = ({ nft }: MortalHost): number =>
+  (nft.tables.get('weft') ?? [])
+    .map((object) => JSON.stringify(object))
+    .filter((text) => text.includes('"masquerade"') && text.includes('10.77.0.0')).length;
+/** Where published ports lead to, as PORT>ADDRESS:PORT, in the prerouting chain. */
+const translations = ({ nft }: MortalHost): string[] =>
+  (nft.tables.get('weft') ?? []).flatMap((object) => {
+    const text = JSON.stringify(object);
+    const to = /"chain":"prerouting".*"dport"}},"right":(\d+)}}.*"addr":"([\d.]+)","port":(\d+)/;
+    const [, hostPort, address, port] = to.exec(text) ?? [];
+    return address === undefined ? [] : [`${hostPort}>${address}:${port}`];
+  });
+
+test('a network has its gateway on every host, and containers a default route to it', async (t) => {
+  const { world, a, b, one, two } = await makeHosts(t);
+  await one.createNetwork(SUBNET, { gateway: '10.77.0.254' });
+  await world.pass(2000);
+  await two.createNetwork(SUBNET);
+  const { vni = 0 } = (await a.control.listNetworks())[0] ?? {};
+  for (const [host, engine] of [[a, one] as const, [b, two] as const]) {
+    const bridge = host.kernel.find(`weft-${vni}`);
+    t.deepEqual(
+      bridge?.addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+      ['10.77.0.254/24'],
+    );
+    t.is(masquerades(host), 2);
+    await engine.createEndpoint(1, await engine.address(POOL));
+    const said = await engine.joined(1);
+    t.is(said['Gateway'], '10.77.0.254');
+    t.true(said['DisableGatewayService']);
+    await engine.leave(1);
+    await engine.deleteEndpoint(1);
+    await engine.deleteNetwork();
+  }
+  t.deepEqual([...a.nft.tables, ...b.nft.tables], []);
+});
+
+test('an internal network has no way out, and none in', async (t) => {
+  const { a, one, two } = await makeHosts(t);
+  await one.createNetwork(SUBNET, { own: INTERNAL });
+  t.is((await a.control.listNetworks())[0]?.edge, 'internal');
+  t.is(masquerades(a), 0);
+  await one.createEndpoint(1, await one.address(POOL));
+  // Docker itself takes such ports without a word.
+  t.false('Gateway' in (await one.joined(1, { ports: [portMapping(8080)] })));
+  t.regex(await refusal(one.publish(1, [portMapping(8080)])), /is internal, so no port/);
+  t.regex(
+    await refusal(one.createNetwork(SUBNET, { id: 'c'.repeat(64) })),
+    /is Docker network a{12} on this host already/,
+  );
+  t.regex(
+    await refusal(two.createNetwork(SUBNET)),
+    /exists and is internal; give --internal, or give another name/,
+  );
+});
+
+test('published ports lead to the container until it leaves, and over a restart', async (t) => {
+  const { a, one } = await makeHosts(t);
+  const pool = await one.createNetwork(SUBNET);
+  await one.createEndpoint(1, await one.address(pool, '10.77.0.9'));
+  const device = await one.join(1);
+  await one.publish(1, [
+    portMapping(8080),
+    portMapping(9000, { HostPortEnd: 9002 }),
+    { ...portMapping(9000, { HostPortEnd: 9002 }), Port: 81 },
+    portMapping(5353, { Proto: 17, HostIP: '127.0.0.1' }),
+    portMapping(0),
+  ]);
+  const to = '10.77.0.9:80';
+  const expected = [
+    ...[`8080>${to}`, `9000>${to}`, '9001>10.77.0.9:81', `5353>${to}`, `32768>${to}`],
+  ];
+  t.deepEqual(translations(a), expected);
+  t.regex(rules(a), /"daddr"}},"right":"127\.0\.0\.1"}}.*"udp".*5353/);
+  a.kernel.addNamespace(SANDBOX);
+  a.kernel.moveLink(device, 'eth0', SANDBOX);
+  a.kill();
+  a.nft.tables.clear();
+  await a.start();
+  t.deepEqual(translations(a), expected);
+
+  // Said again, it is what was said last; a port of another is refused, and nothing of it stays.
+  await one.publish(1, [portMapping(8080)]);
+  t.deepEqual(translations(a), [`8080>${to}`]);
+  await one.createEndpoint(2, await one.address(pool, '10.77.0.10'));
+  await one.join(2);
+  const said = await refusal(one.publish(2, [portMapping(8081), portMapping(8080)]));
+  t.regex(said, /^Port 8080\/tcp is published for endpoint/);
+  t.deepEqual(translations(a), [`8080>${to}`]);
+  a.nft.failWith = new Error('nft');
+  t.not(await refusal(one.publish(2, [portMapping(8081)])), '');
+  a.nft.failWith = undefined;
+  t.deepEqual(
+    (await a.endpoints()).map(({ ports = [] }) => ports.length),
+    [1, 0],
+  );
+
+  for (let times = 0; times < 2; times++) await one.revoke(1);
+  t.deepEqual(translations(a), []);
+  await one.publish(2, [portMapping(8080)]);
+  // An engine that was killed does not revoke.
+  await one.leave(2);
+  t.deepEqual(translations(a), []);
+  await one.revoke(2);
+});
+
+test('a plain wire has no gateway: no route, and no ports of a container that is on nothing else', async (t) => {
+  const { a, one } = await makeHosts(t);
+  await a.run((control: Control) => control.createNetwork({ name: 'wire', subnet: SUBNET }));
+  const options = { 'weft.network': 'wire' };
+  const pool = await one.createNetwork(SUBNET, { options, ipam: { Options: options } });
+  await one.createEndpoint(1, await one.address(pool));
+  const ports = [portMapping(8080)];
+  t.regex(await refusal(one.joined(1, { ports })), /^Network wire has no gateway.*leave out -p/);
+  t.deepEqual(await a.endpoints(), []);
+  t.false('Gateway' in (await one.joined(1)));
+  await one.leave(1);
+  const [id, other] = ['d'.repeat(64), '10.79.0.0/24'];
+  const routed = await one.createNetwork(other, { id });
+  await one.createEndpoint(2, await one.address(routed), { network: id });
+  await one.joined(2, { network: id, ports });
+  t.false('Gateway' in (await one.joined(1, { ports })), 'its ports are the other’s');
+});
+
 test('what was reserved is held over a restart, and the engine may say it again once', async (t) => {
   const { a, one } = await makeHosts(t);
   const pool = await one.createNetwork(SUBNET, { aux: { x: '10.77.0.5' } });
@@ -337,6 +490,23 @@ const WRONG: readonly (readonly [string, unknown, RegExp])[] = [
   ['IpamDriver.RequestPool', { Pool: '', SubPool: '10.0.0.0/25' }, /needs a --subnet/],
   ['IpamDriver.RequestPool', { AddressSpace: 'Other', Pool: SUBNET }, /Address space "Other"/],
   ['IpamDriver.RequestPool', { Pool: SUBNET, Options: { 'weft.netwrk': 'x' } }, /did you mean/],
+  [
+    'NetworkDriver.ProgramExternalConnectivity',
+    {
+      NetworkID: NETWORK_ID,
+      EndpointID: endpointId(1),
+      Options: { 'com.docker.network.portmap': 7 },
+    },
+    /wrong com\.docker\.network\.portmap/,
+  ],
+  [
+    'NetworkDriver.ProgramExternalConnectivity',
+    {
+      ...{ NetworkID: NETWORK_ID, EndpointID: endpointId(1) },
+      Options: { 'com.docker.network.portmap': [portMapping(80, { Proto: 132 })] },
+    },
+    /IP protocol 132, and Weft publishes tcp and udp/,
+  ],
   ['IpamDriver.RequestAddress', { PoolID: 'a/b' }, /no pool of Weft/],
   ['IpamDriver.RequestAddress', { PoolID: `weft,none,${SUBNET}` }, /not made yet/],
   ['IpamDriver.ReleaseAddress', { PoolID: 7 }, /wrong PoolID/],
@@ -358,11 +528,6 @@ test('wrong calls get one sentence in the field that their API reads, and change
   ]) {
     t.regex(await refusal(one.createNetwork(SUBNET, { options })), /foo|vni|VNI|encap/);
   }
-  const own = { 'com.docker.network.internal': true };
-  t.is(
-    await refusal(one.createNetwork(SUBNET, { own })),
-    'Option --internal has nothing to shut: containers of Docker have no way out of the overlay yet; leave out --internal.',
-  );
   t.deepEqual(kept(a), disk);
   t.deepEqual(await names(a), []);
   t.deepEqual(await a.links(), []);

@@ -5,6 +5,14 @@ export const SANDBOX = '/run/docker/netns/0123456789ab';
 
 export const endpointId = (number: number): string => String(number).padStart(4, '0').repeat(16);
 
+const PORT_MAP = 'com.docker.network.portmap';
+
+/** One of the engine's port mappings: a host's port, or a range of them, to port 80. */
+export const portMapping = (
+  HostPort: number,
+  { HostPortEnd = HostPort, HostIP = '', Proto = 6 } = {},
+): Said => ({ ...{ Proto, IP: '', Port: 80, HostIP, HostPort, HostPortEnd } });
+
 type Said = Readonly<Record<string, unknown>>;
 
 /** Calls as an engine makes them; each returns the answer or throws the sentence that Docker would show. */
@@ -87,10 +95,28 @@ export class FakeEngine {
 
   /** The name of the interface on the host. */
   async join(number: number, network = NETWORK_ID): Promise<string> {
-    const said = await this.call('NetworkDriver.Join', {
-      ...{ NetworkID: network, EndpointID: endpointId(number), SandboxKey: SANDBOX, Options: {} },
-    });
+    const said = await this.joined(number, { network });
     return (said['InterfaceName'] as { readonly SrcName: string }).SrcName;
+  }
+
+  /** All that Join answers. */
+  joined(number: number, { network = NETWORK_ID, ports = [] as Said[] } = {}): Promise<Said> {
+    return this.call('NetworkDriver.Join', {
+      ...{ NetworkID: network, EndpointID: endpointId(number), SandboxKey: SANDBOX },
+      Options: { [PORT_MAP]: ports },
+    });
+  }
+
+  publish(number: number, ports: readonly Said[], network = NETWORK_ID): Promise<Said> {
+    return this.call('NetworkDriver.ProgramExternalConnectivity', {
+      ...{ NetworkID: network, EndpointID: endpointId(number), Options: { [PORT_MAP]: ports } },
+    });
+  }
+
+  revoke(number: number, network = NETWORK_ID): Promise<Said> {
+    return this.call('NetworkDriver.RevokeExternalConnectivity', {
+      ...{ NetworkID: network, EndpointID: endpointId(number) },
+    });
   }
 
   leave(number: number, network = NETWORK_ID): Promise<Said> {

@@ -1,0 +1,189 @@
+import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { asMillis, type Millis } from '../../base/types.ts';
+
+/** What the engine knows of a container, as far as names go. */
+export interface Container {
+  readonly name: string;
+  readonly hostname: string;
+  readonly endpoints: readonly ContainerEndpoint[];
+}
+
+export interface ContainerEndpoint {
+  /** Docker's id of the endpoint; never empty. */
+  readonly id: string;
+  /** `--network-alias`, and what the engine adds to it. */
+  readonly aliases: readonly string[];
+}
+
+/** A stream of what happens to containers. */
+export interface Watch {
+  /** Settles when the stream ends, whatever the reason; never rejects. */
+  readonly ended: Promise<void>;
+  stop(): void;
+}
+
+/** What Weft asks of a container engine. Every method rejects with an Error if the engine does not answer. */
+export interface EngineApi {
+  /** Ids of the containers that run. */
+  running(): Promise<readonly string[]>;
+  /** Undefined if there is no such container any more. */
+  inspect(id: string): Promise<Container | undefined>;
+  /** Calls `changed` with the id of a container that started, was renamed, or came to a network. */
+  watch(changed: (id: string) => void): Promise<Watch>;
+  /** Cuts off whatever is being asked. */
+  close(): void;
+}
+
+/** A start that takes long keeps the engine from answering for that container. */
+const ANSWER_WITHIN = asMillis(30_000);
+/** Ten thousand containers are some 20 MB. */
+const BODY_LIMIT_BYTES = 64 * 1024 * 1024;
+const LINE_LIMIT_BYTES = 1024 * 1024;
+const PARALLEL = 16;
+
+const FILTERS = JSON.stringify({
+  type: ['container', 'network'],
+  event: ['start', 'rename', 'connect'],
+});
+
+const listSchema = z.array(z.object({ Id: z.string() }));
+const names = z
+  .array(z.string())
+  .nullish()
+  .transform((value) => value ?? []);
+const containerSchema = z.object({
+  Name: z.string(),
+  Config: z.object({ Hostname: z.string().default('') }),
+  NetworkSettings: z.object({
+    Networks: z
+      .record(
+        z.string(),
+        // Docker 25 tells aliases and its own names apart.
+        z.object({ EndpointID: z.string().default(''), Aliases: names, DNSNames: names }),
+      )
+      .nullish()
+      .transform((value) => value ?? {}),
+  }),
+});
+const eventSchema = z.object({
+  Type: z.string(),
+  Actor: z.object({
+    ID: z.string(),
+    Attributes: z
+      .record(z.string(), z.string())
+      .nullish()
+      .transform((value) => value ?? {}),
+  }),
+});
+
+/** The engine's API on its unix socket, without a version: what is asked for here every version has. */
+export class UnixEngineApi implements EngineApi {
+  readonly #socketPath: string;
+  readonly #answerWithin: Millis;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: PARALLEL });
+
+  constructor(socketPath: string, answerWithin = ANSWER_WITHIN) {
+    this.#socketPath = socketPath;
+    this.#answerWithin = answerWithin;
+  }
+
+  async running(): Promise<readonly string[]> {
+    const answer = await this.#get('/containers/json');
+    return listSchema.parse(answer).map(({ Id }) => Id);
+  }
+
+  async inspect(id: string): Promise<Container | undefined> {
+    const answer = await this.#get(`/containers/${encodeURIComponent(id)}/json`);
+    if (answer === undefined) return undefined;
+    const { Name, Config, NetworkSettings } = containerSchema.parse(answer);
+    return {
+      ...{ name: Name.replace(/^\//, ''), hostname: Config.Hostname },
+      endpoints: Object.values(NetworkSettings.Networks)
+        .filter(({ EndpointID }) => EndpointID !== '')
+        .map(({ EndpointID, Aliases, DNSNames }) => ({
+          ...{ id: EndpointID, aliases: [...Aliases, ...DNSNames] },
+        })),
+    };
+  }
+
+  async watch(changed: (id: string) => void): Promise<Watch> {
+    const sent = this.#send(`/events?filters=${encodeURIComponent(FILTERS)}`, false);
+    const response = await answered(sent);
+    checkStatus(response);
+    response.setTimeout(0);
+    return {
+      ended: readLines(response, (line) => read(line, changed)),
+      stop: () => sent.destroy(),
+    };
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  /** What JSON the engine answers; undefined for 404. */
+  async #get(path: string): Promise<unknown> {
+    const response = await answered(this.#send(path, this.#agent));
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > BODY_LIMIT_BYTES)
+        throw failed(`an answer of more than ${BODY_LIMIT_BYTES} bytes`);
+      chunks.push(chunk);
+    }
+    if (response.statusCode === 404) return undefined;
+    checkStatus(response);
+    return JSON.parse(Buffer.concat(chunks).toString());
+  }
+
+  #send(path: string, agent: Agent | false): ClientRequest {
+    const sent = request({
+      ...{ socketPath: this.#socketPath, path, agent, timeout: this.#answerWithin },
+      headers: { host: 'docker' },
+    });
+    sent.on('timeout', () => sent.destroy(failed(`no answer within ${this.#answerWithin} ms`)));
+    sent.end();
+    return sent;
+  }
+}
+
+function answered(sent: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    // Later errors come by the response too, but one without a listener would end the process.
+    sent.on('error', reject);
+    sent.once('response', resolve);
+  });
+}
+
+function checkStatus({ statusCode = 0 }: IncomingMessage): void {
+  if (statusCode !== 200) throw failed(`HTTP status ${statusCode}`);
+}
+
+function failed(what: string): Error {
+  return new Error(`The container engine's API gave ${what}.`);
+}
+
+/** Calls `read` with each line; settles when the stream ends, or is ended since `read` or a line is no good. */
+async function readLines(stream: IncomingMessage, read: (line: string) => void): Promise<void> {
+  let rest = '';
+  try {
+    for await (const chunk of stream.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      if (rest.length > LINE_LIMIT_BYTES) return;
+      for (const line of lines) if (line.trim() !== '') read(line);
+    }
+  } catch {
+    // Cut off, or no event: either way the next watch begins with a look at everything.
+  } finally {
+    stream.destroy();
+  }
+}
+
+function read(line: string, changed: (id: string) => void): void {
+  const { Type, Actor } = eventSchema.parse(JSON.parse(line));
+  const id = Type === 'network' ? Actor.Attributes['container'] : Actor.ID;
+  if (id !== undefined && id !== '') changed(id);
+}

@@ -1,0 +1,123 @@
+import test from 'ava';
+import type { LabNamespace } from '../../bench/lib/lab.ts';
+import type { NetworkDetail, NetworkInfo } from '../../src/api/control.ts';
+import { ask, serve } from './ask.ts';
+import { startEngines, upWeft, type DockerHost } from './docker-host.ts';
+import { internet } from './internet.ts';
+import { eventually } from './mesh.ts';
+
+const LONG_MS = 30_000;
+/** By its path: npx puts another program of that name first. */
+const NFT = '/usr/sbin/nft';
+const network = (subnet: string): string[] => [
+  ...['network', 'create', '--driver', 'weft', '--ipam-driver', 'weft', '--subnet', subnet],
+];
+
+async function reaches({ engine }: DockerHost, container: string, address: string, seconds = 5) {
+  const words = ['ping', '-c', '1', '-w', String(seconds), address];
+  return (await engine.exec(container, ...words)).status === 0;
+}
+
+/** A program in the container that says who it is at port 80, by TCP and UDP. */
+async function serveIn({ engine, weft }: DockerHost, container: string): Promise<void> {
+  const pid = await engine.docker('inspect', '--format', '{{.State.Pid}}', container);
+  await serve(weft.namespace, container, 80, ['nsenter', `--net=/proc/${pid}/ns/net`]);
+}
+
+const saysSoon = (
+  who: string,
+  ...[from, protocol, host, port]: readonly [LabNamespace, 'tcp' | 'udp', string, number]
+): Promise<number> =>
+  eventually(async () => (await ask(from, protocol, host, port)) === who, LONG_MS);
+
+test('containers get out, published ports in, and an internal network neither', async (t) => {
+  const { mesh, hosts } = await startEngines(t, 'dedge');
+  const [a, b] = hosts;
+  const outside = await internet(mesh);
+  for (const { engine } of hosts) {
+    await engine.docker(...network('10.77.0.0/24'), '--gateway', '10.77.0.254', 'blue');
+    await engine.docker(...network('10.78.0.0/24'), '--internal', 'dark');
+    await eventually(
+      async () => (await b.weft.json<NetworkInfo[]>('network', 'ls')).length === 2,
+      LONG_MS,
+    );
+  }
+  const ports = ['8080:80', '127.0.0.1:8081:80', '8082-8090:80', '5353:80/udp', '80'];
+  const publish = ports.flatMap((port) => ['-p', port]);
+  await a.engine.start('blue', 'web', '--ip', '10.77.0.10', ...publish);
+  await b.engine.start('blue', 'db', '--ip', '10.77.0.11', '-p', '8080:80');
+  await a.engine.start('dark', 'cave', '--ip', '10.78.0.10', '-p', '8099:80');
+  await b.engine.start('dark', 'twin', '--ip', '10.78.0.11');
+  await Promise.all([serveIn(a, 'web'), serveIn(b, 'db')]);
+
+  const route = await a.engine.docker('exec', 'web', 'ip', 'route', 'show', 'default');
+  t.regex(route, /^default via 10\.77\.0\.254 dev eth0/);
+  await eventually(() => reaches(a, 'web', '203.0.113.1'), LONG_MS);
+  await eventually(() => reaches(b, 'db', '203.0.113.1'), LONG_MS);
+  await eventually(() => reaches(a, 'web', '10.77.0.11'), LONG_MS);
+  await eventually(() => reaches(a, 'cave', '10.78.0.11'), LONG_MS);
+  t.notRegex(await a.engine.docker('exec', 'cave', 'ip', 'route'), /default/);
+  for (const gateway of ['10.78.0.1', '10.78.0.11']) {
+    await a.engine.tryDocker(
+      ...['exec', '--privileged', 'cave', 'ip', 'route', 'replace', 'default', 'via', gateway],
+    );
+    for (const target of ['203.0.113.1', '10.77.0.10', '10.77.0.254']) {
+      t.false(await reaches(a, 'cave', target, 1), `internal to ${target} by ${gateway}`);
+    }
+  }
+  t.false(await reaches(a, 'web', '10.78.0.10', 1), 'nor from a routed network into it');
+
+  const detail = await a.weft.json<NetworkDetail>('network', 'inspect', 'docker-10.77.0.0-24');
+  const here = detail.attached.find(({ address }) => address === '10.77.0.10/24');
+  const given = [8080, 8081, 8082, 5353];
+  const chosen = here?.ports?.find(({ hostPort }) => !given.includes(hostPort))?.hostPort ?? 0;
+  t.true(chosen > 1024);
+  const everyWay = async (): Promise<void> => {
+    for (const port of [8080, 8082, chosen]) {
+      await saysSoon('web', outside, 'tcp', '198.51.100.1', port);
+    }
+    await saysSoon('web', outside, 'udp', '198.51.100.1', 5353);
+    await saysSoon('web', a.weft.namespace, 'tcp', '127.0.0.1', 8081);
+    await saysSoon('web', b.weft.namespace, 'tcp', '192.0.2.1', 8080);
+    await saysSoon('db', outside, 'tcp', '198.51.100.5', 8080);
+  };
+  await everyWay();
+  t.is(await ask(outside, 'tcp', '198.51.100.1', 8081), '', 'that of 127.0.0.1 is not outside');
+  t.is(await ask(outside, 'tcp', '198.51.100.1', 8099), '', 'nothing leads into the internal one');
+  const twice = await a.engine.tryDocker(
+    ...['run', '--rm', '--network', 'blue', '-p', '8080:80', 'weft-busybox:1', 'true'],
+  );
+  t.regex(twice.stderr, /remote: Port 8080\/tcp is published for endpoint/);
+  t.is((await a.weft.json<NetworkInfo[]>('network', 'ls'))[0]?.endpoints, 2, 'nothing is left');
+
+  // The daemon and, with live-restore, the engine start again; the table is flushed in between.
+  await a.weft.kill();
+  await a.weft.namespace.run(NFT, ['flush', 'ruleset']);
+  await upWeft(a);
+  await everyWay();
+  await b.engine.stop();
+  await b.engine.up('--live-restore');
+  await b.engine.docker('start', 'db');
+  await serveIn(b, 'db');
+  b.engine.process?.signal('SIGTERM');
+  await b.engine.process?.exited;
+  await everyWay();
+  await b.engine.up('--live-restore');
+  await everyWay();
+
+  // Stopped, it is not led to; started, it is again.
+  await a.engine.docker('stop', '-t', '1', 'web');
+  t.is(await ask(outside, 'tcp', '198.51.100.1', 8080), '');
+  t.notRegex(await a.weft.namespace.run(NFT, ['list', 'ruleset']), /dnat ip to/);
+  await a.engine.docker('start', 'web');
+  await serveIn(a, 'web');
+  await saysSoon('web', outside, 'tcp', '198.51.100.1', 8080);
+
+  for (const { engine } of hosts) {
+    await engine.docker('rm', '-f', ...(await engine.docker('ps', '-aq')).split('\n'));
+    await engine.docker('network', 'rm', 'blue', 'dark');
+  }
+  for (const { weft } of hosts) {
+    t.is((await weft.namespace.run(NFT, ['list', 'tables'])).trim(), '');
+  }
+});
