@@ -12,6 +12,7 @@ import type {
   NetworkRequest,
   PortRequest,
   RenameRequest,
+  TokenRequest,
 } from './control.ts';
 import { toError } from './failure.ts';
 import {
@@ -82,6 +83,10 @@ class HttpControl implements Control {
   status = () => this.#call('status', {});
   peers = () => this.#call('peers', {});
   join = (targets: readonly string[]) => this.#call('join', { targets });
+  joinByToken = (target: string, token: string) => this.#call('joinByToken', { target, token });
+  createToken = (request: TokenRequest) => this.#call('createToken', request);
+  listTokens = () => this.#call('listTokens', {});
+  revokeToken = (id: string) => this.#call('revokeToken', { id });
   leave = () => this.#call('leave', {});
   createNetwork = (request: NetworkRequest) => this.#call('createNetwork', request);
   listNetworks = () => this.#call('listNetworks', {});

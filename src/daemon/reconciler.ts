@@ -2,8 +2,8 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
 import { asMillis, type Millis, type PeerId } from '../base/types.ts';
+import { sealed } from '../encap/sealed.ts';
 import type { Auditor } from '../network/audit.ts';
-import type { BridgeSpec } from '../network/bridge.ts';
 import type { Edges } from '../network/edge.ts';
 import { addressesOf, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
@@ -15,7 +15,7 @@ import type { Netns } from '../os/netns.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import type { EndpointFeed } from './endpoint-feed.ts';
-import type { Carried, Fabric } from './fabric.ts';
+import type { Carried, CarrySpec, Fabric } from './fabric.ts';
 import type { Serial } from './serial.ts';
 
 /** How often the kernel is compared with what it should have. */
@@ -289,10 +289,10 @@ export class Reconciler {
   }
 }
 
-function bridgeSpec(network: NetworkDefinition): BridgeSpec {
-  const { name, vni, mtu } = network;
+function bridgeSpec(network: NetworkDefinition): CarrySpec {
+  const { name, vni, mtu, encap } = network;
   const gateway = gatewayOf(network);
-  return { network: name, vni, mtu, ...(gateway && { gateway }) };
+  return { network: name, vni, mtu, isSealed: encap === sealed.name, ...(gateway && { gateway }) };
 }
 
 function edgeNetwork(
