@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- cni`: containers; `-- dns`: names. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- cni`, `-- docker`: containers; `-- dns`: names. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { kernelVxlan } from './contenders/kernel-vxlan.ts';
@@ -14,6 +14,7 @@ import { figureOf } from './lib/result.ts';
 import { Runner, type Outcome, type Plan } from './lib/runner.ts';
 import { runCni } from './cni/run.ts';
 import { runDns } from './dns/run.ts';
+import { runDocker } from './docker/run.ts';
 import { runGossip } from './gossip/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
@@ -139,7 +140,14 @@ async function runBench(options: BenchOptions): Promise<void> {
 const program = benchProgram(
   EVERYONE.map(({ name }) => name),
   PROBES.map(({ name }) => name),
-  { bench: runBench, micro: runMicro, gossip: runGossip, cni: runCni, dns: runDns },
+  {
+    bench: runBench,
+    micro: runMicro,
+    gossip: runGossip,
+    cni: runCni,
+    docker: runDocker,
+    dns: runDns,
+  },
 );
 await program.parseAsync().catch((error: unknown) => {
   console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);

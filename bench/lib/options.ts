@@ -32,6 +32,10 @@ export interface CniOptions {
   readonly rounds: number;
 }
 
+export interface DockerOptions {
+  readonly rounds: number;
+}
+
 export interface DnsOptions {
   /** Questions a second. */
   readonly rate: number;
@@ -74,6 +78,7 @@ export interface Actions {
   readonly micro: (options: MicroOptions) => Promise<void>;
   readonly gossip: (options: GossipOptions) => Promise<void>;
   readonly cni: (options: CniOptions) => Promise<void>;
+  readonly docker: (options: DockerOptions) => Promise<void>;
   readonly dns: (options: DnsOptions) => Promise<void>;
 }
 
@@ -129,6 +134,11 @@ export function benchProgram(
     .description('Measures ADD and DEL of a container beside the reference plugins.')
     .option('--rounds <n>', 'containers that each plugin gets', wholeFrom(1, 1000), 30)
     .action(actions.cni);
+  program
+    .command('docker')
+    .description("Measures a container's whole life on Weft's network beside Docker's own bridge.")
+    .option('--rounds <n>', 'containers on each network', wholeFrom(1, 1000), 20)
+    .action(actions.docker);
   program
     .command('dns')
     .description('Measures how fast a host answers for names, by dnsperf from a container.')

@@ -13,8 +13,8 @@ import { asVni } from '../../src/base/types.ts';
 import {
   createNativeDataPlane,
   type NativeDataPlane,
-  type SealingKey,
 } from '../../src/dataplane/native/native-data-plane.ts';
+import type { SealingKey } from '../../src/encap/sealed.ts';
 import { VXLAN_UDP_PORT } from '../../src/encap/vxlan.ts';
 import { openOnLadder } from '../../src/tun/offload-ladder.ts';
 import {

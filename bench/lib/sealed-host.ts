@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import type { DataPlaneCounters } from '../../src/dataplane/dataplane.ts';
-import type { SealingKey } from '../../src/dataplane/native/native-data-plane.ts';
+import type { SealingKey } from '../../src/encap/sealed.ts';
 import { INNER_ETHERNET_BYTES, OUTER_IPV4_BYTES, OUTER_UDP_BYTES } from '../../src/encap/mtu.ts';
 import type { LabHost } from './lab.ts';
 import type { LabProcess } from './process.ts';

@@ -51,13 +51,14 @@ export class WeftHost {
     return this.#daemon?.pid;
   }
 
-  /** Starts the daemon and returns the line in which it says that it is ready; `lastLines` tells why it did not. */
-  async up(): Promise<string> {
+  /** Starts the daemon, with more `flags` if need be, and returns the line in which it says that it is ready; `lastLines` tells why it did not. */
+  async up(...flags: readonly string[]): Promise<string> {
     const { name, directory, dataPlane, fastPath = 'auto', threads = 1 } = this.#options;
     const daemon = this.host.namespace.start(process.execPath, [
       ...[WEFT, 'up', '--name', name, '--listen', this.meshAddress],
       ...['--socket', this.#socket, '--state-dir', join(directory, `${name}.state`)],
       ...['--data-plane', dataPlane, '--fast-path', fastPath, '--threads', String(threads)],
+      ...flags,
     ]);
     this.#daemon = daemon;
     const ready = await daemon.waitForLine(/\bready\b/, READY_MS).catch((cause: unknown) => {

@@ -16,7 +16,7 @@ namespace {
 
 // First bytes of datagrams on the mesh port that belong to the control plane.
 constexpr uint8_t kFirstControlKind = 0x01;
-constexpr uint8_t kLastControlKind = 0x0f;
+constexpr uint8_t kLastControlKind = 0x1f;
 
 // Size of the datagrams that the kernel joined into this message; 0 if it is a single one.
 uint32_t SegmentBytes(msghdr& header) {

@@ -13,6 +13,7 @@ import type {
   NetworkRequest,
   PortRequest,
   RenameRequest,
+  TokenRequest,
 } from './control.ts';
 import { toError } from './failure.ts';
 import {
@@ -83,6 +84,10 @@ class HttpControl implements Control {
   status = () => this.#call('status', {});
   peers = () => this.#call('peers', {});
   join = (targets: readonly string[]) => this.#call('join', { targets });
+  joinByToken = (target: string, token: string) => this.#call('joinByToken', { target, token });
+  createToken = (request: TokenRequest) => this.#call('createToken', request);
+  listTokens = () => this.#call('listTokens', {});
+  revokeToken = (id: string) => this.#call('revokeToken', { id });
   leave = () => this.#call('leave', {});
   createNetwork = (request: NetworkRequest) => this.#call('createNetwork', request);
   listNetworks = () => this.#call('listNetworks', {});

@@ -11,6 +11,16 @@ export interface Control {
   peers(): Promise<readonly PeerInfo[]>;
   /** Tries every target; rejects only if none could be joined. Targets: `HOST` or `HOST:PORT`. */
   join(targets: readonly string[]): Promise<JoinReport>;
+  /**
+   * Joins at the one host that printed the token, and takes the secret of its mesh for this host's own.
+   * E_TOKEN_INVALID, E_TOKEN_REFUSED, E_MESH_SHARED beside what `join` rejects with.
+   */
+  joinByToken(target: string, token: string): Promise<JoinReport>;
+  /** Makes an invitation. */
+  createToken(request: TokenRequest): Promise<TokenText>;
+  /** The invitations that this host has made, those of the last days that are used up among them. */
+  listTokens(): Promise<readonly TokenInfo[]>;
+  revokeToken(id: string): Promise<void>;
   /** Leaves the mesh and forgets its peers; the daemon runs on alone. */
   leave(): Promise<void>;
 
@@ -98,8 +108,27 @@ export interface Status {
     readonly counters: Readonly<Record<string, number>>;
   };
   readonly dns: DnsStatus;
+  readonly links: LinksStatus;
   readonly networks: number;
   readonly endpoints: { readonly local: number; readonly mesh: number };
+}
+
+/** Keys for sealed networks. */
+export interface LinksStatus {
+  readonly peers: readonly LinkInfo[];
+  /** Handshake datagrams that were refused, by reason. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+/** Absent for hosts with which no sealed network is shared. */
+export interface LinkInfo {
+  readonly peer: string;
+  /** `sealed`: there are keys. `connecting`: the other host has not answered yet. */
+  readonly state: 'sealed' | 'connecting';
+  readonly cipher?: string;
+  readonly keyAgeSeconds?: number;
+  /** Handshakes begun in a row that were not answered. */
+  readonly unanswered: number;
 }
 
 /** How this host answers questions for names. */
@@ -142,6 +171,27 @@ export interface PeerInfo {
   readonly key?: string;
 }
 
+export interface TokenRequest {
+  /** How long it can be used, 1 s to 30 days; 3600 s unless told otherwise. */
+  readonly ttlSeconds?: number;
+  /** How many hosts may use it, 1 to 10,000; 1 unless told otherwise. */
+  readonly uses?: number;
+}
+
+export interface TokenText {
+  readonly id: string;
+  /** One word; whoever has it can join. It is not told again. */
+  readonly token: string;
+}
+
+export interface TokenInfo {
+  readonly id: string;
+  readonly state: 'valid' | 'expired' | 'spent' | 'revoked';
+  readonly uses: number;
+  readonly used: number;
+  readonly expiresAt: string;
+}
+
 export interface JoinReport {
   readonly joined: readonly { readonly target: string; readonly peer: string }[];
   readonly failed: readonly {
@@ -151,7 +201,7 @@ export interface JoinReport {
   }[];
 }
 
-export type EncapsulationName = 'vxlan';
+export type EncapsulationName = 'vxlan' | 'sealed';
 export type NetworkEdge = 'routed' | 'internal';
 
 export interface NetworkRequest {

@@ -42,7 +42,7 @@ export interface Plumbing {
   plug(request: PlugRequest): Promise<Plugged>;
   /** A MAC that no endpoint of the network has; made of the address where that is possible. */
   chooseMac(network: string, address: string): string;
-  /** Removes such an endpoint with its interface; false if there is none. */
+  /** Removes such an endpoint; its interface follows within moments. False if there is none. */
   unplug(endpoint: string): Promise<boolean>;
   /** An endpoint of this host made by `plug`, by its id. */
   plugged(endpoint: string): Plugged | undefined;
@@ -66,6 +66,12 @@ export interface Plumbing {
    * it has; does nothing if there is none by this id.
    */
   name(endpoint: string, names: readonly string[]): Promise<void>;
+
+  /**
+   * Has an endpoint made by `plug` take in no IPv4 packets for others, so that its container is no way
+   * from one network to another; `pid` is a process in its sandbox. Does nothing if there is none.
+   */
+  refuseTransit(endpoint: string, pid: number): Promise<void>;
 
   /** What a plugin wrote down under a kind, by key. */
   notes(kind: string): ReadonlyMap<string, unknown>;

@@ -24,6 +24,9 @@ import type {
   RenameRequest,
   RepairReport,
   Status,
+  TokenInfo,
+  TokenRequest,
+  TokenText,
   VersionInfo,
   VtepInfo,
 } from './control.ts';
@@ -46,6 +49,13 @@ export interface Calls {
   readonly status: { input: Nothing; answer: Status };
   readonly peers: { input: Nothing; answer: readonly PeerInfo[] };
   readonly join: { input: { readonly targets: readonly string[] }; answer: JoinReport };
+  readonly joinByToken: {
+    input: { readonly target: string; readonly token: string };
+    answer: JoinReport;
+  };
+  readonly createToken: { input: TokenRequest; answer: TokenText };
+  readonly listTokens: { input: Nothing; answer: readonly TokenInfo[] };
+  readonly revokeToken: { input: { readonly id: string }; answer: undefined };
   readonly leave: { input: Nothing; answer: undefined };
   readonly createNetwork: { input: NetworkRequest; answer: NetworkInfo };
   readonly listNetworks: { input: Nothing; answer: readonly NetworkInfo[] };
@@ -130,6 +140,30 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/join',
     answer: { object: ['joined', 'failed'] },
     call: (control, { targets }) => control.join(targets),
+  },
+  joinByToken: {
+    method: 'POST',
+    path: '/v1/join-by-token',
+    answer: { object: ['joined', 'failed'] },
+    call: (control, { target, token }) => control.joinByToken(target, token),
+  },
+  createToken: {
+    method: 'POST',
+    path: '/v1/tokens',
+    answer: { object: ['id', 'token'] },
+    call: (control, request) => control.createToken(request),
+  },
+  listTokens: {
+    method: 'GET',
+    path: '/v1/tokens',
+    answer: { list: ['id', 'state', 'uses', 'used', 'expiresAt'] },
+    call: (control) => control.listTokens(),
+  },
+  revokeToken: {
+    method: 'DELETE',
+    path: '/v1/tokens/:id',
+    answer: 'none',
+    call: (control, { id }) => nothing(control.revokeToken(id)),
   },
   leave: {
     method: 'POST',

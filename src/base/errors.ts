@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   E_ENGINE_OPTION: 'usage',
   E_DATA_PLANE_UNAVAILABLE: 'usage',
   E_IFNAME_INVALID: 'usage',
+  E_TOKEN_INVALID: 'usage',
 
   E_NETWORK_MISSING: 'missing',
   E_ENDPOINT_MISSING: 'missing',
@@ -39,6 +40,7 @@ export const ERROR_CODES = {
   E_SANDBOX_MISSING: 'missing',
   E_DEVICE_MISSING: 'missing',
   E_ROUTE_MISSING: 'missing',
+  E_TOKEN_MISSING: 'missing',
 
   E_NETWORK_EXISTS: 'conflict',
   E_NETWORK_IN_USE: 'conflict',
@@ -58,6 +60,7 @@ export const ERROR_CODES = {
   E_ENDPOINT_EXISTS: 'conflict',
   E_ENDPOINT_REMOTE: 'conflict',
   E_ALREADY_RUNNING: 'conflict',
+  E_MESH_SHARED: 'conflict',
   E_DEVICE_BUSY: 'conflict',
 
   E_PERMISSION: 'system',
@@ -73,6 +76,7 @@ export const ERROR_CODES = {
   E_JOIN_UNRESOLVED: 'remote',
   E_MESH_VERSION: 'remote',
   E_MESH_LABEL: 'remote',
+  E_TOKEN_REFUSED: 'remote',
   E_ADDRESS_NO_MAJORITY: 'remote',
   E_ADDRESS_AWAY: 'remote',
   E_ADDRESS_BUSY: 'remote',

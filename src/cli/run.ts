@@ -7,6 +7,7 @@ import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
 import { addIpamCommands } from './commands/ipam.ts';
 import { addMeshCommands } from './commands/mesh.ts';
+import { addTokenCommands } from './commands/token.ts';
 import { addNetworkCommands } from './commands/network.ts';
 import { addUpCommand } from './commands/up.ts';
 import { addVersionCommand } from './commands/version.ts';
@@ -51,6 +52,7 @@ export function createProgram(context: Context): Command {
     .exitOverride();
   addUpCommand(program, context);
   addMeshCommands(program, context);
+  addTokenCommands(program, context);
   addNetworkCommands(program, context);
   addEndpointCommands(program, context);
   addIpamCommands(program, context);

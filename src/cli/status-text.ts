@@ -36,6 +36,22 @@ function namesLine({ dns: { domain, listening } }: Status): string {
   return `${domain}, answered at ${shown}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
+function linkTable({ links: { peers } }: Status): string {
+  const rows = peers.map(({ peer, state, cipher = '', keyAgeSeconds, unanswered }) => [
+    peer,
+    state === 'sealed' ? cipher : `no answer to ${unanswered}`,
+    keyAgeSeconds === undefined ? '' : `${keyAgeSeconds}s`,
+  ]);
+  return table(['SEALED LINK', 'CIPHER', 'KEY AGE'], rows, '');
+}
+
+function refusedTable({ links: { counters } }: Status): string {
+  const rows = Object.entries(counters)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => [name, String(count)]);
+  return table(['REFUSED HANDSHAKES', 'COUNT'], rows, '');
+}
+
 function dnsTable({ dns: { counters } }: Status): string {
   const rows = Object.entries(counters)
     .filter(([, count]) => count > 0)
@@ -87,6 +103,8 @@ export function statusText(status: Status, wallNow: number): string {
     identity(status, wallNow),
     portTable(status),
     vtepTable(status),
+    linkTable(status),
+    refusedTable(status),
     dnsTable(status),
     dropTable(status),
   ];

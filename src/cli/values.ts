@@ -86,9 +86,12 @@ export function readIfname(text: string): string {
   );
 }
 
-export function readEncap(text: string): 'vxlan' {
-  if (text === 'vxlan') return text;
-  throw new UsageError('E_ENCAP_UNKNOWN', `There is no encapsulation "${text}"; there is vxlan.`);
+export function readEncap(text: string): 'vxlan' | 'sealed' {
+  if (text === 'vxlan' || text === 'sealed') return text;
+  throw new UsageError(
+    'E_ENCAP_UNKNOWN',
+    `There is no encapsulation "${text}"; there are vxlan and sealed.`,
+  );
 }
 
 /** The name of a thing: anything but nothing. Its rules are the daemon's. */
@@ -138,6 +141,24 @@ export const collectDnsNames = (
   text: string,
   all: readonly string[] | undefined,
 ): readonly string[] => [...(all ?? []), readDnsName(text)];
+
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** `90s`, `30m`, `1h`, `7d`, in seconds. The range is the daemon's to judge. */
+export function readSpan(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  if (unit !== '') return Number(count) * SECONDS[unit as keyof typeof SECONDS];
+  throw new UsageError(
+    'E_USAGE',
+    `"${text}" is no span of time; write a whole number and s, m, h or d, such as 30m.`,
+  );
+}
+
+/** A whole number from 1. */
+export function readCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new UsageError('E_USAGE', `"${text}" is not a whole number from 1.`);
+}
 
 /** A host to join: form only, no lookup. */
 export function readTarget(text: string): string {

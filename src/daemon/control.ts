@@ -24,6 +24,9 @@ import type {
   RenameRequest,
   RepairReport,
   Status,
+  TokenInfo,
+  TokenRequest,
+  TokenText,
   VersionInfo,
   VtepInfo,
 } from '../api/control.ts';
@@ -31,9 +34,12 @@ import { AppError, isAppError } from '../base/errors.ts';
 import { packageVersion } from '../base/package-root.ts';
 import { formatSocketAddress, type Mac, type PeerId, type Vni } from '../base/types.ts';
 import type { DataPlane, DataPlaneCounters } from '../dataplane/dataplane.ts';
+import { sealed } from '../encap/sealed.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
-import { MEMBER_STATES } from '../gossip/member.ts';
+import { isActive, MEMBER_STATES } from '../gossip/member.ts';
+import { hostIdOf } from '../link/identity.ts';
+import { meshIdOf } from '../link/mesh-secret.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sysctl } from '../os/sysctl.ts';
@@ -44,11 +50,13 @@ import type { Exposure } from './exposure.ts';
 import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
+import { readToken, type Joining } from './joining.ts';
+import type { Links } from './links.ts';
 import type { Moving } from './moving.ts';
 import type { NameRows } from './name-rows.ts';
 import type { NameService } from './name-service.ts';
 import type { Networks } from './networks.ts';
-import type { Peers } from './peers.ts';
+import { memberKey, memberMeta, type Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Repairs } from './repairs.ts';
 import type { Serial } from './serial.ts';
@@ -64,11 +72,12 @@ import {
   portInfo,
   vtepInfo,
 } from './views.ts';
+import type { Tokens } from './tokens.ts';
 import type { Workloads } from './workloads.ts';
 
 /** Said at every start and in every status, until links bring identity and keys. */
 export const OPEN_MESH_WARNING =
-  'The mesh is open: whoever reaches this host can join it, and frames travel unencrypted; use it on a network you trust.';
+  'The mesh is open: whoever reaches this host can join it, and only frames of sealed networks are encrypted; use it on a network you trust.';
 
 const FILTERED_WARNING =
   "This host's firewall judges bridged frames (net.bridge.bridge-nf-call-iptables is 1): its forward rules, such as Docker's, may drop what workloads say to each other; set it to 0 or allow the bridges weft-*.";
@@ -93,6 +102,9 @@ export interface DaemonControlOptions {
   readonly names: NameRows;
   readonly nameService: NameService;
   readonly fabric: Fabric;
+  readonly links: Links;
+  readonly joining: Joining;
+  readonly tokens: Tokens;
   readonly reconciler: Reconciler;
   readonly state: State;
   readonly serial: Serial;
@@ -138,6 +150,7 @@ export class DaemonControl implements Control {
         counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
       },
       dns: this.#options.nameService.status(),
+      links: this.#options.links.status(),
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -166,6 +179,42 @@ export class DaemonControl implements Control {
       joined,
       failed: failures.map(({ target, error: { code, message } }) => ({ target, code, message })),
     };
+  }
+
+  async joinByToken(target: string, word: string): Promise<JoinReport> {
+    const { joining, mesh, state } = this.#options;
+    parseTarget(target, this.#options.defaultPort);
+    const token = readToken(word);
+    const [address] = await resolveTarget(target, this.#options.defaultPort);
+    if (address === undefined) {
+      throw new AppError('E_JOIN_UNRESOLVED', `The name "${target}" has no address.`);
+    }
+    const secret = await joining.fetch(token, address, target);
+    const report = await this.join([target]);
+    if (secret === undefined) return report;
+    try {
+      joining.adopt(secret);
+    } catch (error) {
+      await mesh.leave();
+      state.setPeers([]);
+      throw error;
+    }
+    return report;
+  }
+
+  createToken(request: TokenRequest): Promise<TokenText> {
+    return this.#change(() => Promise.resolve(this.#options.tokens.create(request)));
+  }
+
+  listTokens(): Promise<readonly TokenInfo[]> {
+    return Promise.resolve(this.#options.tokens.list());
+  }
+
+  revokeToken(id: string): Promise<void> {
+    return this.#change(() => {
+      this.#options.tokens.revoke(id);
+      return Promise.resolve();
+    });
   }
 
   async leave(): Promise<void> {
@@ -325,7 +374,13 @@ export class DaemonControl implements Control {
   addVtep(name: string, address: string): Promise<ForeignVtep> {
     return this.#changeNoted(() => {
       const { networks, directory, peers } = this.#options;
-      const network = networks.require(name).name;
+      const { name: network, encap } = networks.require(name);
+      if (encap === sealed.name) {
+        throw new AppError(
+          'E_ENCAP_UNKNOWN',
+          `Network ${network} is sealed, and VTEPs outside the mesh speak plain VXLAN; add it to a network of --encap vxlan.`,
+        );
+      }
       const vtep = parseVtep(address, this.#options.defaultVxlanPort);
       const peer = peers.nameAt(vtep.address);
       if (peer !== undefined || vtep.address === this.#options.mesh.self.address.address) {
@@ -442,7 +497,33 @@ export class DaemonControl implements Control {
       ...this.#options.addresses.losses,
       ...(moving.hindrance === undefined ? [] : [moving.hindrance]),
       ...this.#options.nameService.warnings(),
+      ...this.#keylessWarnings(),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
+    ];
+  }
+
+  /** Hosts that sealed networks do not reach, while there are such networks. */
+  #keylessWarnings(): string[] {
+    const { directory, mesh, state } = this.#options;
+    if (!directory.networks().some(({ encap }) => encap === sealed.name)) return [];
+    const own = meshIdOf(state.meshSecret);
+    const hosts = mesh.members().filter((member) => isActive(member));
+    const keyless = hosts.filter((member) => memberKey(member) === undefined);
+    const foreign = hosts.filter(
+      (member) => memberKey(member) !== undefined && memberMeta(member)?.mesh !== own,
+    );
+    const isBound = hostIdOf(state.identity.publicKey) === state.id;
+    return [
+      ...(isBound
+        ? []
+        : [
+            'The id of this host is older than its key, which can not prove it: sealed networks do not reach this host; start it with a new --state-dir.',
+          ]),
+      ...keyless.map(({ name }) => `Host ${name} proves no key: sealed networks do not reach it.`),
+      ...foreign.map(
+        ({ name }) =>
+          `Host ${name} has not joined by a token of this mesh: sealed networks do not reach it; "weft token" there or here, "weft join" on the other.`,
+      ),
     ];
   }
 

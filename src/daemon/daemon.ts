@@ -7,10 +7,13 @@ import { formatSocketAddress, type SocketAddress } from '../base/types.ts';
 import type { DataPlane } from '../dataplane/dataplane.ts';
 import { openDataPlane, type DataPlaneFactories } from '../dataplane/select.ts';
 import type { IpFamily } from '../encap/mtu.ts';
+import type { SealingCipher } from '../encap/sealed.ts';
 import { createEncapsulations } from '../encap/registry.ts';
 import { presets } from '../gossip/config.ts';
 import { Mesh } from '../gossip/driver.ts';
 import { Auditor } from '../network/audit.ts';
+import { JOIN_SERVICE, JoinHost } from '../link/invitation.ts';
+import { meshIdOf } from '../link/mesh-secret.ts';
 import { Bridges } from '../network/bridge.ts';
 import { Edges } from '../network/edge.ts';
 import { Sandboxes } from '../network/sandbox.ts';
@@ -40,6 +43,9 @@ import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { auditAddresses } from './ipam-audit.ts';
 import { Journal } from './journal.ts';
+import { Joining } from './joining.ts';
+import { Links } from './links.ts';
+import { splitChannel } from './mesh-channels.ts';
 import { Moving } from './moving.ts';
 import { NameRows } from './name-rows.ts';
 import { NameService, type DnsSeam } from './name-service.ts';
@@ -62,6 +68,7 @@ import { Serial } from './serial.ts';
 import type { RunningDaemon } from './service.ts';
 import type { State } from './state.ts';
 import { resolveTarget } from './targets.ts';
+import { Tokens } from './tokens.ts';
 import { Workloads } from './workloads.ts';
 import { feedZone } from './zone-feed.ts';
 
@@ -79,6 +86,8 @@ export interface Seams {
   readonly tc: Tc;
   readonly probePort: ProbePort;
   readonly dns: DnsSeam;
+  /** Ciphers that this processor has in hardware. */
+  readonly fastCiphers: () => readonly SealingCipher[];
   readonly openState: (directory: string) => State;
   readonly dataPlanes: DataPlaneFactories;
   readonly openStreams: (wanted: {
@@ -192,19 +201,23 @@ async function assemble(
   const host = state.id;
   const advertise = await advertised(options, ip, plane.meshAddress.port);
 
+  const channels = splitChannel(plane.control);
+  const memberMeta = (): Uint8Array =>
+    encodeMemberMeta({
+      version: packageVersion,
+      vxlanPort: plane.vxlanAddress.port,
+      partialChecksums: plane.capabilities.takesPartialChecksums,
+      key: state.identity.publicKey,
+      mesh: meshIdOf(state.meshSecret),
+      dualStack: true,
+    });
   const mesh = new Mesh({
     self: {
       ...{ id: host, name: options.name, address: advertise },
-      meta: encodeMemberMeta({
-        version: packageVersion,
-        vxlanPort: plane.vxlanAddress.port,
-        partialChecksums: plane.capabilities.takesPartialChecksums,
-        key: state.identity.publicKey,
-        dualStack: true,
-      }),
+      meta: memberMeta(),
     },
     ...{ incarnation: state.nextIncarnation(), label: MESH_LABEL, config: presets.lan, seeds: [] },
-    ...{ datagrams: plane.control, streams, clock, rng, log, rows: state },
+    ...{ datagrams: channels.gossip, streams, clock, rng, log, rows: state },
   });
   const tables = {
     networks: mesh.table('networks', { validate: parseNetworkRecord }),
@@ -225,7 +238,25 @@ async function assemble(
   const auditor = new Auditor({ ip, bridges, sandboxes, shaping, host });
   const fabric = new Fabric({
     ...{ dataPlane: plane, bridges, log },
+    onSealed: () => links.refresh(),
     openTap: (name, mtu) => openTap(plane.description.kind, name, mtu, options.threads),
+  });
+  const links = new Links({
+    ...{ channel: channels.handshakes, sealing: plane.sealing, state, members: mesh },
+    sealedPeers: () => fabric.sealedPeers(),
+    ...{ ciphers: deps.seams.fastCiphers(), clock, rng, log },
+  });
+  const tokens = new Tokens({ state, wallNow: () => clock.wallNow() });
+  const joinHost = new JoinHost({
+    ...{ identity: state.identity, secret: () => state.meshSecret, invitations: tokens },
+  });
+  mesh.serve(JOIN_SERVICE, (_sender, question) => joinHost.answer(question, clock.now()));
+  const joining = new Joining({
+    ...{ mesh, state },
+    secretChanged: () => {
+      mesh.setMeta(memberMeta());
+      links.secretChanged();
+    },
   });
   const feed = new EndpointFeed(host, directory, fabric);
   const reconciler = new Reconciler({
@@ -238,6 +269,10 @@ async function assemble(
     alive: () => peers.ids().filter((id) => peers.isAlive(id)),
     singleStack: () => peers.singleStack(),
     leaseSeconds: options.ipamLeaseSeconds,
+    unsealed:
+      plane.sealing === undefined
+        ? `The ${plane.description.kind} data plane of this host can't seal frames; create the network on a host with the native one, or run "weft up --data-plane native".`
+        : undefined,
     holders: (pool) => cniHolders(reservations.ofPool(pool)),
     routes: () => ip.routes(),
     underlay: () => underlayOf(ip, mesh.self.address),
@@ -268,7 +303,7 @@ async function assemble(
   });
   const engines = new Engines({
     ...{ self: host, directory, networks, names, addresses, reservations, journal, reconciler },
-    ...{ sandboxes, ip, probePort, state, serial, rng, wallNow: () => clock.wallNow() },
+    ...{ sandboxes, ip, netns, probePort, state, serial, rng, clock },
     hostName: (id) => peers.nameOf(id),
   });
   const moving = new Moving({
@@ -295,7 +330,18 @@ async function assemble(
         isAlive: (id) => peers.isAlive(id),
       }),
     forgetting: new Forgetting({ addresses, directory, peers, names }),
-    ...{ workloads, fabric, reconciler, state, serial, sysctl, startedAt: clock.wallNow() },
+    ...{
+      workloads,
+      fabric,
+      links,
+      joining,
+      tokens,
+      reconciler,
+      state,
+      serial,
+      sysctl,
+      startedAt: clock.wallNow(),
+    },
     ...{ defaultPort: DEFAULT_MESH_PORT, defaultVxlanPort: DEFAULT_VXLAN_PORT },
   });
 
@@ -308,6 +354,7 @@ async function assemble(
     mesh.onMember(({ member, isForgotten }) => {
       plane.setPeer(member.address.address, peerCapabilities(member));
       feed.setMember(member.id, isForgotten ? undefined : memberVtep(member));
+      links.memberChanged(member.id);
       addresses.membersChanged();
       state.setPeers(peers.addresses());
       state.noteIncarnation(mesh.self.incarnation);
@@ -364,6 +411,7 @@ async function assemble(
       // First, or leaving would make this host forget the peers that the next start calls.
       for (const stop of stopListening) stop();
       seeds.stop();
+      links.stop();
       docker.stop();
       containerNames.stop();
       reconciler.stop();

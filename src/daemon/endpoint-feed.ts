@@ -11,6 +11,12 @@ import type { EndpointRecord, VtepRecord } from './records.ts';
 export interface FedNetwork {
   readonly network: string;
   readonly vni: Vni;
+  readonly isSealed?: boolean;
+}
+
+/** Where a member takes VXLAN and, on the same address, what is sealed. */
+export interface MemberVtep extends Vtep {
+  readonly meshPort?: number;
 }
 
 /** What the feed writes to. Nothing happens for a network that is no longer carried. */
@@ -42,7 +48,7 @@ export class EndpointFeed {
   readonly #directory: Directory;
   readonly #target: FeedTarget;
   readonly #opened = new Map<string, Opened>();
-  readonly #vteps = new Map<PeerId, Vtep>();
+  readonly #vteps = new Map<PeerId, MemberVtep>();
   readonly #hostsAt = new Map<string, Set<PeerId>>();
   #waiting = new Map<Vni, EndpointUpdate[]>();
 
@@ -53,11 +59,12 @@ export class EndpointFeed {
   }
 
   /** The network is carried, or still is: its VTEPs are brought to what the tables say. */
-  open({ network, vni }: FedNetwork): void {
+  open(fed: FedNetwork): void {
+    const { network, vni } = fed;
     this.#flush();
-    this.#target.setVteps(vni, this.#wantedVteps(network));
+    this.#target.setVteps(vni, this.#wantedVteps(fed));
     if (this.#opened.has(network)) return;
-    const opened = { network, vni, claims: new MacClaims() };
+    const opened = { ...fed, claims: new MacClaims() };
     this.#opened.set(network, opened);
     for (const host of this.#vteps.keys()) this.#claimAll(opened, host);
     this.#flush();
@@ -70,14 +77,15 @@ export class EndpointFeed {
   }
 
   /** Another host's VTEP, or `undefined` once it is dead, has left or takes no VXLAN. */
-  setMember(host: PeerId, vtep: Vtep | undefined): void {
+  setMember(host: PeerId, vtep: MemberVtep | undefined): void {
     const before = this.#vteps.get(host);
-    if (before?.address === vtep?.address && before?.port === vtep?.port) return;
+    const isSame = (key: keyof MemberVtep): boolean => before?.[key] === vtep?.[key];
+    if (isSame('address') && isSame('port') && isSame('meshPort')) return;
     if (before !== undefined) this.#loseMember(host, before);
     if (vtep !== undefined) this.#gainMember(host, vtep);
   }
 
-  #loseMember(host: PeerId, { address }: Vtep): void {
+  #loseMember(host: PeerId, { address }: MemberVtep): void {
     for (const opened of this.#opened.values()) {
       const { network } = opened;
       for (const endpoint of this.#directory.endpointsAt({ network, host })) {
@@ -92,7 +100,7 @@ export class EndpointFeed {
     for (const opened of this.#opened.values()) this.#syncVtep(opened, address);
   }
 
-  #gainMember(host: PeerId, vtep: Vtep): void {
+  #gainMember(host: PeerId, vtep: MemberVtep): void {
     this.#vteps.set(host, vtep);
     const others = this.#hostsAt.get(vtep.address) ?? new Set();
     this.#hostsAt.set(vtep.address, others.add(host));
@@ -190,22 +198,27 @@ export class EndpointFeed {
     for (const [vni, updates] of waiting) this.#target.updateEndpoints(vni, updates);
   }
 
-  #syncVtep({ network, vni }: FedNetwork, address: string): void {
-    this.#target.setVtep(vni, address, this.#wantedVtep(network, address));
+  #syncVtep(network: FedNetwork, address: string): void {
+    this.#target.setVtep(network.vni, address, this.#wantedVtep(network, address));
   }
 
   /**
-   * A foreign VTEP is flooded to; a member's if one of its endpoints is on the network. A member that has
+   * A foreign VTEP is flooded to, but on sealed networks, where there is none; a member's if one of its endpoints is on the network. A member that has
    * endpoints on another network with the same VNI is none: two Ethernets would become one.
    */
-  #wantedVtep(network: string, address: string): FloodedVtep | undefined {
+  #wantedVtep({ network, isSealed }: FedNetwork, address: string): FloodedVtep | undefined {
     const foreign = this.#directory.vtep(network, address);
-    if (foreign !== undefined) return { address, port: foreign.port, floods: true };
+    if (foreign !== undefined && isSealed !== true)
+      return { address, port: foreign.port, floods: true };
     const hosts = [...(this.#hostsAt.get(address) ?? [])];
     const vtep = hosts.map((host) => this.#vteps.get(host)).find((each) => each !== undefined);
     if (this.#isRivals(network, hosts)) return undefined;
     const floods = hosts.some((host) => this.#directory.hasEndpoints({ network, host }));
-    return vtep && { ...vtep, floods };
+    if (vtep === undefined) return undefined;
+    const { port, meshPort = port } = vtep;
+    return isSealed === true
+      ? { address, port: meshPort, floods, isSealed }
+      : { address, port, floods };
   }
 
   #isRivals(network: string, hosts: readonly PeerId[]): boolean {
@@ -216,11 +229,11 @@ export class EndpointFeed {
       );
   }
 
-  #wantedVteps(network: string): FloodedVtep[] {
-    const foreign = this.#directory.vteps(network).map(({ address }) => address);
+  #wantedVteps(fed: FedNetwork): FloodedVtep[] {
+    const foreign = this.#directory.vteps(fed.network).map(({ address }) => address);
     const addresses = new Set([...this.#hostsAt.keys(), ...foreign]);
     return [...addresses]
-      .map((address) => this.#wantedVtep(network, address))
+      .map((address) => this.#wantedVtep(fed, address))
       .filter((vtep) => vtep !== undefined);
   }
 }

@@ -9,9 +9,10 @@ import type {
   Reservation,
   ReserveRequest,
 } from '../api/plumbing.ts';
+import { pause, type Clock } from '../base/clock.ts';
 import { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
-import { asMac, type Mac, type PeerId } from '../base/types.ts';
+import { asMac, asMillis, type Mac, type PeerId } from '../base/types.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
 import {
   addressesOf,
@@ -30,6 +31,7 @@ import { familyOf, poolOfFamily, poolsOf, type AddressPool } from '../network/su
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
+import type { Netns } from '../os/netns.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import { bareAddress, parseAddress } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
@@ -65,12 +67,13 @@ export interface EnginesOptions {
   readonly reconciler: Reconciler;
   readonly sandboxes: Sandboxes;
   readonly ip: Ip;
+  readonly netns: Netns;
   readonly probePort: ProbePort;
   readonly state: State;
   readonly serial: Serial;
   readonly rng: Rng;
   readonly hostName: (host: PeerId) => string;
-  readonly wallNow: () => number;
+  readonly clock: Clock;
 }
 
 /**
@@ -79,6 +82,8 @@ export interface EnginesOptions {
  */
 export class Engines implements Plumbing {
   readonly #options: EnginesOptions;
+  /** Endpoints that have no row as yet. */
+  readonly #plugging = new Set<string>();
 
   constructor(options: EnginesOptions) {
     this.#options = options;
@@ -152,7 +157,7 @@ export class Engines implements Plumbing {
     holder,
     again,
   }: ReserveRequest): Promise<string> {
-    const { networks, addresses, reservations, wallNow } = this.#options;
+    const { networks, addresses, reservations, clock } = this.#options;
     const network = networks.require(name);
     const pool = poolFor(network, wanted === undefined ? family : familyOf(wanted));
     const address = wanted === undefined ? undefined : checkWanted(pool, wanted);
@@ -160,7 +165,7 @@ export class Engines implements Plumbing {
     if (present?.holder === holder && again === true) return present.address;
     const taken = await addresses.acquireFrom(pool, address);
     try {
-      await reservations.put({ pool: network.id, ...taken, holder, since: wallNow() });
+      await reservations.put({ pool: network.id, ...taken, holder, since: clock.wallNow() });
     } catch (error) {
       addresses.release(network, taken.address);
       throw error;
@@ -222,7 +227,16 @@ export class Engines implements Plumbing {
     });
   }
 
-  plug(request: PlugRequest): Promise<Plugged> {
+  async plug(request: PlugRequest): Promise<Plugged> {
+    this.#plugging.add(request.endpoint);
+    try {
+      return await this.#plug(request);
+    } finally {
+      this.#plugging.delete(request.endpoint);
+    }
+  }
+
+  #plug(request: PlugRequest): Promise<Plugged> {
     return this.#change(async () => {
       const { directory, networks, addresses, self } = this.#options;
       const network = networks.require(request.network);
@@ -251,7 +265,11 @@ export class Engines implements Plumbing {
   }
 
   unplug(id: string): Promise<boolean> {
-    const { directory, journal, reconciler, sandboxes, self } = this.#options;
+    const { directory, journal, reconciler, self } = this.#options;
+    // The engine asks twice; the second time it need not wait for others' changes.
+    if (directory.endpoint(id) === undefined && !this.#plugging.has(id)) {
+      return Promise.resolve(false);
+    }
     return this.#change(async () => {
       const endpoint = directory.endpoint(id);
       // Without a row there may still be an interface: of a plug that was cut off.
@@ -260,13 +278,36 @@ export class Engines implements Plumbing {
         directory.removeEndpoint(id);
         // Nothing of it may lead to whoever has the address next.
         if (endpoint.ports !== undefined) await reconciler.refreshEdges();
-        const network = directory.network(endpoint.network);
-        if (network) reconciler.refreshMacs(network);
-        reconciler.request();
-        await sandboxes.detach(endpoint);
+        // An engine that has the network keeps its bridge: nothing is to be reconciled.
+        if (!directory.isUsed({ network: endpoint.network, host: self })) reconciler.request();
       });
+      this.#removeInterface(endpoint);
       return true;
     });
+  }
+
+  /**
+   * The kernel takes tens of milliseconds to remove an interface (docs/adr/0037). If it fails, or a crash
+   * comes first, the auditor finds it without a row.
+   */
+  #removeInterface(endpoint: Endpoint): void {
+    const { directory, reconciler, sandboxes } = this.#options;
+    this.#afterwards(async () => {
+      await sandboxes.detach(endpoint);
+      // Last: to take the fast path off an interface that is still there takes longer.
+      const network = directory.network(endpoint.network);
+      if (network) reconciler.refreshMacs(network);
+    });
+  }
+
+  /** When the engine has its answer, and before any other change: what takes its time. */
+  #afterwards(job: () => Promise<void>): void {
+    const { clock, reconciler, serial } = this.#options;
+    const done = serial.run(async () => {
+      await pause(clock, asMillis(0));
+      await job();
+    });
+    done.catch(() => reconciler.request());
   }
 
   plugged(id: string): Plugged | undefined {
@@ -332,6 +373,13 @@ export class Engines implements Plumbing {
     });
   }
 
+  async refuseTransit(id: string, pid: number): Promise<void> {
+    const { directory, netns, sandboxes, self } = this.#options;
+    const endpoint = directory.endpoint(id);
+    if (endpoint?.host !== self || !isEngineManaged(endpoint)) return;
+    await sandboxes.refuseTransit(await netns.resolve({ pid }), endpoint.mac);
+  }
+
   notes(kind: string): ReadonlyMap<string, unknown> {
     return this.#options.state.notes(kind);
   }
@@ -386,7 +434,11 @@ export class Engines implements Plumbing {
         throw error;
       }
       directory.putEndpoint(endpoint);
+      reconciler.refreshLocalMacs(network);
+    });
+    this.#afterwards(() => {
       reconciler.refreshMacs(network);
+      return Promise.resolve();
     });
   }
 
@@ -398,11 +450,11 @@ export class Engines implements Plumbing {
     readonly address6: string | undefined;
     readonly mac: Mac | undefined;
   } {
-    const { directory, self, hostName } = this.#options;
+    const { clock, directory, self, hostName } = this.#options;
     const [first] = poolsOf(network);
     const planned = {
       ...{ id, network: network.name, host: self, ifname: ENGINE_IFNAME },
-      ...{ sandbox: { path, inode: ENGINE_MANAGED_INODE }, since: this.#options.wallNow() },
+      ...{ sandbox: { path, inode: ENGINE_MANAGED_INODE }, since: clock.wallNow() },
       address: address === undefined ? undefined : checkWanted(first, address),
       address6: address6 === undefined ? undefined : checkWanted(poolFor(network, 6), address6),
       mac: mac === undefined ? undefined : checkWantedMac(network, mac),
@@ -422,12 +474,15 @@ export class Engines implements Plumbing {
     );
   }
 
-  #plugged({ id, address, address6, mac }: Endpoint, network: NetworkDefinition): Plugged {
+  #plugged(endpoint: Endpoint, network: NetworkDefinition): Plugged {
+    const { id, address, address6, mac } = endpoint;
     return {
       ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
       ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
-      gateways: defaultGateways(gatewayOf(network)),
+      gateways: defaultGateways(gatewayOf(network)).filter((gateway) =>
+        addressesOf(endpoint).some((each) => familyOf(each) === familyOf(gateway)),
+      ),
     };
   }
 

@@ -1,3 +1,4 @@
+import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
 import type { DataPlane, EndpointDevice, EndpointUpdate } from '../dataplane/dataplane.ts';
@@ -6,8 +7,14 @@ import { dataPlaneGateway } from '../network/gateway.ts';
 import { bridgeName, gatewayMac, tapName } from '../network/names.ts';
 import type { TapDevice } from '../tun/device.ts';
 
+/** A network to be carried. */
+export interface CarrySpec extends BridgeSpec {
+  /** Frames cross the underlay sealed, or not at all. */
+  readonly isSealed: boolean;
+}
+
 /** A network that this host carries. */
-export interface Carried extends BridgeSpec {
+export interface Carried extends CarrySpec {
   readonly bridge: string;
   readonly device: string;
   readonly port: PortId;
@@ -18,11 +25,14 @@ export interface FabricOptions {
   readonly bridges: Bridges;
   readonly openTap: (name: string, mtu: number) => TapDevice;
   readonly log: Logger;
+  /** Called when `sealedPeers` may be another by now. */
+  readonly onSealed?: () => void;
 }
 
-/** A VTEP of a network, and whether floods go to it. */
+/** A VTEP of a network, whether floods go to it, and whether all that goes there is sealed. */
 export interface FloodedVtep extends Vtep {
   readonly floods: boolean;
+  readonly isSealed?: boolean;
 }
 
 /** What stands behind a carried network; the port changes when its device had to be opened again. */
@@ -52,10 +62,18 @@ export class Fabric {
     return this.#entries.get(vni)?.carried;
   }
 
+  /** Addresses of the VTEPs with which this host shares a sealed network. */
+  sealedPeers(): ReadonlySet<string> {
+    const vteps = [...this.#entries.values()].flatMap((entry) => [...entry.vteps.values()]);
+    const sealed = vteps.filter(({ isSealed, floods }) => isSealed === true && floods);
+    return new Set(sealed.map(({ address }) => address));
+  }
+
   /** Carries the network from now on. If it rejects, no device or port of this call is left. */
-  async carry(spec: BridgeSpec): Promise<Carried> {
+  async carry(spec: CarrySpec): Promise<Carried> {
     const known = this.get(spec.vni);
     if (known) return known;
+    this.#checkSealing(spec);
     const changes = await this.#options.bridges.ensureBridge(spec);
     const carried = await this.#plug(spec);
     this.#entries.set(spec.vni, { carried, vteps: new Map(), localMacs: new Set() });
@@ -68,6 +86,7 @@ export class Fabric {
   async drop(vni: Vni): Promise<boolean> {
     if (!this.#entries.delete(vni)) return false;
     this.#options.dataPlane.removeNetwork(vni);
+    this.#options.onSealed?.();
     await this.#options.bridges.removeBridge(vni);
     return true;
   }
@@ -91,9 +110,11 @@ export class Fabric {
       this.#options.dataPlane.removeVtep(vni, address);
     } else {
       vteps.set(address, wanted);
-      const { port, floods } = wanted;
-      this.#options.dataPlane.addVtep(vni, { address, port }, { floods });
+      const { port, floods, isSealed } = wanted;
+      const encapsulation = isSealed === true ? 'sealed' : 'vxlan';
+      this.#options.dataPlane.addVtep(vni, { address, port }, { floods, encapsulation });
     }
+    if (known?.isSealed === true || wanted?.isSealed === true) this.#options.onSealed?.();
   }
 
   /** Tells the data plane of endpoints on other hosts. */
@@ -146,8 +167,17 @@ export class Fabric {
     this.#report([`Device ${entry.carried.device} was deleted; opened again.`]);
   }
 
+  #checkSealing({ network, isSealed }: CarrySpec): void {
+    const { dataPlane } = this.#options;
+    if (!isSealed || dataPlane.sealing !== undefined) return;
+    throw new AppError(
+      'E_DATA_PLANE_UNAVAILABLE',
+      `Network ${network} is sealed, which the ${dataPlane.description.kind} data plane of this host can't carry; run "weft up --data-plane native".`,
+    );
+  }
+
   /** Opens the TAP device, puts it on the bridge and connects it to the data plane. */
-  async #plug(spec: BridgeSpec): Promise<Carried> {
+  async #plug(spec: CarrySpec): Promise<Carried> {
     const { dataPlane, bridges, openTap } = this.#options;
     const { vni, mtu, gateway } = spec;
     const device = openTap(tapName(vni), mtu);

@@ -5,6 +5,7 @@ import type { PeerId } from '../base/types.ts';
 import type { NetworkRequest } from '../api/control.ts';
 import type { EncapsulationRegistry } from '../encap/registry.ts';
 import { checkNetworkMtu, type IpFamily } from '../encap/mtu.ts';
+import { sealed } from '../encap/sealed.ts';
 import { checkVni } from '../encap/vni.ts';
 import {
   checkNetworkFree,
@@ -39,6 +40,8 @@ export interface NetworksOptions {
   /** Names of those that know of one subnet only. */
   readonly singleStack: () => readonly string[];
   readonly leaseSeconds: number;
+  /** Why this host can't carry sealed networks; undefined if it can. */
+  readonly unsealed: string | undefined;
   /** Who holds addresses of a network on this host without an endpoint, by the network's id. */
   readonly holders: (pool: string) => readonly string[];
   readonly wallNow: () => number;
@@ -72,6 +75,7 @@ export class Networks {
     const isDual = this.#checkDual(request, subnet);
     const existing = directory.networks();
     const encapsulation = encapsulations.get(request.encap ?? 'vxlan');
+    this.#checkSealing(encapsulation.name);
     const { mtu: underlayMtu, family } = await this.#options.underlay();
     const mtu = checkNetworkMtu(
       request.mtu,
@@ -133,6 +137,13 @@ export class Networks {
     );
   }
 
+  /** A host that could not carry the network must not make others carry it. */
+  #checkSealing(encap: string): void {
+    const { unsealed } = this.#options;
+    if (encap !== sealed.name || unsealed === undefined) return;
+    throw new AppError('E_DATA_PLANE_UNAVAILABLE', unsealed);
+  }
+
   /**
    * Whether the network is to have an IPv6 subnet beside its IPv4 one. Rejects with E_SUBNET_INVALID, and
    * with E_MESH_VERSION while a host could neither give out the other addresses nor vote on them.
@@ -155,6 +166,7 @@ export class Networks {
       `Network ${name} can't have two subnets: Weft on host ${old.slice(0, 3).join(', ')}${old.length > 3 ? ` and ${old.length - 3} more` : ''} is older and gives out addresses of one; update it first.`,
     );
   }
+
   /** Of two networks with one subnet a host could not tell which one a packet is for. */
   #checkEdges(network: NetworkDefinition, existing: readonly NetworkDefinition[]): void {
     if (network.edge === undefined) return;

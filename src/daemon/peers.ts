@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import type { PeerId, SocketAddress, Vtep } from '../base/types.ts';
+import type { PeerId, SocketAddress } from '../base/types.ts';
 import type { PeerCapabilities } from '../dataplane/dataplane.ts';
 import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
 import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
 import { hostIdOf } from '../link/identity.ts';
+import type { MemberVtep } from './endpoint-feed.ts';
 import { parseMemberMeta, type MemberMeta } from './records.ts';
 
 /** What the daemon needs of the mesh to know its peers. */
@@ -40,10 +41,12 @@ export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
   takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
 });
 
-/** Where a member takes VXLAN, if it lives. A suspect is still sent to: it may be slow and alive. */
-export function memberVtep(member: Member): Vtep | undefined {
+/** Where a member takes frames, if it lives. A suspect is still sent to: it may be slow and alive. */
+export function memberVtep(member: Member): MemberVtep | undefined {
   const port = isActive(member) ? memberMeta(member)?.vxlanPort : undefined;
-  return port === undefined ? undefined : { address: member.address.address, port };
+  return port === undefined
+    ? undefined
+    : { address: member.address.address, port, meshPort: member.address.port };
 }
 
 /** Questions about the other hosts. */

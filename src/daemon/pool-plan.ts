@@ -4,6 +4,7 @@ import type { Rng } from '../base/rng.ts';
 import { checkAddressing } from '../network/addressing.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import { routeInTheWay } from '../network/routes.ts';
+import { poolOfFamily, subnetsOf } from '../network/subnets.ts';
 import type { Route } from '../os/ip-json.ts';
 import { formatCidr, overlaps, parseCidr } from '../wire/cidr.ts';
 
@@ -53,8 +54,7 @@ export function planPool(request: PoolRequest, surroundings: Surroundings): Pool
 }
 
 function subnetOfFamily(network: NetworkDefinition | undefined, family: 4 | 6): string | undefined {
-  const isWanted = network !== undefined && network.subnet.includes(':') === (family === 6);
-  return isWanted ? network.subnet : undefined;
+  return network && poolOfFamily(network, family)?.subnet;
 }
 
 /**
@@ -62,7 +62,7 @@ function subnetOfFamily(network: NetworkDefinition | undefined, family: 4 | 6): 
  * it each other's network.
  */
 function chooseSubnet(family: 4 | 6, { networks, routes, rng }: Surroundings): string {
-  const taken = networks.flatMap(({ subnet }) => parseCidr(subnet) ?? []);
+  const taken = networks.flatMap(subnetsOf).flatMap((subnet) => parseCidr(subnet) ?? []);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const text = family === 4 ? randomSubnet4(rng) : randomSubnet6(rng);
     const subnet = parseCidr(text);

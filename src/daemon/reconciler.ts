@@ -2,8 +2,8 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { isAppError } from '../base/errors.ts';
 import { asMillis, type Millis, type PeerId } from '../base/types.ts';
+import { sealed } from '../encap/sealed.ts';
 import type { Auditor } from '../network/audit.ts';
-import type { BridgeSpec } from '../network/bridge.ts';
 import type { Edges } from '../network/edge.ts';
 import { addressesOf, HOST_ORIGIN, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
@@ -15,7 +15,7 @@ import type { Netns } from '../os/netns.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import type { EndpointFeed } from './endpoint-feed.ts';
-import type { Carried, Fabric } from './fabric.ts';
+import type { Carried, CarrySpec, Fabric } from './fabric.ts';
 import type { Serial } from './serial.ts';
 
 /** How often the kernel is compared with what it should have. */
@@ -125,12 +125,15 @@ export class Reconciler {
     return this.#options.edges.examine();
   }
 
-  /** Tells the data plane which MACs are this host's own, and by which devices they are reached. */
-  refreshMacs({ name, vni }: NetworkDefinition): void {
-    const { directory, fabric, feed, self } = this.#options;
+  /**
+   * Tells the data plane which MACs are this host's own, and by which devices they are reached. A device
+   * that is new to the fast path, or leaves it, stops the event loop for 10 ms.
+   */
+  refreshMacs(network: NetworkDefinition): void {
+    const { directory, fabric, self } = this.#options;
+    const { name, vni } = network;
+    this.refreshLocalMacs(network);
     const own = directory.endpointsAt({ network: name, host: self });
-    const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
-    feed.restore(name, lost);
     // The fast path in the kernel would pass by what limits a rate, and hands a frame to the other end of
     // a pair in another namespace only.
     const fast = own.filter(
@@ -140,6 +143,14 @@ export class Reconciler {
       vni,
       fast.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
+  }
+
+  /** Of `refreshMacs` what frames need: without it they would be taken for another host's. */
+  refreshLocalMacs({ name, vni }: NetworkDefinition): void {
+    const { directory, fabric, feed, self } = this.#options;
+    const own = directory.endpointsAt({ network: name, host: self });
+    const lost = fabric.setLocalMacs(vni, new Set(own.map(({ mac }) => mac)));
+    feed.restore(name, lost);
   }
 
   /** The work itself; the caller holds the `Serial`. */
@@ -281,10 +292,10 @@ export class Reconciler {
   }
 }
 
-function bridgeSpec(network: NetworkDefinition): BridgeSpec {
-  const { name, vni, mtu } = network;
+function bridgeSpec(network: NetworkDefinition): CarrySpec {
+  const { name, vni, mtu, encap } = network;
   const gateway = gatewayOf(network);
-  return { network: name, vni, mtu, ...(gateway && { gateway }) };
+  return { network: name, vni, mtu, isSealed: encap === sealed.name, ...(gateway && { gateway }) };
 }
 
 function edgeNetwork(

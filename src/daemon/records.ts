@@ -124,6 +124,11 @@ const memberMeta = z.object({
   partialChecksums: z.boolean().default(false),
   /** The host's X25519 public key. Whose key it is, its id tells (`src/link/identity.ts`). */
   key: publicKey.exactOptional(),
+  /** Which secret the host has (`src/link/mesh-secret.ts`). */
+  mesh: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .exactOptional(),
   /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
   dualStack: z.boolean().default(false),
 });

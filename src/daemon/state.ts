@@ -1,20 +1,26 @@
+import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../base/errors.ts';
 import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
 import { hostIdOf } from '../link/identity.ts';
+import { MESH_SECRET_BYTES } from '../link/mesh-secret.ts';
 import { KeyPair } from '../link/noise/key-pair.ts';
 import { checkStateFile } from './state-file.ts';
+import type { TokenRecord } from './tokens.ts';
 import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
 
 /*
  * Keys of the one LMDB database. Rows sort by table, so that a scan reads them in order.
  *   ['meta', 'identity']     the private half of this host's X25519 key, 32 bytes
  *   ['meta', 'id']           this host's PeerId, as text: the key's, but for states that are older than keys
+ *   ['meta', 'secret']       the secret of the mesh, 32 bytes
+ *   ['meta', 'stamp']        what stamps of handshakes have to be above, as decimal text
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
  *   ['doing', key]           JSON of what has been begun and not ended
  *   ['note', kind, key]      JSON of what a plugin must remember
+ *   ['token', id]            JSON of an invitation
  *   ['pool', id]             what this host has promised for a pool of addresses
  *   ['row', table, key]      an encoded row
  */
@@ -23,6 +29,10 @@ const FILE_MODE = 0o600;
 
 const IDENTITY = ['meta', 'identity'];
 const ID = ['meta', 'id'];
+const SECRET = ['meta', 'secret'];
+const STAMP = ['meta', 'stamp'];
+/** Stamps are noted in advance, rounded up to this many milliseconds, so that few are written. */
+const STAMP_STEP = 60_000;
 const INCARNATION = ['meta', 'incarnation'];
 const PEERS = ['meta', 'peers'];
 
@@ -50,6 +60,7 @@ export class State {
   /** On disk before anybody hears of it. */
   readonly identity: KeyPair;
   readonly #store: Store;
+  #secret: Buffer;
   readonly #pending = new Set<Promise<void>>();
   /** What was last noted under a meta key: every member event notes, few of them change anything. */
   readonly #noted = new Map<Key, string>();
@@ -67,6 +78,9 @@ export class State {
     const known = store.get(IDENTITY);
     this.identity = known === undefined ? KeyPair.generate() : KeyPair.from(known);
     if (known === undefined) store.putNow(IDENTITY, this.identity.exportPrivate());
+    const secret = store.get(SECRET);
+    this.#secret = secret ?? randomBytes(MESH_SECRET_BYTES);
+    if (secret === undefined) store.putNow(SECRET, this.#secret);
     this.id = asPeerId(this.#text(ID) ?? hostIdOf(this.identity.publicKey));
     store.putNow(ID, Buffer.from(this.id));
   }
@@ -109,6 +123,30 @@ export class State {
     this.#note(INCARNATION, String(incarnation));
   }
 
+  /** 32 bytes that every host of the mesh has: made at the first start, replaced by joining with a token. */
+  get meshSecret(): Buffer {
+    return this.#secret;
+  }
+
+  /** On disk when it returns; E_STATE if the disk refuses it, and then the old one stays. */
+  setMeshSecret(secret: Uint8Array): void {
+    try {
+      this.#store.putNow(SECRET, secret);
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; this host keeps the keys that it had');
+    }
+    this.#secret = Buffer.from(secret);
+  }
+
+  /** What stamps of handshakes have to be above. */
+  get stampFloor(): number {
+    return Number(this.#text(STAMP) ?? '0');
+  }
+
+  noteStamp(stamp: number): void {
+    this.#note(STAMP, String(Math.ceil(stamp / STAMP_STEP) * STAMP_STEP));
+  }
+
   get peers(): readonly SocketAddress[] {
     return JSON.parse(this.#text(PEERS) ?? '[]') as SocketAddress[];
   }
@@ -130,6 +168,28 @@ export class State {
   /** Queues the removal of a row. */
   drop(table: string, key: string): void {
     this.#write({ key: ['row', table, key] });
+  }
+
+  /** The invitations that were saved. */
+  tokens(): TokenRecord[] {
+    return Array.from(
+      this.#store.list('token'),
+      (bytes) => JSON.parse(bytes.toString()) as TokenRecord,
+    );
+  }
+
+  /** On disk when it returns; E_STATE if the disk refuses it, and then the old one stays. */
+  saveToken(token: TokenRecord): void {
+    try {
+      this.#store.putNow(['token', token.id], Buffer.from(JSON.stringify(token)));
+    } catch (cause) {
+      throw this.#unwritable(sentenceOf(cause), cause, '; nothing has been changed');
+    }
+  }
+
+  /** Queues the removal of an invitation. */
+  dropToken(id: string): void {
+    this.#write({ key: ['token', id] });
   }
 
   /** What was last saved for a pool of addresses; E_STATE if the disk can't tell. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
@@ -5,6 +6,7 @@ import type { DataPlaneFactories } from '../dataplane/select.ts';
 import { systemDnsSockets } from '../dns/system-sockets.ts';
 import { nativeAvailability } from '../dataplane/native/availability.ts';
 import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts';
+import type { SealingCipher } from '../encap/sealed.ts';
 import { systemExec } from '../os/exec.ts';
 import { ChangingFile } from '../os/changing-file.ts';
 import { interfaceAddresses, openBoundSocket } from '../os/device-socket.ts';
@@ -77,11 +79,18 @@ function dnsSeam(): Seams['dns'] {
   };
 }
 
+/** AES is worth it where the processor does it: `aes` among the flags (x86) or features (ARM). */
+function fastCiphers(): readonly SealingCipher[] {
+  const text = readFileSync('/proc/cpuinfo', 'utf8');
+  return /^(flags|Features)\s*:.*\baes\b/m.test(text) ? ['aes-256-gcm'] : [];
+}
+
 /** The real kernel, disk and sockets of this host. */
 export function systemSeams(deps: SystemDeps): Seams {
   const perform = loadPerform();
   return {
     dns: dnsSeam(),
+    fastCiphers,
     ip: new NetlinkIp(perform, new IpTool(systemExec)),
     netns: systemNetns,
     sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),

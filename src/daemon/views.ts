@@ -56,11 +56,13 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
     subnet,
     subnet6,
     mtu,
+    encap,
     edge,
     addressing: { range, range6, gateway, gateway6, reserved } = {},
   } = network;
   return {
-    ...{ name, id, vni, subnet, ...(subnet6 && { subnet6 }), mtu, endpoints, encap: 'vxlan' },
+    ...{ name, id, vni, subnet, ...(subnet6 && { subnet6 }), mtu, endpoints },
+    encap: encap === 'sealed' ? 'sealed' : 'vxlan',
     ...(edge && { edge }),
     ...(range === undefined ? {} : { ipRange: range }),
     ...(range6 === undefined ? {} : { ipRange6: range6 }),

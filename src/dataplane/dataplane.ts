@@ -1,5 +1,6 @@
 import type { Mac, Millis, PortId, SocketAddress, Vni, Vtep } from '../base/types.ts';
 import type { TapDevice } from '../tun/device.ts';
+import type { SealingKey } from '../encap/sealed.ts';
 import type { DatagramChannel } from '../underlay/datagram.ts';
 import type { DropReason } from './drop-reason.ts';
 
@@ -102,6 +103,28 @@ export interface EndpointDevice {
 export interface VtepOptions {
   /** Whether floods go to it. Frames from it are taken in any case. Default true. */
   readonly floods?: boolean;
+  /**
+   * `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused; only for a data plane
+   * that has `sealing`. Default `vxlan`. That of a VTEP that is there is not changed.
+   */
+  readonly encapsulation?: 'vxlan' | 'sealed';
+}
+
+/** Receive keys of one peer that may stand side by side: the one before, the current and the next. */
+export const MAX_RECEIVE_KEYS = 3;
+
+/** The keys of sealed frames. */
+export interface Sealing {
+  /**
+   * What is sealed for the host at `address` uses this key from now on. Its counter starts at 0, so
+   * a key must never be set twice. Set it once the peer has the same key to receive.
+   */
+  setSendKey(address: string, key: SealingKey): void;
+  /** Until a key is set again, frames to its sealed VTEPs are dropped as `sealed_no_key`. */
+  clearSendKey(address: string): void;
+  /** Opens what the host at `address` seals with this key; at most `MAX_RECEIVE_KEYS` of one host. */
+  addReceiveKey(address: string, key: SealingKey): void;
+  removeReceiveKey(index: number): void;
 }
 
 /** One change to what is known of the endpoints on other hosts. */
@@ -160,6 +183,8 @@ export interface DataPlane {
   readonly vxlanAddress: SocketAddress;
   /** Control datagrams of the mesh port. */
   readonly control: DatagramChannel;
+  /** Absent: this data plane carries no sealed networks. */
+  readonly sealing?: Sealing;
 
   addNetwork(vni: Vni, options: { readonly mtu: number }): void;
   /** Removes its ports (closing their devices), VTEPs and FDB. */

@@ -3,7 +3,7 @@ import { HEADER_BYTES } from '../wire/ethernet.ts';
 import { IPV4_HEADER_BYTES } from '../wire/ipv4.ts';
 import { IPV6_HEADER_BYTES } from '../wire/ipv6.ts';
 import { UDP_HEADER_BYTES } from '../wire/udp.ts';
-import type { Encapsulation } from './encapsulation.ts';
+import type { NetworkEncapsulation } from './encapsulation.ts';
 
 /**
  * How much of the underlay's MTU is left for a network. Both MTUs count IP packets, so the inner
@@ -40,7 +40,7 @@ export interface MtuPath {
   /** Of the hosts' own network: the least along the way. */
   readonly underlayMtu: number;
   readonly family: IpFamily;
-  readonly encapsulation: Encapsulation;
+  readonly encapsulation: NetworkEncapsulation;
 }
 
 /**

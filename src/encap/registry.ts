@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { AppError } from '../base/errors.ts';
-import type { Encapsulation } from './encapsulation.ts';
+import type { NetworkEncapsulation } from './encapsulation.ts';
+import { sealed } from './sealed.ts';
 import { vxlan } from './vxlan.ts';
 
 /** Encapsulations by name. A network names one; whoever builds the registry decides which exist. */
 export class EncapsulationRegistry {
-  readonly #formats = new Map<string, Encapsulation>();
+  readonly #formats = new Map<string, NetworkEncapsulation>();
 
   /** In the order of registration. */
   get names(): readonly string[] {
@@ -13,7 +14,7 @@ export class EncapsulationRegistry {
   }
 
   /** Adds a format; a second one of the same name is a bug in the composition and throws. */
-  register(format: Encapsulation): this {
+  register(format: NetworkEncapsulation): this {
     assert(!this.#formats.has(format.name), `encapsulation ${format.name} is registered twice`);
     this.#formats.set(format.name, format);
     return this;
@@ -23,7 +24,7 @@ export class EncapsulationRegistry {
    * The format of that name.
    * @throws AppError E_ENCAP_UNKNOWN
    */
-  get(name: string): Encapsulation {
+  get(name: string): NetworkEncapsulation {
     const format = this.#formats.get(name);
     if (format !== undefined) return format;
     throw new AppError(
@@ -35,5 +36,5 @@ export class EncapsulationRegistry {
 
 /** A registry of every format that Weft brings. */
 export function createEncapsulations(): EncapsulationRegistry {
-  return new EncapsulationRegistry().register(vxlan);
+  return new EncapsulationRegistry().register(vxlan).register(sealed);
 }

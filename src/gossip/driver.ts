@@ -257,12 +257,22 @@ export class Mesh {
     timeout: Millis,
   ): Promise<Buffer | undefined> {
     const member = this.member(to);
-    if (member === undefined || this.#isStopped) return undefined;
+    return member && this.ask(member.address, service, body, timeout);
+  }
+
+  /** As `call`, of whoever is at an address: the host may be no member. */
+  async ask(
+    to: SocketAddress,
+    service: string,
+    body: Uint8Array,
+    timeout: Millis,
+  ): Promise<Buffer | undefined> {
+    if (this.#isStopped) return undefined;
     this.#serviceCounts.serviceAsked++;
     const { label, streams } = this.#options;
     const request = encodeServiceRequest({ label, sender: this.self.id, service, body });
     try {
-      const answer = await streams.exchange(member.address, request, timeout);
+      const answer = await streams.exchange(to, request, timeout);
       const found = decodeServiceAnswer(answer);
       if (found === undefined) this.#serviceCounts.serviceUnanswered++;
       return found;

@@ -1,5 +1,5 @@
 import { AppError, isAppError } from '../base/errors.ts';
-import type { PeerId } from '../base/types.ts';
+import type { Mac, PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
@@ -92,6 +92,18 @@ export class Sandboxes {
     } catch (error) {
       await deleteIfPresent(this.#ip, name);
       throw error;
+    }
+  }
+
+  /** Has the interface with this MAC take in no IPv4 packets for others, if there is one. Rejects as `attach`. */
+  async refuseTransit(reference: Sandbox, mac: Mac): Promise<void> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      const links = await this.#ip.links(sandbox.handle);
+      const inside = links.find((link) => link.mac === formatMac(mac));
+      if (inside !== undefined) await this.#sysctl.refuseTransit(inside.name, sandbox.handle);
+    } finally {
+      await sandbox.close();
     }
   }
 

@@ -6,7 +6,7 @@ import test from 'ava';
 import type { Control } from '../../src/api/control.ts';
 import { createClient } from '../../src/api/client.ts';
 import { AppError } from '../../src/base/errors.ts';
-import { FAKE_NAMES, FAKE_PEERS, FAKE_STATUS } from '../fakes/fake-control.ts';
+import { FAKE_NAMES, FAKE_PEERS, FAKE_STATUS, FAKE_TOKENS } from '../fakes/fake-control.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 import { serve } from './served.ts';
 
@@ -19,6 +19,10 @@ test('every method goes through the socket and comes back whole', async (t) => {
   t.deepEqual((await client.join(['host-b', 'bad:1'])).joined, [
     { target: 'host-b', peer: 'host-b' },
   ]);
+  t.is((await client.joinByToken('host-b', 'weft1.word')).joined[0]?.peer, 'host-b');
+  t.is((await client.createToken({ uses: 2 })).token, 'weft1.word');
+  t.deepEqual(await client.listTokens(), FAKE_TOKENS);
+  await client.revokeToken('a1');
   await client.leave();
   const network = await client.createNetwork({
     name: 'blue',
@@ -51,7 +55,7 @@ test('every method goes through the socket and comes back whole', async (t) => {
   await client.removeNetwork('blue');
 
   const methods = new Set(control.calls.map(({ method }) => method));
-  t.is(methods.size, 19);
+  t.is(methods.size, 23);
 });
 
 test('names with odd letters reach the daemon unchanged', async (t) => {

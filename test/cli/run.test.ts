@@ -31,6 +31,9 @@ const HUMAN: readonly (readonly [string, RegExp])[] = [
   ['dns add Gw 10.7.0.9', /^added gw, 10\.7\.0\.9/],
   ['dns rm gw', /^removed gw, 10\.7\.0\.9/],
   ['join host-b', /^joined host-b \(host-b\)/],
+  ['join host-b --token weft1.word', /^joined host-b \(host-b\)/],
+  ['token --ttl 2h --uses 3', /^weft1\.word\n$/],
+  ['token ls', /^ID +STATE +USED +EXPIRES\na1 +valid +1 of 2 +2026/],
   ['version', /^weft \d+\.\d+\.\d+ \(node v.*\ndaemon 0\.1\.0 .*mesh protocol 1/],
 ];
 
@@ -51,7 +54,7 @@ for (const [line, expected] of HUMAN) {
   });
 }
 
-for (const line of ['leave', 'network rm blue', 'vtep rm blue 192.0.2.9']) {
+for (const line of ['leave', 'network rm blue', 'vtep rm blue 192.0.2.9', 'token revoke a1']) {
   test(`done in silence: weft ${line}`, async (t) => {
     const cli = await populated();
     t.like(await cli.run(...line.split(' ')), { status: 0, out: '', err: '' });
@@ -186,6 +189,11 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['vtep add blue 192.0.2.1:0', /192\.0\.2\.1:0/],
   ['join', /hosts/],
   ['join nonsense:port', /nonsense:port/],
+  ['join a b --token weft1.word', /one host/],
+  ['join a --token x --token-file y', /not both/],
+  ['join a --token-file /nowhere', /\/nowhere.*ENOENT/],
+  ['token --ttl soon', /"soon" is no span/],
+  ['token --uses 0', /"0" is not a whole number/],
   ['up --colour', /--colour/],
   ['up --vxlan-port 70000', /--vxlan-port is "70000"/],
   ['up --data-plane fast', /--data-plane is "fast"/],

@@ -104,6 +104,20 @@ test('a network that is carried gets all VTEPs and all endpoints elsewhere, as o
   t.is(target.batches, 1);
 });
 
+test('on a sealed network members are reached at their mesh port, and nobody outside the mesh is', (t) => {
+  const { endpoints, vteps, target, feed } = world();
+  vteps.put('blue 198.51.100.9', { network: 'blue', address: '198.51.100.9', port: 4789 });
+  feed.setMember(B, { ...AT_B, meshPort: 7783 });
+  endpoints.put('e1', row(B, 1));
+  feed.open({ ...BLUE, isSealed: true });
+  t.deepEqual(
+    [...target.vteps.values()],
+    [{ address: '192.0.2.2', port: 7783, floods: true, isSealed: true }],
+  );
+  feed.setMember(B, { ...AT_B, meshPort: 7784 });
+  t.is(target.vteps.get('192.0.2.2')?.port, 7784);
+});
+
 test('both addresses of an endpoint are answered for, and go with it', async (t) => {
   const { endpoints, target, feed } = world();
   feed.setMember(B, AT_B);

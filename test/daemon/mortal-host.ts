@@ -245,6 +245,7 @@ export class MortalHost {
         nft: mortalNft(this.nft, life),
         tc: new FakeTc((device) => this.kernel.find(device)?.index),
       },
+      fastCiphers: () => [],
       probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,
       openState: () => new State(new MortalStore(this.disk, life)),

@@ -18,7 +18,7 @@ const meta = encodeMemberMeta({
 });
 
 test('a suspect keeps its VTEP; who is dead, has left or takes no VXLAN has none', (t) => {
-  const vtep = { address: '192.0.2.2', port: 4789 };
+  const vtep = { address: '192.0.2.2', port: 4789, meshPort: 7783 };
   t.deepEqual(memberVtep(member('alive', meta)), vtep);
   t.deepEqual(memberVtep(member('suspect', meta)), vtep);
   t.is(memberVtep(member('dead', meta)), undefined);

@@ -79,7 +79,7 @@ test('a key is on the disk before the id that it proves', (t) => {
     close: () => Promise.resolve(),
   };
   new State(disk);
-  t.deepEqual(written, ['meta/identity', 'meta/id']);
+  t.deepEqual(written, ['meta/identity', 'meta/secret', 'meta/id']);
 });
 
 test('a state directory that is a file is refused with a sentence', (t) => {

@@ -18,10 +18,20 @@ async function reaches({ engine }: DockerHost, container: string, address: strin
   return (await engine.exec(container, ...words)).status === 0;
 }
 
-/** A program in the container that says who it is at port 80, by TCP and UDP. */
-async function serveIn({ engine, weft }: DockerHost, container: string): Promise<void> {
+/** How to enter a container's network namespace: this machine's engines may not give more capabilities. */
+async function enter({ engine }: DockerHost, container: string): Promise<string[]> {
   const pid = await engine.docker('inspect', '--format', '{{.State.Pid}}', container);
-  await serve(weft.namespace, container, 80, ['nsenter', `--net=/proc/${pid}/ns/net`]);
+  return ['nsenter', `--net=/proc/${pid}/ns/net`];
+}
+
+async function setRoute(host: DockerHost, container: string, to: string, via: string) {
+  const [program = '', ...words] = await enter(host, container);
+  await host.weft.namespace.run(program, [...words, 'ip', 'route', 'replace', to, 'via', via]);
+}
+
+/** A program in the container that says who it is at port 80, by TCP and UDP. */
+async function serveIn(host: DockerHost, container: string): Promise<void> {
+  await serve(host.weft.namespace, container, 80, await enter(host, container));
 }
 
 const saysSoon = (
@@ -58,14 +68,30 @@ test('containers get out, published ports in, and an internal network neither', 
   await eventually(() => reaches(a, 'cave', '10.78.0.11'), LONG_MS);
   t.notRegex(await a.engine.docker('exec', 'cave', 'ip', 'route'), /default/);
   for (const gateway of ['10.78.0.1', '10.78.0.11']) {
-    await a.engine.tryDocker(
-      ...['exec', '--privileged', 'cave', 'ip', 'route', 'replace', 'default', 'via', gateway],
-    );
+    await setRoute(a, 'cave', 'default', gateway);
     for (const target of ['203.0.113.1', '10.77.0.10', '10.77.0.254']) {
       t.false(await reaches(a, 'cave', target, 1), `internal to ${target} by ${gateway}`);
     }
   }
   t.false(await reaches(a, 'web', '10.78.0.10', 1), 'nor from a routed network into it');
+
+  // Whoever is on two networks is no way from one to the other, unless that is what it is for.
+  const transit = async (name: string, ...flags: string[]): Promise<boolean> => {
+    await a.engine.start('blue', name, '--ip', '10.77.0.20', ...flags);
+    await a.engine.docker('network', 'connect', '--ip', '10.78.0.20', 'dark', name);
+    const words = ['cat', '/proc/sys/net/ipv4/conf/eth1/forwarding'];
+    const isClosed = async (): Promise<boolean> =>
+      (await a.engine.exec(name, ...words)).stdout === '0\n';
+    if (flags.length === 0) await eventually(isClosed, LONG_MS);
+    await setRoute(a, 'web', '10.78.0.0/24', '10.77.0.20');
+    await setRoute(a, 'cave', '10.77.0.0/24', '10.78.0.20');
+    await eventually(() => reaches(a, 'web', '10.77.0.20'), LONG_MS);
+    const isReached = await reaches(a, 'web', '10.78.0.10', 2);
+    await a.engine.docker('rm', '-f', name);
+    return isReached;
+  };
+  t.true(await transit('router', '--sysctl', 'net.ipv4.ip_forward=1'));
+  t.false(await transit('both'));
 
   const detail = await a.weft.json<NetworkDetail>('network', 'inspect', 'docker-10.77.0.0-24');
   const here = detail.attached.find(({ address }) => address === '10.77.0.10/24');

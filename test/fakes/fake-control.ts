@@ -20,6 +20,8 @@ import type {
   PoolInfo,
   RenameRequest,
   Status,
+  TokenInfo,
+  TokenRequest,
   VtepInfo,
 } from '../../src/api/control.ts';
 import { AppError } from '../../src/base/errors.ts';
@@ -66,9 +68,14 @@ export const FAKE_STATUS: Status = {
     upstreams: ['192.0.2.53:53'],
     counters: { udp: 7, malformed: 1, ignored: 0 },
   },
+  links: { peers: [], counters: { handshakeForeign: 0 } },
   networks: 1,
   endpoints: { local: 1, mesh: 2 },
 };
+
+export const FAKE_TOKENS: readonly TokenInfo[] = [
+  { id: 'a1', state: 'valid', uses: 2, used: 1, expiresAt: '2026-01-02T04:04:05.000Z' },
+];
 
 export const FAKE_NAMES: readonly NameInfo[] = [
   {
@@ -210,6 +217,25 @@ export class FakeControl implements Control {
         message: `${target} refused the connection.`,
       })),
     };
+  }
+
+  async joinByToken(target: string, token: string) {
+    await this.#enter('joinByToken', target, token);
+    return { joined: [{ target, peer: 'host-b' }], failed: [] };
+  }
+
+  async createToken(request: TokenRequest) {
+    await this.#enter('createToken', request);
+    return { id: 'a1', token: 'weft1.word' };
+  }
+
+  async listTokens() {
+    await this.#enter('listTokens');
+    return FAKE_TOKENS;
+  }
+
+  async revokeToken(id: string) {
+    await this.#enter('revokeToken', id);
   }
 
   async leave() {

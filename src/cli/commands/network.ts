@@ -106,7 +106,11 @@ function addCreate(network: Command, context: Context): void {
     .option('--ipv6', 'the same, with a unique local /64 made up (RFC 4193)')
     .option('--vni <n>', 'VXLAN network identifier, 1 to 16777215 (default: a free one)', readVni)
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
-    .option('--encap <name>', 'byte format on the underlay: vxlan (default)', readEncap)
+    .option(
+      '--encap <name>',
+      'byte format on the underlay: vxlan (default), or sealed: encrypted',
+      readEncap,
+    )
     .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
     .option('--ip-range6 <cidr>', 'likewise of the IPv6 subnet', readSubnet)
     .option('--routed', 'each host is its gateway: out by masquerade, in by published ports')

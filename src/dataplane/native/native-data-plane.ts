@@ -13,7 +13,8 @@ import {
 } from '../../base/types.ts';
 import type { TapDevice } from '../../tun/device.ts';
 import type { DatagramChannel } from '../../underlay/datagram.ts';
-import { MAX_GATEWAY_ADDRESSES } from '../dataplane.ts';
+import type { SealingCipher, SealingKey } from '../../encap/sealed.ts';
+import { MAX_GATEWAY_ADDRESSES, MAX_RECEIVE_KEYS } from '../dataplane.ts';
 import type {
   DataPlane,
   DataPlaneCounters,
@@ -26,6 +27,7 @@ import type {
   Gateway,
   PeerCapabilities,
   PortCounters,
+  Sealing,
   VtepOptions,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
@@ -62,40 +64,9 @@ interface NetworkState {
   readonly vteps: Map<string, VtepState>;
 }
 
-export type SealingCipher = 'aes-256-gcm' | 'chacha20-poly1305';
-
-/** A key for sealed frames in one direction (docs/wire-format.md). */
-export interface SealingKey {
-  readonly cipher: SealingCipher;
-  /** 32 bytes; copied, so the caller may wipe them when the call returns. Never used before. */
-  readonly key: Uint8Array;
-  /** 0 to 2^32 - 1, chosen by the receiver, unique among its keys: which key a datagram was sealed with. */
-  readonly index: number;
-}
-
-/** How frames travel to a VTEP. */
-export interface NativeVtepOptions extends VtepOptions {
-  /** `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused. Default `vxlan`. */
-  readonly encapsulation?: 'vxlan' | 'sealed';
-}
-
-/** Receive keys of one peer that may stand side by side: the one before, the current and the next. */
-export const MAX_RECEIVE_KEYS = 3;
-
 /** A data plane whose frames never enter JavaScript: C++ threads own devices and sockets. */
-export interface NativeDataPlane extends DataPlane {
-  /** As `DataPlane.addVtep`. The encapsulation of a VTEP that is there is not changed. */
-  addVtep(vni: Vni, vtep: Vtep, options?: NativeVtepOptions): void;
-  /**
-   * What is sealed for the host at `address` uses this key from now on. Its counter starts at 0, so
-   * a key must never be set twice. Set it once the peer has the same key to receive.
-   */
-  setSendKey(address: string, key: SealingKey): void;
-  /** Until a key is set again, frames to its sealed VTEPs are dropped as `sealed_no_key`. */
-  clearSendKey(address: string): void;
-  /** Opens what the host at `address` seals with this key; at most `MAX_RECEIVE_KEYS` of one host. */
-  addReceiveKey(address: string, key: SealingKey): void;
-  removeReceiveKey(index: number): void;
+export interface NativeDataPlane extends DataPlane, Sealing {
+  readonly sealing: Sealing;
 }
 
 /**
@@ -112,6 +83,7 @@ class ThreadedDataPlane implements NativeDataPlane {
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
   readonly control: DatagramChannel;
+  readonly sealing: Sealing = this;
 
   readonly #addon = loadNativeAddon();
   readonly #threads: number;
@@ -252,7 +224,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     port.device.close();
   }
 
-  addVtep(vni: Vni, vtep: Vtep, options: NativeVtepOptions = {}): void {
+  addVtep(vni: Vni, vtep: Vtep, options: VtepOptions = {}): void {
     if (this.#isClosed) return;
     const canonical = canonicalVtep(vtep);
     const network = this.#network(vni);
@@ -273,7 +245,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     }
   }
 
-  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, options: NativeVtepOptions): void {
+  #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, options: VtepOptions): void {
     const { encapsulation = 'vxlan', floods = true } = options;
     const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep, floods };
     const { slots, first } = state.traffic;

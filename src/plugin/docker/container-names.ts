@@ -8,7 +8,7 @@ import { weftEndpointId } from './endpoint-id.ts';
 
 export interface ContainerNamesOptions {
   readonly engine: EngineApi;
-  readonly plumbing: Pick<Plumbing, 'plugged' | 'name'>;
+  readonly plumbing: Pick<Plumbing, 'plugged' | 'name' | 'refuseTransit'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -20,8 +20,8 @@ const LONGEST_PAUSE_MS = 30_000;
 const MAX_NAMES = 16;
 
 /**
- * Gives endpoints of Docker the names that their containers have: the driver API does not tell them, the
- * engine's own API does. Whoever starts to listen looks at all containers, so nothing is missed between
+ * Gives endpoints of Docker the names that their containers have, and tells their interfaces not to
+ * forward: for either the driver API tells too little, and the engine's own API enough. Whoever starts to listen looks at all containers, so nothing is missed between
  * two connections; an engine that is not there is waited for, and nothing else waits for it.
  */
 export class ContainerNames {
@@ -122,9 +122,14 @@ export class ContainerNames {
         const known = weftEndpointId(endpoint.id);
         if (plumbing.plugged(known) === undefined) continue;
         await plumbing.name(known, namesOf(container, endpoint.aliases));
+        const { pid, mayForward } = container;
+        if (pid > 0 && !mayForward) await plumbing.refuseTransit(known, pid);
       }
     } catch (error) {
-      log.warn({ container: id.slice(0, 12), reason: String(error) }, 'a container got no names');
+      log.warn(
+        { container: id.slice(0, 12), reason: String(error) },
+        'a container was not looked after',
+      );
     }
   }
 }

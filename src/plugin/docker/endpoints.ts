@@ -12,9 +12,9 @@ interface Created {
   readonly network: string;
   /** CIDR. */
   readonly address: string;
+  /** With --ipv6, likewise. */
+  readonly address6: string | undefined;
   readonly mac: string;
-  /** The address was reserved for this endpoint, since Docker's own IPAM has chosen it. */
-  readonly isReservedHere: boolean;
 }
 
 /** The interface's name in the container is this and a number. */
@@ -57,23 +57,23 @@ export class DockerEndpoints {
         `Endpoint ${id.slice(0, 12)} exists already; delete it first.`,
       );
     }
-    if (wanted.AddressIPv6 !== '') {
+    if (wanted.AddressIPv6 !== '' && !hasSecond(binding)) {
       throw new AppError(
         'E_ENGINE_OPTION',
         `Network ${binding.network} has no IPv6, and endpoint ${id.slice(0, 12)} is to have ${wanted.AddressIPv6}.`,
       );
     }
-    const isReservedHere = binding.isForeignIpam || wanted.Address === '';
-    const address = isReservedHere
-      ? await this.#reserve(binding, id, wanted.Address)
-      : wanted.Address;
+    const { address, address6 } = await this.#settle(binding, id, wanted);
     const mac =
       wanted.MacAddress === '' ? plumbing.chooseMac(binding.network, address) : wanted.MacAddress;
-    this.#created.set(id, { network: networkId, address, mac, isReservedHere });
+    this.#created.set(id, {
+      ...{ network: networkId, address, address6, mac },
+    });
     // Only what the engine left open may be answered; it refuses all else.
     return {
       Interface: {
         ...(wanted.Address === '' ? { Address: address } : {}),
+        ...(address6 !== undefined && wanted.AddressIPv6 === '' ? { AddressIPv6: address6 } : {}),
         ...(wanted.MacAddress === '' ? { MacAddress: mac } : {}),
       },
     };
@@ -93,7 +93,7 @@ export class DockerEndpoints {
         `There is no endpoint ${id.slice(0, 12)} on network ${network}, or it was made before this daemon started; start the container again.`,
       );
     }
-    const { address, mac } = created;
+    const { address, address6, mac } = created;
     const { plumbing } = this.#options;
     // Docker itself does not ask for ports of a container that has no gateway, and says nothing.
     if (readPortMap(options).length > 0 && plumbing.isUnreachable({ network, sandbox })) {
@@ -104,6 +104,7 @@ export class DockerEndpoints {
     }
     const { device, gateways } = await plumbing.plug({
       ...{ endpoint: weftEndpointId(id), network, address: bareAddress(address), mac, sandbox },
+      ...(address6 !== undefined && { address6: bareAddress(address6) }),
     });
     return {
       InterfaceName: { SrcName: device, DstPrefix: CONTAINER_PREFIX },
@@ -159,10 +160,31 @@ export class DockerEndpoints {
     return {};
   }
 
-  #reserve({ network }: Binding, id: string, wanted: string): Promise<string> {
+  /** The addresses that the engine has chosen, or, where it left that to Weft, free ones; all or none. */
+  async #settle(
+    binding: Binding,
+    id: string,
+    {
+      Address: wanted,
+      AddressIPv6: wanted6,
+    }: RequestOf<'NetworkDriver.CreateEndpoint'>['Interface'],
+  ): Promise<Pick<Created, 'address' | 'address6'>> {
+    const isReserved = binding.isForeignIpam || wanted === '';
+    const address = isReserved ? await this.#reserve(binding, id, wanted, 4) : wanted;
+    if (!hasSecond(binding)) return { address, address6: undefined };
+    if (!binding.isForeignIpam && wanted6 !== '') return { address, address6: wanted6 };
+    try {
+      return { address, address6: await this.#reserve(binding, id, wanted6, 6) };
+    } catch (error) {
+      if (isReserved) await this.#options.plumbing.release(binding.network, bareAddress(address));
+      throw error;
+    }
+  }
+
+  #reserve({ network }: Binding, id: string, wanted: string, family: 4 | 6): Promise<string> {
     return this.#options.plumbing.reserve({
       ...{ network, holder: holderOf(id), again: true },
-      ...(wanted === '' ? {} : { address: bareAddress(wanted) }),
+      ...(wanted === '' ? { family } : { address: bareAddress(wanted) }),
     });
   }
 
@@ -175,6 +197,9 @@ export class DockerEndpoints {
     );
   }
 }
+
+/** Whether the engine's network was made with --ipv6. */
+const hasSecond = ({ pools }: Binding): boolean => pools.length > 1;
 
 /** The default gateways, in the field of each family. */
 function gatewayFields(gateways: readonly string[]): {

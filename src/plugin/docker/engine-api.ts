@@ -2,8 +2,12 @@ import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:h
 import { z } from 'zod';
 import { asMillis, type Millis } from '../../base/types.ts';
 
-/** What the engine knows of a container, as far as names go. */
+/** What the engine knows of a container and a driver is not told. */
 export interface Container {
+  /** Of its first process; 0 while it does not run. */
+  readonly pid: number;
+  /** Whoever runs it wants it to forward, or lets it decide: by --sysctl or --privileged. */
+  readonly mayForward: boolean;
   readonly name: string;
   readonly hostname: string;
   readonly endpoints: readonly ContainerEndpoint[];
@@ -47,6 +51,8 @@ const FILTERS = JSON.stringify({
   event: ['start', 'rename', 'connect'],
 });
 
+const FORWARDING = /^net\.ipv4\.(?:ip_forward|conf\..+\.forwarding)$/;
+
 const listSchema = z.array(z.object({ Id: z.string() }));
 const names = z
   .array(z.string())
@@ -54,6 +60,14 @@ const names = z
   .transform((value) => value ?? []);
 const containerSchema = z.object({
   Name: z.string(),
+  State: z.object({ Pid: z.number().int().min(0) }),
+  HostConfig: z.object({
+    Privileged: z.boolean().default(false),
+    Sysctls: z
+      .record(z.string(), z.string())
+      .nullish()
+      .transform((value) => value ?? {}),
+  }),
   Config: z.object({ Hostname: z.string().default('') }),
   NetworkSettings: z.object({
     Networks: z
@@ -96,8 +110,11 @@ export class UnixEngineApi implements EngineApi {
   async inspect(id: string): Promise<Container | undefined> {
     const answer = await this.#get(`/containers/${encodeURIComponent(id)}/json`);
     if (answer === undefined) return undefined;
-    const { Name, Config, NetworkSettings } = containerSchema.parse(answer);
+    const { Name, State, HostConfig, Config, NetworkSettings } = containerSchema.parse(answer);
+    const { Privileged, Sysctls } = HostConfig;
     return {
+      pid: State.Pid,
+      mayForward: Privileged || Object.keys(Sysctls).some((key) => FORWARDING.test(key)),
       ...{ name: Name.replace(/^\//, ''), hostname: Config.Hostname },
       endpoints: Object.values(NetworkSettings.Networks)
         .filter(({ EndpointID }) => EndpointID !== '')

@@ -42,13 +42,18 @@ export class DockerNetworks {
   }: RequestOf<'NetworkDriver.CreateNetwork'>): Promise<object> {
     const { bindings, plumbing, pools } = this.#options;
     const wanted = readNetworkOptions(options);
-    const ipam = onlySubnet(data, data6);
+    const [ipam, ipam6] = subnetsOf(data, data6);
     const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network);
-    const request = networkRequest(pool, wanted, ipam);
+    const second = ipam6 && { ...pools.ofNewNetwork(ipam6.Pool, wanted.network), ipam: ipam6 };
+    const request = {
+      ...networkRequest(pool, wanted, ipam),
+      ...(second && secondRequest(second.pool, ipam, second.ipam)),
+    };
     if (bindings.get(id)?.network === pool.network) return {};
     await this.#refuseSecond(pool.network, id);
     const binding = {
-      ...{ id, network: pool.network, pools: [poolId], isUnfinished: true },
+      ...{ id, network: pool.network, isUnfinished: true },
+      pools: [poolId, ...(second ? [second.id] : [])],
       isForeignIpam: ipam.AddressSpace !== '' && !isOwnSpace(ipam.AddressSpace),
     };
     await bindings.put(binding);
@@ -98,14 +103,34 @@ export class DockerNetworks {
   }
 }
 
-function onlySubnet(data: readonly IpamData[], data6: readonly IpamData[]): IpamData {
+/** One of IPv4, and with --ipv6 one of that. */
+function subnetsOf(
+  data: readonly IpamData[],
+  data6: readonly IpamData[],
+): readonly [IpamData, IpamData | undefined] {
   const [only, ...others] = data;
-  if (only !== undefined && others.length === 0 && data6.length === 0) return only;
+  const [only6, ...others6] = data6;
+  if (only !== undefined && others.length + others6.length === 0) return [only, only6];
   const seen = [...data, ...data6].map(({ Pool }) => Pool).join(', ') || 'none';
   throw new AppError(
     'E_ENGINE_OPTION',
-    `A network of Weft has one IPv4 subnet in Docker, and the engine gave ${seen}; name one with --subnet.`,
+    `A network of Weft has one IPv4 subnet in Docker, and with --ipv6 one IPv6 subnet beside it, and the engine gave ${seen}; name one of each with --subnet.`,
   );
+}
+
+/** What --ipv6 adds, and what it adds to. */
+function secondRequest(
+  { subnet: subnet6, ipRange: ipRange6 }: { subnet: string; ipRange?: string },
+  first: IpamData,
+  { Gateway: gateway6, AuxAddresses: auxiliary }: IpamData,
+) {
+  const reserved = [first.AuxAddresses, auxiliary].flatMap(Object.values<string>).map(bareAddress);
+  return {
+    subnet6,
+    ...(ipRange6 === undefined ? {} : { ipRange6 }),
+    ...(gateway6 === '' ? {} : { gateway6: bareAddress(gateway6) }),
+    ...(reserved.length === 0 ? {} : { reserved }),
+  };
 }
 
 function networkRequest(
@@ -128,11 +153,14 @@ function networkRequest(
 /** The network was there before: it must be what the engine wants. */
 function checkFit(found: NetworkInfo, wanted: NetworkOptions, request: NetworkRequest): void {
   const hasGateway = found.gateway !== undefined && request.gateway !== undefined;
+  const hasGateway6 = found.gateway6 !== undefined && request.gateway6 !== undefined;
   const comparisons: readonly (readonly [string, unknown, unknown])[] = [
     ['subnet', found.subnet, request.subnet],
+    ['IPv6 subnet', found.subnet6 ?? 'none', request.subnet6 ?? found.subnet6 ?? 'none'],
     ['VNI', found.vni, wanted.vni ?? found.vni],
     ['MTU', found.mtu, wanted.mtu ?? found.mtu],
     ['gateway', found.gateway, hasGateway ? request.gateway : found.gateway],
+    ['IPv6 gateway', found.gateway6, hasGateway6 ? request.gateway6 : found.gateway6],
   ];
   // A plain wire has no way out either, and no gateway that would be one.
   if (found.edge !== undefined && found.edge !== wanted.edge) {

@@ -9,7 +9,7 @@ export interface NetworkOptions {
   readonly vni?: number;
   /** Of the containers' interfaces, in bytes. */
   readonly mtu?: number;
-  readonly encap?: 'vxlan';
+  readonly encap?: 'vxlan' | 'sealed';
   /** `--internal`, or with a way out. */
   readonly edge: NetworkEdge;
 }
@@ -79,10 +79,10 @@ export function readNetworkOptions(all: Readonly<Record<string, unknown>>): Netw
   const vni = numberOf(options, 'weft.vni');
   const mtu = numberOf(options, 'weft.mtu') ?? numberOf(options, DOCKER_MTU);
   const encap = textOf(options, 'weft.encap');
-  if (encap !== undefined && encap !== 'vxlan') {
+  if (encap !== undefined && encap !== 'vxlan' && encap !== 'sealed') {
     throw new AppError(
       'E_ENGINE_OPTION',
-      `Option weft.encap is "${encap}"; the one encapsulation that networks can have is vxlan.`,
+      `Option weft.encap is "${encap}"; networks can have vxlan and sealed.`,
     );
   }
   return {

@@ -158,11 +158,16 @@ export class Pools {
     return { id, pool: { ...pool, network: name ?? pool.network } };
   }
 
-  /** The Weft network of a pool, if it is there. */
-  async #network(id: string, { network }: Pool): Promise<NetworkInfo | undefined> {
+  /**
+   * The Weft network of a pool, if it is there. An IPv6 subnet is one of two, and the name that every host
+   * would think of is the other's: it is found by the subnet if just one network has it.
+   */
+  async #network(id: string, { network, subnet }: Pool): Promise<NetworkInfo | undefined> {
     const name = this.#options.bindings.ofPool(id)?.network ?? network;
     const networks = await this.#options.control.listNetworks();
-    return networks.find((each) => each.name === name);
+    const named = networks.find((each) => each.name === name);
+    const [found, ...others] = networks.filter(({ subnet6 }) => subnet6 === subnet);
+    return named ?? (others.length === 0 ? found : undefined);
   }
 
   /** The network's own; else what was asked for, or the first of the subnet, the same on every host. */
@@ -171,7 +176,8 @@ export class Pools {
     if (network === undefined) {
       return withLength(pool, bare === '' ? firstHost(pool) : checkedHost(pool, bare));
     }
-    const { gateway, name } = network;
+    const { name } = network;
+    const { gateway } = partOf(network, pool);
     if (gateway !== undefined && (bare === '' || bare === gateway))
       return withLength(pool, gateway);
     if (gateway !== undefined) {
@@ -183,7 +189,7 @@ export class Pools {
     // Nobody answers there: Docker wants an address all the same, and no container may have it.
     return this.#options.plumbing.reserve({
       ...{ network: name, holder: HOLDERS.gateway, again: true },
-      ...(bare === '' ? {} : { address: bare }),
+      ...(bare === '' ? { family: familyOf(pool.subnet) } : { address: bare }),
     });
   }
 
@@ -208,7 +214,7 @@ export class Pools {
     if (bare !== '' && asked?.replayable.delete(bare)) return withLength(pool, bare);
     return this.#options.plumbing.reserve({
       ...{ network: network.name, holder: isSwarm ? HOLDERS.swarm : HOLDERS.container },
-      ...(bare === '' ? {} : { address: bare }),
+      ...(bare === '' ? { family: familyOf(pool.subnet) } : { address: bare }),
     });
   }
 
@@ -235,7 +241,19 @@ function canonicalCidr(text: string): string {
   return cidr === undefined ? text : formatCidr(cidr);
 }
 
-function checkSubnet({ name, subnet, ipRange }: NetworkInfo, pool: Pool): void {
+const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
+/** What of a network with one subnet or two concerns a pool: that of its family, or else the first. */
+function partOf(info: NetworkInfo, pool: Pick<Pool, 'subnet'>) {
+  const isSecond = info.subnet6 !== undefined && familyOf(pool.subnet) === 6;
+  return isSecond
+    ? { subnet: info.subnet6, ipRange: info.ipRange6, gateway: info.gateway6 }
+    : { subnet: info.subnet, ipRange: info.ipRange, gateway: info.gateway };
+}
+
+function checkSubnet(info: NetworkInfo, pool: Pool): void {
+  const { name } = info;
+  const { subnet, ipRange } = partOf(info, pool);
   if (pool.subnet !== subnet) {
     throw new AppError(
       'E_ENGINE_OPTION',
@@ -251,8 +269,8 @@ function checkSubnet({ name, subnet, ipRange }: NetworkInfo, pool: Pool): void {
 }
 
 /** An address that the network itself keeps from everybody: it is not the engine's to let go. */
-function isKept({ gateway, reserved = [] }: NetworkInfo, bare: string): boolean {
-  return bare === gateway || reserved.includes(bare);
+function isKept({ gateway, gateway6, reserved = [] }: NetworkInfo, bare: string): boolean {
+  return [gateway, gateway6, ...reserved].includes(bare);
 }
 
 function withLength({ subnet }: Pool, bare: string): string {

@@ -5,6 +5,7 @@ import {
   type BenchOptions,
   type CniOptions,
   type DnsOptions,
+  type DockerOptions,
   type GossipOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
@@ -14,6 +15,7 @@ interface Heard {
   micro?: MicroOptions;
   gossip?: GossipOptions;
   cni?: CniOptions;
+  docker?: DockerOptions;
   dns?: DnsOptions;
 }
 
@@ -24,6 +26,7 @@ async function parse(...words: string[]): Promise<Heard> {
     micro: (options) => Promise.resolve(void (heard.micro = options)),
     gossip: (options) => Promise.resolve(void (heard.gossip = options)),
     cni: (options) => Promise.resolve(void (heard.cni = options)),
+    docker: (options) => Promise.resolve(void (heard.docker = options)),
     dns: (options) => Promise.resolve(void (heard.dns = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
@@ -91,6 +94,8 @@ test('micro has a --json of its own', async (t) => {
 test('the CNI bench has rounds', async (t) => {
   t.deepEqual((await parse('cni')).cni, { rounds: 30 });
   t.deepEqual((await parse('cni', '--rounds', '5')).cni, { rounds: 5 });
+  t.deepEqual((await parse('docker')).docker, { rounds: 20 });
+  t.deepEqual((await parse('docker', '--rounds', '5')).docker, { rounds: 5 });
 });
 
 test('dns asks 8000 questions a second unless told otherwise', async (t) => {

@@ -8,8 +8,8 @@ import {
 import {
   createNativeDataPlane,
   type NativeDataPlane,
-  type SealingKey,
 } from '../../../src/dataplane/native/native-data-plane.ts';
+import type { SealingKey } from '../../../src/encap/sealed.ts';
 import {
   BROADCAST,
   type ContractDevice,

@@ -60,6 +60,7 @@ function follow() {
   const clock = new ManualClock();
   const given: Record<string, readonly string[]> = {};
   const known = new Set([weftId('1'), weftId('2')]);
+  const closed: string[] = [];
   const names = new ContainerNames({
     ...{ engine, clock, log: nullLogger },
     plumbing: {
@@ -68,13 +69,17 @@ function follow() {
         given[endpoint] = texts;
         return Promise.resolve();
       },
+      refuseTransit: (endpoint, pid) => {
+        closed.push(`${endpoint} ${pid}`);
+        return Promise.resolve();
+      },
     },
   });
-  return { engine, clock, given, names };
+  return { engine, clock, given, closed, names };
 }
 
 const container = (name: string, endpoint: string, ...aliases: string[]): Container => ({
-  ...{ name, hostname: `${name}-host` },
+  ...{ name, hostname: `${name}-host`, pid: 7, mayForward: false },
   endpoints: [{ id: id(endpoint), aliases }],
 });
 
@@ -92,6 +97,17 @@ test('containers that are there and those that come get their names; those of ot
   engine.tell('gone');
   await settle();
   t.deepEqual(Object.keys(given).length, 2);
+  names.stop();
+});
+
+test('who runs and was not told to forward is told not to', async (t) => {
+  const { engine, closed, names } = follow();
+  engine.containers.set('a', container('web', '1'));
+  engine.containers.set('b', { ...container('vpn', '2'), mayForward: true });
+  engine.containers.set('c', { ...container('idle', '2'), pid: 0 });
+  names.start();
+  await settle();
+  t.deepEqual(closed, [`${weftId('1')} 7`]);
   names.stop();
 });
 

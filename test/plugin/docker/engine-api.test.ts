@@ -38,6 +38,8 @@ const answering = (t: ExecutionContext, body: unknown, status = 200) =>
 test('a container is its names, its host name and its endpoints', async (t) => {
   const { api, asked } = await answering(t, {
     Name: '/web',
+    State: { Pid: 7 },
+    HostConfig: { Privileged: false, Sysctls: null },
     Config: { Hostname: 'cccccccccccc', More: 1 },
     NetworkSettings: {
       Networks: {
@@ -48,13 +50,26 @@ test('a container is its names, its host name and its endpoints', async (t) => {
     },
   });
   t.deepEqual(await api.inspect(ID), {
-    ...{ name: 'web', hostname: 'cccccccccccc' },
+    ...{ name: 'web', hostname: 'cccccccccccc', pid: 7, mayForward: false },
     endpoints: [
       { id: 'e1', aliases: ['www', 'cccccccccccc'] },
       { id: 'e2', aliases: ['web', 'www'] },
     ],
   });
   t.deepEqual(asked, [`/containers/${ID}/json`]);
+});
+
+test('who is privileged, or told to forward, may', async (t) => {
+  const may = async (HostConfig: object): Promise<boolean | undefined> => {
+    const { api } = await answering(t, {
+      ...{ Name: '/x', State: { Pid: 0 }, HostConfig, Config: {}, NetworkSettings: {} },
+    });
+    return (await api.inspect(ID))?.mayForward;
+  };
+  t.true(await may({ Privileged: true }));
+  t.true(await may({ Sysctls: { 'net.ipv4.ip_forward': '1' } }));
+  t.true(await may({ Sysctls: { 'net.ipv4.conf.eth0.forwarding': '1' } }));
+  t.false(await may({ Sysctls: { 'net.core.somaxconn': '1024' } }));
 });
 
 test('a container that has gone is none; those that run are listed', async (t) => {

@@ -77,6 +77,27 @@ export class FakeEngine {
     return pool;
   }
 
+  /** With --ipv6: the ids of both pools, IPv4 first. */
+  async createDual(
+    subnet: string,
+    subnet6: string,
+    { id = NETWORK_ID, gateway6 = '', options = {}, ipam = {} } = {},
+  ): Promise<readonly [string, string]> {
+    const pools = [await this.pool(subnet, ipam), await this.pool(subnet6, { ...ipam, V6: true })];
+    const [pool = '', pool6 = ''] = pools;
+    const [chosen, chosen6] = [await this.gateway(pool), await this.gateway(pool6, gateway6)];
+    const data = { AddressSpace: 'WeftLocal', AuxAddresses: {} };
+    await this.call('NetworkDriver.CreateNetwork', {
+      NetworkID: id,
+      Options: {
+        ...{ 'com.docker.network.enable_ipv6': true, 'com.docker.network.generic': options },
+      },
+      IPv4Data: [{ ...data, Gateway: chosen, Pool: subnet }],
+      IPv6Data: [{ ...data, Gateway: chosen6, Pool: subnet6 }],
+    });
+    return [pool, pool6];
+  }
+
   deleteNetwork(id = NETWORK_ID): Promise<Said> {
     return this.call('NetworkDriver.DeleteNetwork', { NetworkID: id });
   }
@@ -84,11 +105,11 @@ export class FakeEngine {
   async createEndpoint(
     number: number,
     address: string,
-    { network = NETWORK_ID, mac = '', options = {} } = {},
+    { network = NETWORK_ID, mac = '', options = {}, address6 = '' } = {},
   ): Promise<Said> {
     const said = await this.call('NetworkDriver.CreateEndpoint', {
       ...{ NetworkID: network, EndpointID: endpointId(number), Options: options },
-      Interface: { Address: address, AddressIPv6: '', MacAddress: mac },
+      Interface: { Address: address, AddressIPv6: address6, MacAddress: mac },
     });
     return said['Interface'] as Said;
   }
