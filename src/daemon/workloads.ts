@@ -76,9 +76,9 @@ export class Workloads {
     const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
     refuseDisputed(network, directory, self);
+    if (request.ifname !== undefined) checkIfname(request.ifname);
     const sandbox = own ?? (await netns.resolve(sandboxReference(request)));
     const ifname = await this.#ifname(network, sandbox, request);
-    checkIfname(ifname);
     checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
     if (request.id !== undefined) this.#refuseKnown(request.id, present);
