@@ -6,6 +6,7 @@ import type {
   Control,
   DetachRequest,
   EndpointScope,
+  ExposeRequest,
   ForgetRequest,
   NameRemoval,
   NameRequest,
@@ -95,6 +96,8 @@ class HttpControl implements Control {
   endpoints = (scope: EndpointScope) => this.#call('endpoints', { scope });
   attach = (request: AttachRequest) => this.#call('attach', request);
   detach = (request: DetachRequest) => this.#call('detach', request);
+  expose = (request: ExposeRequest) => this.#call('expose', request);
+  hide = (network: string) => this.#call('hide', { network });
   publish = (endpoint: string, ports: readonly PortRequest[]) =>
     this.#call('publish', { endpoint, ports });
   unpublish = (endpoint: string, ports?: readonly PortRequest[]) =>

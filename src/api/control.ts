@@ -33,6 +33,10 @@ export interface Control {
   endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]>;
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
+  /** This host itself joins a network with an IPv4 subnet and no gateway; again, it changes nothing. */
+  expose(request: ExposeRequest): Promise<EndpointInfo>;
+  /** Undoes `expose`; E_ENDPOINT_MISSING if it is not there. */
+  hide(network: string): Promise<EndpointInfo>;
   /** Has more ports of this host lead to an endpoint of it; what leads there already stays. */
   publish(endpoint: string, ports: readonly PortRequest[]): Promise<EndpointInfo>;
   /** Takes such ports back; without `ports` all. What is not published is left alone. */
@@ -260,6 +264,12 @@ export interface NetworkDetail extends NetworkInfo {
   readonly createdAt: string;
   readonly attached: readonly EndpointInfo[];
   readonly vteps: readonly VtepInfo[];
+}
+
+export interface ExposeRequest {
+  readonly network: string;
+  /** Default: a free one. */
+  readonly ip?: string;
 }
 
 export type EndpointScope = 'here' | 'all';

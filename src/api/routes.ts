@@ -5,6 +5,7 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  ExposeRequest,
   FdbInfo,
   ForeignVtep,
   ForgetReport,
@@ -63,6 +64,8 @@ export interface Calls {
   readonly endpoints: { input: { readonly scope: EndpointScope }; answer: readonly EndpointInfo[] };
   readonly attach: { input: AttachRequest; answer: EndpointInfo };
   readonly detach: { input: DetachRequest; answer: EndpointInfo };
+  readonly expose: { input: ExposeRequest; answer: EndpointInfo };
+  readonly hide: { input: OfNetwork; answer: EndpointInfo };
   readonly publish: {
     input: { readonly endpoint: string; readonly ports: readonly PortRequest[] };
     answer: EndpointInfo;
@@ -209,6 +212,18 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/detach',
     answer: ENDPOINT,
     call: (control, request) => control.detach(request),
+  },
+  expose: {
+    method: 'POST',
+    path: '/v1/expose',
+    answer: ENDPOINT,
+    call: (control, request) => control.expose(request),
+  },
+  hide: {
+    method: 'POST',
+    path: '/v1/hide',
+    answer: ENDPOINT,
+    call: (control, { network }) => control.hide(network),
   },
   publish: {
     method: 'POST',

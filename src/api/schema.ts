@@ -104,6 +104,8 @@ const INPUTS: { readonly [Name in RouteName]: z.ZodType<Input<Name>> } = {
   endpoints: z.strictObject({ scope: z.enum(['here', 'all']) }),
   attach: attachRequest,
   detach: detachRequest,
+  expose: z.strictObject({ network: text, ip: text.exactOptional() }),
+  hide: ofNetwork,
   publish: z.strictObject({ endpoint: text, ports }),
   unpublish: z.strictObject({ endpoint: text, ports: ports.exactOptional() }),
   rename: renameRequest,

@@ -5,6 +5,7 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  ExposeRequest,
   FdbInfo,
   ForeignVtep,
   ForgetReport,
@@ -45,6 +46,7 @@ import type { Sysctl } from '../os/sysctl.ts';
 import { describeConflicts } from './conflicts.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
+import type { Exposure } from './exposure.ts';
 import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
@@ -91,6 +93,7 @@ export interface DaemonControlOptions {
   readonly directory: Directory;
   readonly networks: Networks;
   readonly workloads: Workloads;
+  readonly exposure: Exposure;
   readonly addresses: Addresses;
   readonly forgetting: Forgetting;
   readonly repairs: Repairs;
@@ -279,6 +282,20 @@ export class DaemonControl implements Control {
   detach(request: DetachRequest): Promise<EndpointInfo> {
     return this.#change(async () => {
       const endpoint = await this.#options.workloads.detach(request);
+      return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
+    });
+  }
+
+  expose(request: ExposeRequest): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const endpoint = await this.#options.exposure.expose(request);
+      return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
+    });
+  }
+
+  hide(network: string): Promise<EndpointInfo> {
+    return this.#change(async () => {
+      const endpoint = await this.#options.exposure.hide(network);
       return this.#endpointInfo(endpoint, this.#options.directory.network(endpoint.network));
     });
   }

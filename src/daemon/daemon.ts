@@ -38,6 +38,7 @@ import { Addresses } from './addresses.ts';
 import { Directory } from './directory.ts';
 import { EndpointFeed } from './endpoint-feed.ts';
 import { Engines } from './engines.ts';
+import { Exposure } from './exposure.ts';
 import { Fabric } from './fabric.ts';
 import { Forgetting } from './forgetting.ts';
 import { auditAddresses } from './ipam-audit.ts';
@@ -315,7 +316,11 @@ async function assemble(
     ...{ directory, moves: tables.moves, addresses, clock },
     nameOf: (id) => peers.nameOf(id),
   });
+  const exposure = new Exposure({
+    ...{ self: host, hostName: options.name, directory, networks, workloads, netns },
+  });
   const control = new DaemonControl({
+    exposure,
     ...{ dataPlane: plane, dataPlaneReason: opened.planeReason, mesh, peers, directory, networks },
     ...{ addresses, repairs, moving, names, nameService },
     audit: () =>
@@ -382,6 +387,7 @@ async function assemble(
     called: () => containerNames.wake(),
   });
   await journal.recover(directory, log, (id) => sandboxes.detach({ id }));
+  await exposure.adopt();
   addresses.start();
   await reconciler.start();
   moving.request();

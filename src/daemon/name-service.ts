@@ -11,6 +11,7 @@ import { DnsServer } from '../dns/server.ts';
 import type { DnsSockets, ListenAt } from '../dns/sockets.ts';
 import type { Zone } from '../dns/zone.ts';
 import type { InterfaceAddress } from '../os/device-socket.ts';
+import { hostPortName } from '../network/names.ts';
 import { Askers } from './askers.ts';
 import type { Directory } from './directory.ts';
 import type { Fabric } from './fabric.ts';
@@ -135,7 +136,12 @@ export class NameService {
 
   #wanted(): readonly ListenAt[] {
     const { fabric, seam, settings } = this.#options;
-    const networks = new Map(fabric.carried().map(({ bridge, network }) => [bridge, network]));
+    const networks = new Map(
+      fabric.carried().flatMap(({ bridge, network, vni }) => [
+        [bridge, network],
+        [hostPortName(vni), network],
+      ]),
+    );
     const onBridges = seam
       .interfaceAddresses(new Set(networks.keys()))
       .map(({ device, index, address }) => ({

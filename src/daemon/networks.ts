@@ -117,7 +117,24 @@ export class Networks {
   async checkRoutes(network: NetworkDefinition): Promise<void> {
     if (network.edge === undefined) return;
     const routes = await this.#options.routes();
-    for (const subnet of subnetsOf(network)) checkRoute(network, subnet, routes);
+    for (const subnet of subnetsOf(network)) {
+      const route = foreignRoute(subnet, routes, bridgeName(network.vni));
+      if (route === undefined) continue;
+      throw new AppError(
+        'E_SUBNET_ROUTED',
+        `Subnet ${subnet} of network ${network.name} overlaps the route "${route}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
+      );
+    }
+  }
+
+  /** As `checkRoutes`, for this host to join a network by an interface of that name. */
+  async checkHostRoutes({ name, subnet }: NetworkDefinition, ifname: string): Promise<void> {
+    const route = foreignRoute(subnet, await this.#options.routes(), ifname);
+    if (route === undefined) return;
+    throw new AppError(
+      'E_SUBNET_ROUTED',
+      `Subnet ${subnet} of network ${name} overlaps the route "${route}" of this host, which can't join it then; remove the route, or hide the host from what it leads to.`,
+    );
   }
 
   /** A host that could not carry the network must not make others carry it. */
@@ -257,15 +274,16 @@ function isOverlap(one: string, other: string): boolean {
   return a !== undefined && b !== undefined && overlaps(a, b);
 }
 
-function checkRoute({ name, vni }: NetworkDefinition, subnet: string, routes: readonly Route[]) {
-  const isOurs = (device: string | undefined): boolean => device === bridgeName(vni);
-  const route = routeInTheWay(checkSubnet(subnet), routes, isOurs);
-  if (route === undefined) return;
+/** A route that leads elsewhere than by a device for a part of the subnet, as ip(8) writes it. */
+function foreignRoute(
+  subnet: string,
+  routes: readonly Route[],
+  device: string,
+): string | undefined {
+  const route = routeInTheWay(checkSubnet(subnet), routes, (each) => each === device);
+  if (route === undefined) return undefined;
   const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
-  throw new AppError(
-    'E_SUBNET_ROUTED',
-    `Subnet ${subnet} of network ${name} overlaps the route "${[route.destination, ...by].filter(Boolean).join(' ')}" of this host, which can't be its gateway then; choose another subnet, or remove the route.`,
-  );
+  return [route.destination, ...by].filter(Boolean).join(' ');
 }
 
 type SharedRequest = Pick<

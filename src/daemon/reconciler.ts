@@ -5,7 +5,7 @@ import { asMillis, type Millis, type PeerId } from '../base/types.ts';
 import { sealed } from '../encap/sealed.ts';
 import type { Auditor } from '../network/audit.ts';
 import type { Edges } from '../network/edge.ts';
-import { addressesOf, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
+import { addressesOf, HOST_ORIGIN, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { gatewayOf, type GatewaySpec } from '../network/gateway.ts';
 import { engineEndName, hostEndName } from '../network/names.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
@@ -134,11 +134,14 @@ export class Reconciler {
     const { name, vni } = network;
     this.refreshLocalMacs(network);
     const own = directory.endpointsAt({ network: name, host: self });
-    // The fast path in the kernel would pass by what limits a rate.
-    const unlimited = own.filter(({ bandwidth }) => bandwidth === undefined);
+    // The fast path in the kernel would pass by what limits a rate, and hands a frame to the other end of
+    // a pair in another namespace only.
+    const fast = own.filter(
+      ({ bandwidth, origin }) => bandwidth === undefined && origin !== HOST_ORIGIN,
+    );
     fabric.setEndpointDevices(
       vni,
-      unlimited.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
+      fast.map(({ id, mac }) => ({ mac, device: hostEndName(id) })),
     );
   }
 

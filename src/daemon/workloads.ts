@@ -70,15 +70,15 @@ export class Workloads {
   /**
    * Makes the sandbox an endpoint of the network; asked again for the same, it returns the endpoint
    * that there is. Noted in the journal, then the kernel, then the record: what a crash leaves
-   * between them the next start removes.
+   * between them the next start removes. `own` is the host's namespace, where this host is to join.
    */
-  async attach(request: AttachRequest): Promise<Endpoint> {
+  async attach(request: AttachRequest, own?: Sandbox): Promise<Endpoint> {
     const { addresses, directory, journal, networks, netns, reconciler, self } = this.#options;
     const network = networks.require(request.network);
     refuseDisputed(network, directory, self);
-    const sandbox = await netns.resolve(sandboxReference(request));
+    if (request.ifname !== undefined) checkIfname(request.ifname);
+    const sandbox = own ?? (await netns.resolve(sandboxReference(request)));
     const ifname = await this.#ifname(network, sandbox, request);
-    checkIfname(ifname);
     checkEndpointNames(request.names ?? []);
     const present = this.#find(sandbox, ifname);
     if (request.id !== undefined) this.#refuseKnown(request.id, present);

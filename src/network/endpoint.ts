@@ -99,6 +99,9 @@ export function isEngineManaged({ sandbox }: Pick<Endpoint, 'sandbox'>): boolean
   return sandbox.inode === ENGINE_MANAGED_INODE;
 }
 
+/** The origin of the endpoints that this host itself is (`weft expose`). */
+export const HOST_ORIGIN = 'host';
+
 /** In place of a namespace's identity, which is not known. */
 export const ENGINE_MANAGED_INODE = '';
 

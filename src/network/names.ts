@@ -22,6 +22,11 @@ export function hostEndName(endpointId: string): string {
   return `wv${endpointId.slice(0, 12)}`;
 }
 
+/** The interface by which a host itself is on a network, e.g. `weft-h4711`: at most 14 bytes. */
+export function hostPortName(vni: Vni): string {
+  return `weft-h${vni}`;
+}
+
 /** What holds up frames of an endpoint whose rate is limited: `wi` and the same characters. */
 export function shaperName(endpointId: string): string {
   return `wi${endpointId.slice(0, 12)}`;

@@ -3,7 +3,7 @@ import type { Mac, PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
 import type { Link } from '../os/ip-json.ts';
-import type { Netns, OpenSandbox, Sandbox } from '../os/netns.ts';
+import { OWN, type Netns, type OpenSandbox, type Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
@@ -188,6 +188,7 @@ export class Sandboxes {
     return [
       ...compareLink(hostEnd, this.#hostSettings(attachment)).differences,
       ...(isIpv6Off ? [] : ['IPv6 of the host on it']),
+      ...(await this.#compareHost(attachment.endpoint)),
     ];
   }
 
@@ -242,6 +243,7 @@ export class Sandboxes {
     try {
       await this.#sysctl.disableIpv6(name);
       await this.#shaping.ensure(endpoint, mtu);
+      await this.#guardHost(endpoint);
       await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
         { kind: 'setLink', name: ifname, up: true },
       ]);
@@ -256,6 +258,21 @@ export class Sandboxes {
       throw error;
     }
     return [`Endpoint ${endpoint.id} had no interface; made ${ifname} in ${sandbox.path}.`];
+  }
+
+  /**
+   * Where the inner end is the host's own, nobody on the network may be its router, so no IPv6 there, and the
+   * host none of theirs: who switches forwarding on for the whole host switches it on there too.
+   */
+  async #guardHost({ sandbox, ifname }: Endpoint): Promise<void> {
+    if (sandbox.path !== OWN) return;
+    await this.#sysctl.disableIpv6(ifname);
+    await this.#sysctl.setForwarding(ifname, 4, false);
+  }
+
+  async #compareHost({ sandbox, ifname }: Endpoint): Promise<readonly string[]> {
+    if (sandbox.path !== OWN || (await this.#sysctl.isForwarding(ifname, 4)) !== true) return [];
+    return [`${ifname} forwards`];
   }
 
   /** Gives the inner end addresses, and in the same process does what else is to be done there. */
@@ -304,6 +321,7 @@ export class Sandboxes {
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
     const lacking = missingAddresses(inside, endpoint);
     await this.#sysctl.disableIpv6(hostEnd.name);
+    await this.#guardHost(endpoint);
     const host = compareLink(hostEnd, this.#hostSettings(attachment));
     await this.#ip.apply(repairCommands(hostEnd.name, host));
     const unlimited = await this.#shaping.ensure(endpoint, mtu);

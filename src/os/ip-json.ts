@@ -57,7 +57,9 @@ interface RawLink {
   readonly mtu: number;
   readonly flags: readonly string[];
   readonly master?: string;
+  /** Of a link in another namespace, or of one in this. */
   readonly link_index?: number;
+  readonly link?: string;
   readonly ifalias?: string;
   readonly link_type: string;
   readonly linkinfo?: {
@@ -102,7 +104,8 @@ function bridgeOf(raw: RawLink): BridgeSettings | undefined {
     : undefined;
 }
 
-function readLink(raw: RawLink): Link {
+function readLink(raw: RawLink, indexOf: ReadonlyMap<string, number>): Link {
+  const peer = kindOf(raw) === 'veth' ? indexOf.get(raw.link ?? '') : undefined;
   return {
     index: raw.ifindex,
     name: raw.ifname,
@@ -111,7 +114,7 @@ function readLink(raw: RawLink): Link {
     mtu: raw.mtu,
     isUp: raw.flags.includes('UP'),
     ...given('master', raw.master),
-    ...given('peerIndex', raw.link_index),
+    ...given('peerIndex', raw.link_index ?? peer),
     ...given('alias', raw.ifalias),
     ...given('bridge', bridgeOf(raw)),
     addresses: (raw.addr_info ?? []).map(({ local = '', prefixlen = 0, scope = '' }) => ({
@@ -123,7 +126,9 @@ function readLink(raw: RawLink): Link {
 /** Reads `ip -json -details address show`. */
 export function readLinks(json: unknown): Link[] {
   // A link that is deleted while ip(8) reads leaves an empty object behind.
-  return (json as readonly RawLink[]).filter((raw) => raw.ifname).map(readLink);
+  const whole = (json as readonly RawLink[]).filter((raw) => raw.ifname);
+  const indexOf = new Map(whole.map(({ ifname, ifindex }) => [ifname, ifindex]));
+  return whole.map((raw) => readLink(raw, indexOf));
 }
 
 /** Reads `ip -json -details route show` and `route get`. */

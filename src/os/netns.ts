@@ -30,9 +30,12 @@ export interface Netns {
   /** Rejects with E_SANDBOX_MISSING if it is gone, or its path now leads to another namespace. */
   open(sandbox: Sandbox): Promise<OpenSandbox>;
   exists(sandbox: Sandbox): Promise<boolean>;
+  /** The daemon's own namespace, which is the host's. */
+  own(): Promise<Sandbox>;
 }
 
-const OWN = '/proc/self/ns/net';
+/** Of the daemon, whatever process it is by now. */
+export const OWN = '/proc/self/ns/net';
 /** iproute2 is built with one or the other; on most hosts /var/run is a link to /run. */
 const NAMED_DIRECTORIES = ['/run/netns', '/var/run/netns'] as const;
 
@@ -180,5 +183,6 @@ async function openSandbox(sandbox: Sandbox): Promise<OpenSandbox> {
 export const systemNetns: Netns = {
   resolve: resolveSandbox,
   open: openSandbox,
+  own: async () => ({ path: OWN, inode: (await identifyOwn()).inode }),
   exists: async ({ path, inode }) => (await identify(path))?.inode === inode,
 };

@@ -21,6 +21,9 @@ function globalAddress(
   );
 }
 
+/** How names of Weft's own interfaces begin: what is behind them is carried, and carries nothing. */
+const OVERLAY = 'weft-';
+
 function at(link: Link, address: string): UnderlayAddress {
   return { address, ifname: link.name, mtu: link.mtu };
 }
@@ -49,7 +52,9 @@ export async function defaultAdvertise(
   const defaults = routes.filter(({ destination }) => destination === 'default');
   const preferred = defaults.map(({ device }) => links.find(({ name }) => name === device));
   const isListened = (address: string): boolean => families.includes(address.includes(':') ? 6 : 4);
-  const others = links.filter((link) => link.isUp && link.kind !== 'bridge');
+  const others = links.filter(
+    (link) => link.isUp && link.kind !== 'bridge' && !link.name.startsWith(OVERLAY),
+  );
   for (const link of [...preferred, ...others]) {
     if (link === undefined) continue;
     const wanted = defaults.find(({ device }) => device === link.name)?.source;

@@ -119,6 +119,16 @@ test('ps lists the endpoints of this host, or of all', async (t) => {
   t.is(nobody.out, 'This host has no endpoint; "weft ps --all" shows others.\n');
 });
 
+test('expose and hide are for this host', async (t) => {
+  const cli = await populated();
+  t.regex((await cli.run('expose', 'blue', '--ip', '10.7.0.9')).out, /10\.7\.0\.9\/24/);
+  t.deepEqual(cli.control.calls.find(({ method }) => method === 'expose')?.args, [
+    { network: 'blue', ip: '10.7.0.9' },
+  ]);
+  t.regex((await cli.run('hide', 'blue')).out, /^hidden 10\.7\.0\.\d+\/24 \(this host\)\n$/);
+  t.is((await cli.run('expose', 'blue', '--ip', 'x')).status, 2);
+});
+
 test('flags become the request, and only those that were given', async (t) => {
   const cli = await populated();
   await cli.run(

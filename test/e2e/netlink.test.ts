@@ -26,6 +26,11 @@ test('what netlink makes, ip(8) reads, and both read alike', async (t) => {
         ...{ kind: 'addVeth', name: 'wv1', mtu: 1400 },
         peer: { name: 'eth0', namespace: box.path, mac, mtu: 1400 },
       },
+      // With both ends here, as a host's own interface on a network has them.
+      {
+        ...{ kind: 'addVeth', name: 'wv2', mtu: 1400 },
+        peer: { name: 'weft-h1', mac: '02:00:5e:10:00:02', mtu: 1400 },
+      },
       { kind: 'setLink', name: 'wv1', master: 'weft-1', alias: 'weft:a:b', up: true },
       { kind: 'setLink', name: 'weft-1', mtu: 1400, up: true },
       { kind: 'addAddress', name: 'weft-1', address: '10.7.0.1/24' },
@@ -44,6 +49,11 @@ test('what netlink makes, ip(8) reads, and both read alike', async (t) => {
   const bridge = told.find(({ name }) => name === 'weft-1');
   t.like(bridge, { kind: 'bridge', mac: '02:00:5e:10:00:09', mtu: 1400, isUp: true });
   t.deepEqual(bridge?.bridge, { stp: false, multicastSnooping: false });
+  const own = ['wv2', 'weft-h1'].map((each) => told.find(({ name }) => name === each));
+  t.deepEqual(
+    own.map((link) => link?.peerIndex),
+    own.map((link) => link?.index).reverse(),
+  );
   const port = told.find(({ name }) => name === 'wv1');
   t.like(port, { kind: 'veth', master: 'weft-1', alias: 'weft:a:b', mtu: 1400, isUp: true });
   for (const place of [at, box.path]) {

@@ -5,6 +5,7 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  ExposeRequest,
   FdbInfo,
   ForgetRequest,
   IpamPlan,
@@ -306,6 +307,21 @@ export class FakeControl implements Control {
       since: STARTED,
       owner: 'pid 7',
     }));
+  }
+
+  async expose({ network, ip }: ExposeRequest): Promise<EndpointInfo> {
+    await this.#enter('expose', { network, ...(ip === undefined ? {} : { ip }) });
+    return this.attach({
+      network,
+      netns: '/proc/self/ns/net',
+      ifname: 'weft-h42',
+      ...(ip && { ip }),
+    });
+  }
+
+  async hide(network: string): Promise<EndpointInfo> {
+    await this.#enter('hide', network);
+    return this.detach({ network });
   }
 
   async detach(request: DetachRequest): Promise<EndpointInfo> {

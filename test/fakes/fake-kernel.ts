@@ -228,6 +228,10 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     return { ...sandbox, handle: sandbox.path, close };
   }
 
+  own(): Promise<Sandbox> {
+    return Promise.resolve({ path: HOST, inode: `4:${HOST}` });
+  }
+
   exists({ path, inode }: Sandbox): Promise<boolean> {
     return Promise.resolve(this.#namespaces.has(path) && inode === `4:${path}`);
   }

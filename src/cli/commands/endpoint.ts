@@ -217,6 +217,32 @@ export function addEndpointCommands(program: Command, context: Context): void {
       );
     });
   addPortCommands(program, context);
+  addHostCommands(program, context);
+}
+
+/** expose and hide: this host itself on a network. */
+function addHostCommands(program: Command, context: Context): void {
+  withJson(program.command('expose'))
+    .argument('<network>', 'name of the network; one without a gateway on the hosts', readName)
+    .description('put this host itself on a network, under its name in DNS')
+    .option(
+      '--ip <address>',
+      "its address inside the network's subnet (default: a free one)",
+      readIp,
+    )
+    .addHelpText('after', '\nExample:\n  weft expose blue --ip 10.7.0.100')
+    .action(async (network: string, { ip }: { ip?: string }, command: Command) => {
+      const request = { network, ...(ip === undefined ? {} : { ip }) };
+      const info = await (await context.control(command)).expose(request);
+      context.show(command, info, endpointText);
+    });
+  withJson(program.command('hide'))
+    .argument('<network>', 'name of the network', readName)
+    .description('take this host off a network')
+    .action(async (network: string, _options, command: Command) => {
+      const info = await (await context.control(command)).hide(network);
+      context.show(command, info, ({ address }) => `hidden ${address} (this host)`);
+    });
 }
 
 /** publish and unpublish: which ports of this host lead to an endpoint. */

@@ -88,8 +88,9 @@ function readLink(
   const kind = text(info.get(INFO.kind)) || (head.readUInt16LE(2) === LOOPBACK ? 'loopback' : '');
   const masterIndex = number(attributes.get(LINK.master));
   const master = masterIndex === undefined ? undefined : nameOf(masterIndex);
-  // Only a link in another namespace is told by its index, as ip(8) has it.
-  const peerIndex = attributes.has(LINK.netnsId) ? number(attributes.get(LINK.link)) : undefined;
+  // Of other links than pairs only one in another namespace is told by its index, as ip(8) has it.
+  const isTold = kind === 'veth' || attributes.has(LINK.netnsId);
+  const peerIndex = isTold ? number(attributes.get(LINK.link)) : undefined;
   const bridge = bridgeOf(kind, info.get(INFO.data));
   return {
     ...{ index: head.readInt32LE(4), name: text(attributes.get(LINK.name)), kind },
