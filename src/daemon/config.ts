@@ -10,6 +10,7 @@ import type { SocketAddress } from '../base/types.ts';
 import { suggestion } from '../base/nearest.ts';
 import { DNS_PORT } from '../dns/resolv-conf.ts';
 import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
+import { REKEY_SECONDS } from '../link/session-config.ts';
 import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
@@ -141,6 +142,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   join: readTarget,
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
+  linkRekeySeconds: readCount(REKEY_SECONDS.min, REKEY_SECONDS.max, 'a number of seconds'),
   dockerPlugin: readSocket,
   dockerSocket: readSocket,
   dockerScope: oneOf(DOCKER_SCOPES),

@@ -244,7 +244,8 @@ async function assemble(
   const links = new Links({
     ...{ channel: channels.handshakes, sealing: plane.sealing, state, members: mesh },
     sealedPeers: () => fabric.sealedPeers(),
-    ...{ ciphers: deps.seams.fastCiphers(), clock, rng, log },
+    ...{ ciphers: deps.seams.fastCiphers(), rekeySeconds: options.linkRekeySeconds },
+    ...{ clock, rng, log },
   });
   const tokens = new Tokens({ state, wallNow: () => clock.wallNow() });
   const joinHost = new JoinHost({

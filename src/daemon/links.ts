@@ -5,6 +5,7 @@ import { asMillis, type PeerId } from '../base/types.ts';
 import type { Sealing } from '../dataplane/dataplane.ts';
 import type { SealingCipher } from '../encap/sealed.ts';
 import type { Member } from '../gossip/member.ts';
+import { sessionConfig } from '../link/session-config.ts';
 import { Sessions, type Contact, type Instant, type SessionEffect } from '../link/sessions.ts';
 import type { DatagramChannel } from '../underlay/datagram.ts';
 import type { LinksStatus } from '../api/control.ts';
@@ -20,6 +21,7 @@ export interface LinksOptions {
   /** Addresses of the hosts with which this one shares a sealed network. */
   readonly sealedPeers: () => ReadonlySet<string>;
   readonly ciphers: readonly SealingCipher[];
+  readonly rekeySeconds: number;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -45,6 +47,7 @@ export class Links {
       secret: sealing && state.meshSecret,
       stampFloor: state.stampFloor,
       contact: (id) => contactOf(members.member(id)),
+      config: sessionConfig(options.rekeySeconds),
     });
     channel.onReceive((bytes, from) => {
       if (!this.#isStopped) this.#perform(this.#sessions.receive(bytes, from, this.#now()));

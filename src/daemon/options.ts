@@ -1,6 +1,7 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import type { Scope } from '../plugin/docker/driver.ts';
 import type { SocketAddress } from '../base/types.ts';
+import { REKEY_SECONDS } from '../link/session-config.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -58,6 +59,8 @@ export interface DaemonOptions {
   readonly ipamLeaseSeconds: number;
   /** Hours that a host's endpoints keep their addresses while it is away. 1 to 8760. Default 24. */
   readonly ipamEndpointLeaseHours: number;
+  /** Seconds after which a sealed link changes its keys. 10 to 120. Default 120. */
+  readonly linkRekeySeconds: number;
   /**
    * Absolute path of the socket that Docker calls, at most 107 bytes; Docker looks for
    * /run/docker/plugins/weft.sock. Default: none, Docker is not served.
@@ -97,6 +100,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'docker
   join: [],
   ipamLeaseSeconds: 300,
   ipamEndpointLeaseHours: 24,
+  linkRekeySeconds: REKEY_SECONDS.default,
   dockerSocket: '/var/run/docker.sock',
   dockerScope: 'local',
   dns: 'on',

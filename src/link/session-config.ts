@@ -1,4 +1,7 @@
-/** Times in milliseconds. The defaults suit every mesh; tests shorten them. */
+/** How often links change their keys, in seconds. */
+export const REKEY_SECONDS = { min: 10, max: 120, default: 120 } as const;
+
+/** Times in milliseconds. */
 export interface SessionConfig {
   /**
    * Age at which whoever began a session begins the next one; up to `rekeySpread` earlier, so that sessions
@@ -26,16 +29,21 @@ export interface SessionConfig {
   readonly proven: { readonly rate: number; readonly burst: number };
 }
 
-export const SESSION_DEFAULTS: SessionConfig = {
-  rekeyAfter: 120_000,
-  rekeySpread: 10_000,
-  rekeyGrace: 30_000,
-  rejectAfter: 180_000,
-  lateFor: 10_000,
-  retryFirst: 250,
-  retryMost: 5_000,
-  confirmWithin: 10_000,
-  collisionWithin: 1_000,
-  unproven: { rate: 50, burst: 100 },
-  proven: { rate: 300, burst: 600 },
-};
+export function sessionConfig(rekeySeconds: number): SessionConfig {
+  const rekeyAfter = rekeySeconds * 1000;
+  return {
+    rekeyAfter,
+    rekeySpread: rekeyAfter / 12,
+    rekeyGrace: rekeyAfter / 4,
+    rejectAfter: rekeyAfter * 1.5,
+    lateFor: 10_000,
+    retryFirst: 250,
+    retryMost: 5_000,
+    confirmWithin: Math.min(10_000, rekeyAfter / 4),
+    collisionWithin: 1_000,
+    unproven: { rate: 50, burst: 100 },
+    proven: { rate: 300, burst: 600 },
+  };
+}
+
+export const SESSION_DEFAULTS = sessionConfig(REKEY_SECONDS.default);

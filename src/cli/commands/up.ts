@@ -44,6 +44,10 @@ function addUpFlags(command: Command): Command {
       '--ipam-endpoint-lease-hours <n>',
       "how long a lost host's endpoints keep their addresses (default: 24)",
     )
+    .option(
+      '--link-rekey-seconds <n>',
+      'how often sealed links change their keys, 10 to 120 (default: 120)',
+    )
     .addOption(
       new Option('--docker-plugin [path]', 'serve Docker at this socket').preset(
         DEFAULT_DOCKER_PLUGIN,
