@@ -229,7 +229,7 @@ class World {
     for (bool is_found = false; !is_found;) {
       const uint32_t wakes = waker_.wakes;
       plane_->DrainControl([&](std::span<const uint8_t> bytes, const SocketAddress&) {
-        CHECK(!bytes.empty() && bytes[0] >= 1 && bytes[0] <= 15);
+        CHECK(!bytes.empty() && bytes[0] >= 0x01 && bytes[0] <= 0x1f);
         controls_++;
         is_found |= std::equal(bytes.begin(), bytes.end(), last.begin(), last.end());
       });

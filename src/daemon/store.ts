@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { errnoOf } from '../base/errors.ts';
 
@@ -27,6 +28,10 @@ export interface Store {
 
 export const sentenceOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
+
+const NO_SPACE = 'No space left on device';
+/** Less than any write needs. */
+const FULL_BELOW_BYTES = 4096;
 
 /**
  * Why a write was refused. lmdb hides the reason in a promise of its own, which rejects as well and
@@ -106,8 +111,15 @@ export class LmdbStore implements Store {
     try {
       await write();
     } catch (error) {
-      throw new Error(await reasonOf(error), { cause: error });
+      const reason = await reasonOf(error);
+      throw new Error(this.#isDiskFull() ? NO_SPACE : reason, { cause: error });
     }
+  }
+
+  /** LMDB calls it an input/output error if a part of what it writes still fits. */
+  #isDiskFull(): boolean {
+    const { bavail, bsize } = statfsSync(dirname(this.#path));
+    return bavail * bsize < FULL_BELOW_BYTES;
   }
 
   /**

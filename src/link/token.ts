@@ -42,9 +42,11 @@ export function parseToken(word: string): Token | undefined {
   if (bytes.length !== ID_BYTES + KEY_BYTES + MESH_BYTES + CHECK_BYTES) return undefined;
   const body = bytes.subarray(0, -CHECK_BYTES);
   if (!check(body).equals(bytes.subarray(-CHECK_BYTES))) return undefined;
-  return {
+  const token = {
     id: body.toString('hex', 0, ID_BYTES),
     key: Buffer.from(body.subarray(ID_BYTES, ID_BYTES + KEY_BYTES)),
     meshId: body.toString('hex', ID_BYTES + KEY_BYTES),
   };
+  // Base64 is read leniently: the last digit has bits to spare, and what is no digit is passed over.
+  return formatToken(token) === word ? token : undefined;
 }

@@ -138,17 +138,25 @@ test('a full disk is told by command and status, and heals; the daemon goes on',
   const [a] = mesh.hosts;
   if (!a) throw new Error('a host was asked for');
   mkdirSync(a.stateDirectory);
-  await run('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', a.stateDirectory]);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', a.stateDirectory]);
   t.teardown(() => run('umount', ['--lazy', a.stateDirectory]));
   await a.up();
   const ballast = join(a.stateDirectory, 'ballast');
   t.throws(() => writeFileSync(ballast, Buffer.alloc(2 ** 20)), { code: 'ENOSPC' });
 
-  for (const name of ['one', 'two']) {
-    const refused = await a.tryWeft('network', 'create', name, '--subnet', '10.7.0.0/24');
-    t.is(refused.status, 1);
-    t.regex(refused.stderr, /^weft: The state directory can't be written \(No space.*\n$/);
+  // The file has a few free pages, which some rows still fit in.
+  const made: string[] = [];
+  const create = (): ReturnType<typeof a.tryWeft> =>
+    a.tryWeft('network', 'create', `n${made.length}`, '--subnet', '10.7.0.0/24');
+  let said = await create();
+  while (said.status === 0 && made.length < 100) {
+    made.push(`n${made.length}`);
+    said = await create();
   }
+  // Refused in the middle, it is in effect, and is written as soon as there is room.
+  if (said.stderr.includes('a restart will forget this change')) made.push(`n${made.length}`);
+  t.is(said.status, 1);
+  t.regex(said.stderr, /^weft: The state directory can't be written \(No space.*\n$/);
   t.true((await a.status()).warnings.some((warning) => warning.includes("can't be written")));
 
   rmSync(ballast);
@@ -157,5 +165,5 @@ test('a full disk is told by command and status, and heals; the daemon goes on',
   await a.kill();
   await a.up();
   const names = (await a.json<{ name: string }[]>('network', 'ls')).map(({ name }) => name);
-  t.deepEqual(names, ['three']);
+  t.deepEqual(names.toSorted(), [...made, 'three'].toSorted());
 });

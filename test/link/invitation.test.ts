@@ -135,5 +135,9 @@ test('a token is one word, and one that was cut or mistyped is none', (t) => {
     t.is(parseToken(word.slice(0, at)), undefined);
     const other = word[at] === 'A' ? 'B' : 'A';
     t.is(parseToken(word.slice(0, at) + other + word.slice(at + 1)), undefined, String(at));
+    t.is(parseToken(`${word.slice(0, at)} ${word.slice(at)}`), undefined);
   }
+  const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const read = Array.from(last, (digit) => parseToken(word.slice(0, -1) + digit));
+  t.is(read.filter((one) => one !== undefined).length, 1);
 });
