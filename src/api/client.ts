@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { MAX_SOCKET_PATH_BYTES } from '../base/defaults.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
+import { answered, readText } from '../base/http-body.ts';
 import type {
   AttachRequest,
   Control,
@@ -40,17 +41,6 @@ export interface ClientOptions {
 interface RawAnswer {
   readonly status: number;
   readonly text: string;
-}
-
-async function readText(message: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`answer over ${MAX_ANSWER_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function hasKeys(value: unknown, keys: readonly string[]): boolean {
@@ -134,23 +124,26 @@ class HttpControl implements Control {
     if (Buffer.byteLength(this.#socket) > MAX_SOCKET_PATH_BYTES) throw this.#unreachable(undefined);
     try {
       const message = await this.#request(method, path, body);
-      return { status: message.statusCode ?? 0, text: await readText(message) };
+      const text = await readText(
+        message,
+        MAX_ANSWER_BYTES,
+        () => new Error(`answer over ${MAX_ANSWER_BYTES} bytes`),
+      );
+      return { status: message.statusCode ?? 0, text };
     } catch (cause) {
       throw this.#unreachable(cause);
     }
   }
 
   #request(method: string, path: string, body: string | undefined): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' };
-      const options = { socketPath: this.#socket, agent: false, method, path, headers };
-      const request = httpRequest({ ...options, timeout: this.#timeoutMs }, resolve);
-      request.on('timeout', () => {
-        request.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
-      });
-      request.on('error', reject);
-      request.end(body);
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const options = { socketPath: this.#socket, agent: false, method, path, headers };
+    const request = httpRequest({ ...options, timeout: this.#timeoutMs });
+    request.on('timeout', () => {
+      request.destroy(Object.assign(new Error('timed out'), { code: 'ETIMEDOUT' }));
     });
+    request.end(body);
+    return answered(request);
   }
 
   #unreachable(cause: unknown): AppError {

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { AppError, errnoOf } from '../base/errors.ts';
+import { answered, readText } from '../base/http-body.ts';
 import { UsageError } from './context.ts';
 
 /** Where dockerd listens if nobody says otherwise. */
@@ -61,39 +62,30 @@ function socketOf(dockerHost: string | undefined): string {
   );
 }
 
-function describe(
+async function describe(
   socketPath: string,
   name: string,
 ): Promise<{ readonly status: number; readonly body: Described }> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      reject(unreachable(socketPath, errnoOf(error) ?? error.message));
-    };
-    const asked = request(
-      {
-        ...{ socketPath, method: 'GET', path: `/containers/${encodeURIComponent(name)}/json` },
-        ...{ headers: { host: 'docker' }, timeout: TIMEOUT_MS },
-      },
-      (answer) => {
-        let text = '';
-        answer.setEncoding('utf8');
-        answer.on('error', fail);
-        answer.on('data', (part: string) => {
-          text += part;
-          if (text.length > MAX_ANSWER_BYTES) answer.destroy(new Error('its answer has no end'));
-        });
-        answer.on('end', () => {
-          try {
-            const body = JSON.parse(text) as Described | null;
-            resolve({ status: answer.statusCode ?? 0, body: body ?? {} });
-          } catch {
-            fail(new Error('its answer is no JSON'));
-          }
-        });
-      },
-    );
-    asked.on('timeout', () => asked.destroy(new Error('it does not answer')));
-    asked.on('error', fail);
-    asked.end();
+  const asked = request({
+    ...{ socketPath, method: 'GET', path: `/containers/${encodeURIComponent(name)}/json` },
+    ...{ headers: { host: 'docker' }, timeout: TIMEOUT_MS },
   });
+  asked.on('timeout', () => asked.destroy(new Error('it does not answer')));
+  asked.end();
+  try {
+    const answer = await answered(asked);
+    const tooLong = (): Error => new Error('its answer has no end');
+    const text = await readText(answer, MAX_ANSWER_BYTES, tooLong);
+    return { status: answer.statusCode ?? 0, body: parse(text) };
+  } catch (error) {
+    throw unreachable(socketPath, errnoOf(error) ?? (error as Error).message);
+  }
+}
+
+function parse(text: string): Described {
+  try {
+    return (JSON.parse(text) as Described | null) ?? {};
+  } catch {
+    throw new Error('its answer is no JSON');
+  }
 }

@@ -1,5 +1,6 @@
 import { Agent, request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
+import { answered, readText } from '../../base/http-body.ts';
 import { asMillis, type Millis } from '../../base/types.ts';
 
 /** What the engine knows of a container and a driver is not told. */
@@ -142,17 +143,12 @@ export class UnixEngineApi implements EngineApi {
   /** What JSON the engine answers; undefined for 404. */
   async #get(path: string): Promise<unknown> {
     const response = await answered(this.#send(path, this.#agent));
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > BODY_LIMIT_BYTES)
-        throw failed(`an answer of more than ${BODY_LIMIT_BYTES} bytes`);
-      chunks.push(chunk);
-    }
+    const text = await readText(response, BODY_LIMIT_BYTES, () =>
+      failed(`an answer of more than ${BODY_LIMIT_BYTES} bytes`),
+    );
     if (response.statusCode === 404) return undefined;
     checkStatus(response);
-    return JSON.parse(Buffer.concat(chunks).toString());
+    return JSON.parse(text) as unknown;
   }
 
   #send(path: string, agent: Agent | false): ClientRequest {
@@ -164,14 +160,6 @@ export class UnixEngineApi implements EngineApi {
     sent.end();
     return sent;
   }
-}
-
-function answered(sent: ClientRequest): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    // Later errors come by the response too, but one without a listener would end the process.
-    sent.on('error', reject);
-    sent.once('response', resolve);
-  });
 }
 
 function checkStatus({ statusCode = 0 }: IncomingMessage): void {
