@@ -2,25 +2,19 @@ import test, { type ExecutionContext } from 'ava';
 import type { Control } from '../../../src/api/control.ts';
 import { hostEndName } from '../../../src/network/names.ts';
 import { MortalHost, World } from '../../daemon/mortal-host.ts';
-import { endpointId, FakeEngine, NETWORK_ID, portMapping, SANDBOX } from './engine.ts';
+import {
+  endpointId,
+  FakeEngine,
+  makeHosts,
+  NETWORK_ID,
+  portMapping,
+  refusal,
+  SANDBOX,
+} from './engine.ts';
 
 const SUBNET = '10.77.0.0/24';
 const NAME = 'docker-10.77.0.0-24';
 const weftId = (number: number): string => endpointId(number).slice(0, 32);
-
-async function makeHosts(t: ExecutionContext) {
-  const world = new World(1);
-  const a = new MortalHost('a', '192.0.2.1', world);
-  const b = new MortalHost('b', '192.0.2.2', world);
-  await a.start();
-  await b.start();
-  await b.run((control) => control.join(['192.0.2.1']));
-  await world.pass(1000);
-  t.teardown(() => {
-    for (const host of [a, b]) host.kill();
-  });
-  return { world, a, b, one: new FakeEngine(a), two: new FakeEngine(b) };
-}
 
 const POOL = `weft,${NAME},${SUBNET}`;
 
@@ -42,15 +36,6 @@ async function makeApart(t: ExecutionContext) {
 
 const names = async (host: MortalHost): Promise<string[]> =>
   (await host.control.listNetworks()).map(({ name }) => name);
-
-const refusal = async (work: Promise<unknown>): Promise<string> => {
-  try {
-    await work;
-    return '';
-  } catch (error) {
-    return (error as Error).message;
-  }
-};
 
 test('a container comes and goes: address, interface, row, and nothing after it', async (t) => {
   const { a, one } = await makeHosts(t);

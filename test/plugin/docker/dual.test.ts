@@ -1,25 +1,11 @@
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { EndpointInfo } from '../../../src/api/control.ts';
-import { MortalHost, World } from '../../daemon/mortal-host.ts';
-import { FakeEngine } from './engine.ts';
+import type { MortalHost } from '../../daemon/mortal-host.ts';
+import { makeHosts, refusal, type FakeEngine } from './engine.ts';
 
 const SUBNET = '10.77.0.0/24';
 const SUBNET6 = 'fd00:77::/64';
 const NAME = 'docker-10.77.0.0-24';
-
-async function engines(t: ExecutionContext) {
-  const world = new World(1);
-  const a = new MortalHost('a', '192.0.2.1', world);
-  const b = new MortalHost('b', '192.0.2.2', world);
-  await a.start();
-  await b.start();
-  await b.run((control) => control.join(['192.0.2.1']));
-  await world.pass(1000);
-  t.teardown(() => {
-    for (const host of [a, b]) host.kill();
-  });
-  return { world, a, b, one: new FakeEngine(a), two: new FakeEngine(b) };
-}
 
 /** An engine's container from its addresses to its interface. */
 async function run(engine: FakeEngine, number: number, pools: readonly [string, string]) {
@@ -43,14 +29,8 @@ async function stop(
 const used = async (host: MortalHost): Promise<number[]> =>
   (await host.control.ipamStatus()).map(({ here }) => here.used);
 
-const refusal = (work: Promise<unknown>): Promise<string> =>
-  work.then(
-    () => '',
-    (error: unknown) => (error as Error).message,
-  );
-
 test('with --ipv6 a container has both addresses, both gateways, and nothing is left of it', async (t) => {
-  const { world, a, b, one, two } = await engines(t);
+  const { world, a, b, one, two } = await makeHosts(t);
   const pools = await one.createDual(SUBNET, SUBNET6);
   await world.pass(1000);
   t.like((await b.control.listNetworks())[0], {
@@ -93,7 +73,7 @@ test('with --ipv6 a container has both addresses, both gateways, and nothing is 
 });
 
 test('the engine asks again for both addresses after its start, and gets no third', async (t) => {
-  const { world, a, one } = await engines(t);
+  const { world, a, one } = await makeHosts(t);
   const pools = await one.createDual(SUBNET, SUBNET6);
   const { address, address6 } = await run(one, 1, pools);
   a.kill();
@@ -112,7 +92,7 @@ test('the engine asks again for both addresses after its start, and gets no thir
 });
 
 test('an engine without --ipv6 on such a network has IPv4 alone, and says so of IPv6', async (t) => {
-  const { world, two, one } = await engines(t);
+  const { world, two, one } = await makeHosts(t);
   await one.createDual(SUBNET, SUBNET6);
   await world.pass(1000);
   const pool = await two.createNetwork(SUBNET);
@@ -128,7 +108,7 @@ test('an engine without --ipv6 on such a network has IPv4 alone, and says so of 
 });
 
 test('what there is must be what is asked for: subnet and gateway of both families', async (t) => {
-  const { a, one } = await engines(t);
+  const { a, one } = await makeHosts(t);
   await a.run((control) =>
     control.createNetwork({ name: 'lan', subnet: SUBNET, edge: 'routed', vni: 7 }),
   );

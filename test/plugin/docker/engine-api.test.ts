@@ -144,7 +144,6 @@ test('a stream that is no stream of events ends', async (t) => {
       response.write(text);
     });
     const watch = await api.watch(() => t.fail());
-    await watch.ended;
+    await t.notThrowsAsync(watch.ended);
   }
-  t.pass();
 });

@@ -1,4 +1,5 @@
-import type { MortalHost } from '../../daemon/mortal-host.ts';
+import type { ExecutionContext } from 'ava';
+import { MortalHost, World } from '../../daemon/mortal-host.ts';
 
 export const NETWORK_ID = 'a'.repeat(64);
 export const SANDBOX = '/run/docker/netns/0123456789ab';
@@ -152,3 +153,28 @@ export class FakeEngine {
     });
   }
 }
+
+/** Two hosts of one mesh, each with an engine. */
+export async function makeHosts(t: ExecutionContext) {
+  const world = new World(1);
+  const a = new MortalHost('a', '192.0.2.1', world);
+  const b = new MortalHost('b', '192.0.2.2', world);
+  await a.start();
+  await b.start();
+  await b.run((control) => control.join(['192.0.2.1']));
+  await world.pass(1000);
+  t.teardown(() => {
+    for (const host of [a, b]) host.kill();
+  });
+  return { world, a, b, one: new FakeEngine(a), two: new FakeEngine(b) };
+}
+
+/** The sentence of a refusal; empty if there was none. */
+export const refusal = async (work: Promise<unknown>): Promise<string> => {
+  try {
+    await work;
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
