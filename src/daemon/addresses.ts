@@ -27,8 +27,8 @@ import {
   type GivenAddress,
 } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
-import { familyOf, poolsOf, type AddressPool } from '../network/subnets.ts';
-import { bareAddress } from '../wire/cidr.ts';
+import { poolsOf, type AddressPool } from '../network/subnets.ts';
+import { bareAddress, familyOf } from '../wire/cidr.ts';
 import { AddressIndex } from './address-index.ts';
 import { addressError, disputedAddress } from './address-sentences.ts';
 import { shared } from './conflicts.ts';
@@ -57,6 +57,21 @@ export interface AddressesOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+}
+
+/** What each gives; if `second` fails, what `first` gave is released. */
+export async function bothOrNone(
+  first: () => Promise<GivenAddress>,
+  second: (() => Promise<GivenAddress>) | undefined,
+  release: (address: string) => void,
+): Promise<EndpointAddresses> {
+  const given = await first();
+  try {
+    return rowOfGiven(given, await second?.());
+  } catch (error) {
+    release(given.address);
+    throw error;
+  }
 }
 
 /** The very addresses that an endpoint is to have, bare or as CIDRs; where none is named, any. */
@@ -179,14 +194,11 @@ export class Addresses {
     { address, address6 }: WantedAddresses = {},
   ): Promise<EndpointAddresses> {
     const [pool, pool6] = poolsOf(network);
-    const first = await this.acquireFrom(pool, address);
-    if (pool6 === undefined) return rowOfGiven(first, undefined);
-    try {
-      return rowOfGiven(first, await this.acquireFrom(pool6, address6));
-    } catch (error) {
-      this.release(network, first.address);
-      throw error;
-    }
+    return bothOrNone(
+      () => this.acquireFrom(pool, address),
+      pool6 && (() => this.acquireFrom(pool6, address6)),
+      (given) => this.release(network, given),
+    );
   }
 
   /**

@@ -2,8 +2,8 @@ import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
 import { addressesOf, type Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
-import { familyOf, subnetsOf } from '../network/subnets.ts';
-import { bareAddress, containsAddress, parseCidr } from '../wire/cidr.ts';
+import { subnetsOf } from '../network/subnets.ts';
+import { bareAddress, containsAddress, parseCidr, familyOf } from '../wire/cidr.ts';
 import { plainName, type Directory } from './directory.ts';
 
 /** Groups of two or more items that share a key. */

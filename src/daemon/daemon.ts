@@ -31,6 +31,7 @@ import { UnixEngineApi } from '../plugin/docker/engine-api.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { StreamTransport } from '../underlay/stream.ts';
 import { CniPlugin } from '../plugin/cni/plugin.ts';
+import { familyOf } from '../wire/cidr.ts';
 import { cniHolders, DaemonCniHost } from './cni-host.ts';
 import { DaemonControl, OPEN_MESH_WARNING } from './control.ts';
 import { Zone } from '../dns/zone.ts';
@@ -176,7 +177,7 @@ async function advertised(
 ): Promise<SocketAddress> {
   const { advertise, listen } = options;
   const bound = listen.addresses.find((address) => address !== '0.0.0.0' && address !== '::');
-  const families = listen.addresses.map((each) => (each.includes(':') ? 6 : 4));
+  const families = listen.addresses.map(familyOf);
   const address = advertise?.address ?? bound ?? (await defaultAdvertise(ip, families)).address;
   return { address, port: advertise?.port ?? meshPort };
 }
@@ -187,7 +188,7 @@ async function underlayOf(
   { address }: SocketAddress,
 ): Promise<{ readonly mtu: number; readonly family: IpFamily }> {
   const { mtu } = (await findLocalAddress(ip, address)) ?? (await defaultAdvertise(ip));
-  return { mtu, family: address.includes(':') ? 6 : 4 };
+  return { mtu, family: familyOf(address) };
 }
 
 async function assemble(

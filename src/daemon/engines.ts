@@ -19,7 +19,6 @@ import {
   checkEndpointFree,
   ENGINE_MANAGED_INODE,
   isEngineManaged,
-  rowOfGiven,
   type Endpoint,
   type EndpointAddresses,
   type GivenAddress,
@@ -27,15 +26,15 @@ import {
 } from '../network/endpoint.ts';
 import { defaultGateways, gatewayOf } from '../network/gateway.ts';
 import { engineEndName } from '../network/names.ts';
-import { familyOf, poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
+import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Netns } from '../os/netns.ts';
 import type { ProbePort } from '../os/port-probe.ts';
-import { bareAddress, parseAddress } from '../wire/cidr.ts';
+import { bareAddress, parseAddress, familyOf } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
-import type { Addresses } from './addresses.ts';
+import { bothOrNone, type Addresses } from './addresses.ts';
 import { refuseDisputed } from './conflicts.ts';
 import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
@@ -393,20 +392,19 @@ export class Engines implements Plumbing {
   }
 
   /** The one or two addresses of an endpoint, reserved before or acquired now. */
-  async #addresses(
+  #addresses(
     network: NetworkDefinition,
     address: string | undefined,
     address6: string | undefined,
   ): Promise<EndpointAddresses> {
     const [pool] = poolsOf(network);
-    const first = await this.#given(network, pool, address);
-    if (address6 === undefined) return rowOfGiven(first, undefined);
-    try {
-      return rowOfGiven(first, await this.#given(network, poolFor(network, 6), address6));
-    } catch (error) {
-      this.#options.addresses.release(network, first.address);
-      throw error;
-    }
+    return bothOrNone(
+      () => this.#given(network, pool, address),
+      address6 === undefined
+        ? undefined
+        : () => this.#given(network, poolFor(network, 6), address6),
+      (given) => this.#options.addresses.release(network, given),
+    );
   }
 
   async #given(

@@ -7,7 +7,7 @@ import { hostPortName } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import { subnetsOf } from '../network/subnets.ts';
 import type { Netns } from '../os/netns.ts';
-import { bareAddress } from '../wire/cidr.ts';
+import { bareAddress, familyOf } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import type { Networks } from './networks.ts';
 import type { Workloads } from './workloads.ts';
@@ -96,7 +96,7 @@ function refuseEdge(network: NetworkDefinition): void {
       `Network ${name} is ${edge}: every host is on it already, as its gateway ${addressing?.gateway ?? ''}, and can't be twice; expose the host on a network that was created without --routed and --internal.`,
     );
   }
-  const six = subnetsOf(network).find((subnet) => subnet.includes(':'));
+  const six = subnetsOf(network).find((subnet) => familyOf(subnet) === 6);
   if (six === undefined) return;
   throw new AppError(
     'E_SUBNET_INVALID',

@@ -4,7 +4,7 @@ import type { Rng } from '../base/rng.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Sealing } from '../dataplane/dataplane.ts';
 import type { SealingCipher } from '../encap/sealed.ts';
-import type { Member } from '../gossip/member.ts';
+import { isActive, type Member } from '../gossip/member.ts';
 import { sessionConfig } from '../link/session-config.ts';
 import { Sessions, type Contact, type Instant, type SessionEffect } from '../link/sessions.ts';
 import type { DatagramChannel } from '../underlay/datagram.ts';
@@ -170,8 +170,7 @@ type SessionEvent = Extract<SessionEffect, { readonly kind: 'established' | 'los
 
 /** Live members whose id proves their key. */
 function contactOf(member: Member | undefined): Contact | undefined {
-  if (member === undefined || (member.state !== 'alive' && member.state !== 'suspect'))
-    return undefined;
+  if (member === undefined || !isActive(member)) return undefined;
   const publicKey = memberKey(member);
   return publicKey && { publicKey, address: member.address };
 }

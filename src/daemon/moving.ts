@@ -13,15 +13,9 @@ import {
 } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
-import {
-  familyOf,
-  poolOfFamily,
-  poolsOf,
-  uniqueLocalSubnet,
-  type AddressPool,
-} from '../network/subnets.ts';
+import { poolOfFamily, poolsOf, uniqueLocalSubnet, type AddressPool } from '../network/subnets.ts';
 import { randomLocalMac } from '../wire/mac.ts';
-import { bareAddress } from '../wire/cidr.ts';
+import { bareAddress, familyOf } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
 import { homonyms } from './conflicts.ts';
 import type { Directory, Rows } from './directory.ts';

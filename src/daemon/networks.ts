@@ -21,8 +21,8 @@ import { bridgeName } from '../network/names.ts';
 import { routeInTheWay } from '../network/routes.ts';
 import type { Route } from '../os/ip-json.ts';
 import { checkAddressing, checkReservedCount } from '../network/addressing.ts';
-import { familyOf, subnetsOf, uniqueLocalSubnet } from '../network/subnets.ts';
-import { formatCidr, overlaps, parseCidr, type Cidr } from '../wire/cidr.ts';
+import { subnetsOf, uniqueLocalSubnet } from '../network/subnets.ts';
+import { formatCidr, overlaps, parseCidr, type Cidr, familyOf } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
 

@@ -2,6 +2,7 @@ import { isAppError } from '../base/errors.ts';
 import type { Ip } from '../os/ip.ts';
 import type { Nft, NftObject } from '../os/nft.ts';
 import type { Sysctl } from '../os/sysctl.ts';
+import { familyOf } from '../wire/cidr.ts';
 import {
   edgeTable,
   NFT_TABLE,
@@ -92,7 +93,7 @@ export class Edges {
     const uplinks = routed.length === 0 ? [] : await this.#uplinks();
     const opened = { ...NONE };
     for (const family of FAMILIES) {
-      const isWanted = gateways.some((address) => address.includes(':') === (family === 6));
+      const isWanted = gateways.some((address) => familyOf(address) === family);
       const isAlone = family === 4 || (await this.#sysctl.forwardsByInterface());
       const wanted = isWanted ? (isAlone ? uplinks : ['all']) : [];
       opened[family] = await this.#openFamily(family, wanted, before[family]);

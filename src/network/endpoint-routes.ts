@@ -12,11 +12,12 @@ import {
   parseCidr,
   subnetOf,
   type Cidr,
+  familyOf,
 } from '../wire/cidr.ts';
 import { addressesOf, MAX_ROUTES, type Endpoint, type EndpointRoute } from './endpoint.ts';
 import { defaultGateways, gatewayOf } from './gateway.ts';
 import { checkSubnet, type NetworkDefinition } from './network.ts';
-import { familyOf, poolOfFamily } from './subnets.ts';
+import { poolOfFamily } from './subnets.ts';
 
 export type RouteCommand = Extract<IpCommand, { readonly kind: 'setRoute' }>;
 

@@ -1,9 +1,9 @@
 import type { Vni } from '../base/types.ts';
 import type { Gateway } from '../dataplane/dataplane.ts';
-import { bareAddress, addressBytes, formatAddress, parseCidr } from '../wire/cidr.ts';
+import { bareAddress, addressBytes, formatAddress, parseCidr, familyOf } from '../wire/cidr.ts';
 import { gatewayMac } from './names.ts';
 import type { NetworkDefinition, NetworkEdge } from './network.ts';
-import { familyOf, poolsOf } from './subnets.ts';
+import { poolsOf } from './subnets.ts';
 
 /** What a network's bridge is on each host that carries it, if the network has an edge (docs/adr/0026). */
 export interface GatewaySpec {

@@ -1,5 +1,5 @@
 import type { NftCommand, NftObject } from '../os/nft.ts';
-import { bareAddress, formatCidr, parseCidr, subnetOf } from '../wire/cidr.ts';
+import { bareAddress, formatCidr, parseCidr, subnetOf, familyOf } from '../wire/cidr.ts';
 import type { PublishedPort } from './endpoint.ts';
 import type { NetworkEdge } from './network.ts';
 
@@ -54,7 +54,6 @@ type Family = (typeof FAMILIES)[number];
 type Expression = Readonly<Record<string, unknown>>;
 
 const ipOf = { 4: 'ip', 6: 'ip6' } as const;
-const familyOf = (address: string): Family => (address.includes(':') ? 6 : 4);
 
 const match = (left: Expression, op: string, right: unknown): Expression => ({
   match: { op, left, right },

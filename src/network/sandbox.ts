@@ -6,6 +6,7 @@ import type { Link } from '../os/ip-json.ts';
 import { OWN, type Netns, type OpenSandbox, type Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
+import { familyOf } from '../wire/cidr.ts';
 import { addressesOf, type Endpoint } from './endpoint.ts';
 import {
   hasRoute,
@@ -17,7 +18,6 @@ import {
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 import type { Shaping } from './shaping.ts';
-import { familyOf } from './subnets.ts';
 
 /** An endpoint and what it is plugged into on this host. */
 export interface Attachment {

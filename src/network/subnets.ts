@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PeerId, Vni } from '../base/types.ts';
-import { formatAddress } from '../wire/cidr.ts';
+import { formatAddress, familyOf } from '../wire/cidr.ts';
 import type { Addressing, NetworkDefinition } from './network.ts';
 
 /**
@@ -19,8 +19,6 @@ const ID_DIGITS = 32;
 const LOCAL = 0xfdn;
 const GLOBAL_ID_BYTES = 5;
 const SUBNET_ID_MASK = 0xffff;
-
-export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 /** CIDRs: one, or IPv4 and then IPv6. */
 export function subnetsOf({

@@ -98,6 +98,9 @@ export function parseCidr(text: string): Cidr | undefined {
 /** The address in the text of a CIDR, or the text as it is if it has no prefix length. */
 export const bareAddress = (cidr: string): string => cidr.split('/', 1)[0] ?? cidr;
 
+/** Of an address or a CIDR in text that is known to be one. */
+export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
 export function formatCidr({ address, prefixLength }: Cidr): string {
   return `${formatAddress(address)}/${prefixLength}`;
 }

@@ -1,4 +1,5 @@
 import type { EndpointInfo } from '../../api/control.ts';
+import { familyOf } from '../../wire/cidr.ts';
 import type { Dns, PreviousResult } from './config.ts';
 import { isSince, type CniVersion } from './version.ts';
 
@@ -19,8 +20,6 @@ export interface Made {
   /** Absent in IPAM-only mode. */
   readonly interface?: Pick<EndpointInfo, 'ifname' | 'mac' | 'mtu'> & { readonly sandbox: string };
 }
-
-const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 function gatewayOf(address: string, gateways: readonly string[]): { readonly gateway?: string } {
   const gateway = gateways.find((each) => familyOf(each) === familyOf(address));

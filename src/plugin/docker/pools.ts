@@ -9,6 +9,7 @@ import {
   isHostAddress,
   parseAddress,
   parseCidr,
+  familyOf,
 } from '../../wire/cidr.ts';
 import type { Bindings } from './bindings.ts';
 import { readIpamOptions } from './options.ts';
@@ -240,8 +241,6 @@ function canonicalCidr(text: string): string {
   const cidr = parseCidr(text);
   return cidr === undefined ? text : formatCidr(cidr);
 }
-
-const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 /** What of a network with one subnet or two concerns a pool: that of its family, or else the first. */
 function partOf(info: NetworkInfo, pool: Pick<Pool, 'subnet'>) {
