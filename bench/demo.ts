@@ -10,6 +10,7 @@ import { Progress } from './lib/progress.ts';
 import { median } from './lib/statistics.ts';
 import { temporaryDirectory } from './lib/temporary.ts';
 import { UNDERLAY_MTU } from './lib/topology.ts';
+import { until } from './lib/until.ts';
 import { WeftHost } from './lib/weft-host.ts';
 import { CONGESTION_CONTROL } from './probes/tcp.ts';
 
@@ -90,11 +91,13 @@ async function startDaemons({ hosts, progress, interrupt }: Stage): Promise<void
   }
   console.log('  (each with a --socket and --state-dir of its own, as they share this machine)');
   progress.step('  … joining');
-  const joined = await beta.weft('join', alpha.meshAddress);
+  const token = (await alpha.weft('token')).trim();
+  const joined = await beta.weft('join', alpha.meshAddress, '--token', token);
   await Promise.all(hosts.map((host) => host.seesAlive(hosts.length)));
   const peers = await beta.weft('peers');
   progress.done();
-  show('beta', `weft join ${alpha.meshAddress}`, joined);
+  show('alpha', 'weft token', token);
+  show('beta', `weft join ${alpha.meshAddress} --token ${token.slice(0, 12)}…`, joined);
   show('beta', 'weft peers', peers);
 }
 
@@ -115,6 +118,9 @@ async function wireContainers({ hosts, containers, progress }: Stage): Promise<n
     show(host.name, `weft attach ${NETWORK} --netns ${container.name} --ip ${ip}`, made);
     mtus.push(mtu);
   }
+  progress.step('  … waiting until the hosts have agreed on keys');
+  await until('the containers to reach each other', () => containers[0].answers(ADDRESSES[1]));
+  progress.done();
   return Math.min(...mtus);
 }
 

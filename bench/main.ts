@@ -1,4 +1,4 @@
-/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- cni`, `-- docker`: containers; `-- dns`: names. */
+/** `npm run bench`: overlays side by side; `-- micro`: single operations; `-- gossip`: membership; `-- cni`, `-- docker`: containers; `-- dns`: names; `-- links`: links. */
 import { writeFileSync } from 'node:fs';
 import type { Contender } from './contenders/contender.ts';
 import { kernelVxlan } from './contenders/kernel-vxlan.ts';
@@ -16,6 +16,7 @@ import { runCni } from './cni/run.ts';
 import { runDns } from './dns/run.ts';
 import { runDocker } from './docker/run.ts';
 import { runGossip } from './gossip/run.ts';
+import { runLinks } from './links/run.ts';
 import { runMicro } from './micro/run.ts';
 import { PEERS } from './peers/registry.ts';
 import { installPackages } from './peers/install.ts';
@@ -147,6 +148,7 @@ const program = benchProgram(
     cni: runCni,
     docker: runDocker,
     dns: runDns,
+    links: runLinks,
   },
 );
 await program.parseAsync().catch((error: unknown) => {

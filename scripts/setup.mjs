@@ -72,6 +72,7 @@ const PACKAGES = {
   ],
   'bind9-dnsutils': ['/usr/bin/dig', 'to ask for names as others do', 'test'],
   systemd: ['/usr/bin/systemd-analyze', 'to check the service of the Debian package', 'test'],
+  prometheus: ['/usr/bin/promtool', 'to check metrics and alerts by its own tool', 'test'],
   dnsperf: ['/usr/bin/dnsperf', 'to measure how fast names are answered', 'bench'],
   tshark: ['/usr/bin/tshark', 'to have our datagrams dissected by someone else', 'test'],
 };

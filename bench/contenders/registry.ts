@@ -3,7 +3,12 @@ import { bridge } from './bridge.ts';
 import type { Contender } from './contender.ts';
 import { kernelVxlan } from './kernel-vxlan.ts';
 import { weftNative } from './weft-native.ts';
-import { weftNativeSealed, weftNativeTap } from './weft-native-sealed.ts';
+import {
+  weftNativeDefault,
+  weftNativeSealed,
+  weftNativeTap,
+  weftNativeTrusted,
+} from './weft-native-sealed.ts';
 import { weftNativeTwoThreads, weftNativeUserspace } from './weft-native-userspace.ts';
 import { weftPortable } from './weft-portable.ts';
 
@@ -19,4 +24,9 @@ export const CONTENDERS: readonly Contender[] = [
 ];
 
 /** Settings and designs beside the ones shipped, measured only when named. */
-export const VARIANTS: readonly Contender[] = [weftNativeTwoThreads, weftNativeTap];
+export const VARIANTS: readonly Contender[] = [
+  weftNativeTwoThreads,
+  weftNativeTap,
+  weftNativeDefault,
+  weftNativeTrusted,
+];

@@ -7,6 +7,7 @@ import {
 } from '../lib/sealed-host.ts';
 import type { Topology } from '../lib/topology.ts';
 import { ContenderUnavailable, type Contender, type Running } from './contender.ts';
+import { weftUp } from './weft.ts';
 
 /** Runs a pair of bare data planes, if this machine can. */
 async function run(
@@ -38,4 +39,18 @@ export const weftNativeTap: Contender = {
   describe:
     "Weft, native data plane in user space; its TAP device is the container's interface; no daemon",
   up: (topology) => run(topology, startDirectPair),
+};
+
+/** What a person has who asks for nothing. */
+export const weftNativeDefault: Contender = {
+  name: 'weft-native-default',
+  describe: 'Weft, native data plane, two daemons, a network as it is made by default: sealed',
+  up: (topology) => weftUp(topology, 'native', { encap: 'sealed' }),
+};
+
+/** What trust in the underlay gives (docs/adr/0059). */
+export const weftNativeTrusted: Contender = {
+  name: 'weft-native-trusted',
+  describe: 'the same, with --trusted-subnet on both hosts: frames in the clear',
+  up: (topology) => weftUp(topology, 'native', { encap: 'sealed', trustedSubnet: '192.0.2.0/24' }),
 };

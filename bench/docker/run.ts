@@ -14,9 +14,10 @@ import { installPackages } from '../peers/install.ts';
 
 /**
  * `userbridge` is a network of Docker's own bridge driver that a person made: unlike the default one it
- * has Docker's resolver, as every network of another driver. `none` is a container without any network.
+ * has Docker's resolver, as every network of another driver. `macvlan` is the least that a network with the
+ * resolver takes: its driver makes one interface and nothing else. `none` is a container without any network.
  */
-const NETWORKS = ['weftnet', 'bridge', 'userbridge', 'none'] as const;
+const NETWORKS = ['weftnet', 'bridge', 'userbridge', 'macvlan', 'none'] as const;
 /** Docker's own bridge, with its rules of iptables, as an engine has them that nobody configured. */
 const USUAL: readonly string[] = [];
 const ASK_EVERY_MS = 20;
@@ -103,6 +104,7 @@ export async function runDocker({ rounds }: DockerOptions): Promise<void> {
     const create = ['network', 'create', '--driver', 'weft', '--ipam-driver', 'weft'];
     await engine.docker(...create, '--subnet', '10.77.0.0/16', 'weftnet');
     await engine.docker('network', 'create', 'userbridge');
+    await engine.docker('network', 'create', '--driver', 'macvlan', '-o', 'parent=u0', 'macvlan');
     const samples: Samples = new Map();
     const started = engine;
     await whileAsking(plugin, samples, () => runAll(started, rounds, samples));
@@ -110,7 +112,7 @@ export async function runDocker({ rounds }: DockerOptions): Promise<void> {
     console.log(report(samples));
     const of = (network: string): number =>
       median(samples.get(`docker run --network ${network}`) ?? []);
-    for (const other of ['bridge', 'userbridge']) {
+    for (const other of ['bridge', 'userbridge', 'macvlan']) {
       console.log(
         `\nweftnet / ${other}: ${(of('weftnet') / of(other)).toFixed(3)} of the medians.`,
       );

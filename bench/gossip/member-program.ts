@@ -1,38 +1,14 @@
 /**
- * One member of a Weft mesh: the real driver on real sockets, and nothing else.
+ * One member of a Weft mesh: the real driver on real sockets, sealed as a daemon's gossip is, and nothing else.
  *
- *   node member-program.js NAME ADDRESS     joins each address that it reads from a line of its input,
- *                                           and prints `ready`, `alive NAME`, `dead NAME`, …
+ *   node member-program.js NAME ADDRESS [open]     joins each address that it reads from a line of its input,
+ *                                                  and prints `ready`, `alive NAME`, `dead NAME`, …
  */
 import { createInterface } from 'node:readline';
-import { systemClock } from '../../src/base/clock.ts';
-import { nullLogger } from '../../src/base/log.ts';
-import { randomHex, systemRng } from '../../src/base/rng.ts';
-import { asPeerId } from '../../src/base/types.ts';
-import { DROP } from '../../src/dataplane/counters.ts';
-import { MeshChannel } from '../../src/dataplane/portable/mesh-channel.ts';
-import { presets } from '../../src/gossip/config.ts';
-import { Mesh } from '../../src/gossip/driver.ts';
-import { openTcpStream } from '../../src/underlay/stream-tcp.ts';
-import { bindUdp } from '../../src/underlay/udp.ts';
+import { openMember, PORT } from './member.ts';
 
-const PORT = 7783;
-
-const [, , name = '', address = ''] = process.argv;
-const bound = { addresses: [address], port: PORT };
-const drops = new Float64Array(Object.keys(DROP).length);
-const mesh = new Mesh({
-  self: { id: asPeerId(randomHex(systemRng, 32)), name, address: { address, port: PORT } },
-  incarnation: 1,
-  label: 'weft',
-  config: presets.lan,
-  seeds: [],
-  datagrams: new MeshChannel(await bindUdp([address], PORT), drops),
-  streams: await openTcpStream(bound, { clock: systemClock }),
-  clock: systemClock,
-  rng: systemRng,
-  log: nullLogger,
-});
+const [, , name = '', address = '', gossip = 'sealed'] = process.argv;
+const { mesh } = await openMember(name, address, gossip === 'open');
 mesh.onMember(({ member, previous }) => {
   if (member.state !== previous?.state) console.log(`${member.state} ${member.name}`);
 });

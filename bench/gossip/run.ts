@@ -11,9 +11,9 @@ import { installPackages } from '../peers/install.ts';
 import type { GossipAgent, GossipContender } from './contender.ts';
 import { serf } from './serf.ts';
 import { countTraffic, ratesOf, readTraffic, type Rates } from './traffic.ts';
-import { weft } from './weft.ts';
+import { weft, weftOpen } from './weft.ts';
 
-export const GOSSIP_CONTENDERS: readonly GossipContender[] = [weft, serf];
+export const GOSSIP_CONTENDERS: readonly GossipContender[] = [weft, weftOpen, serf];
 
 /** Processes started at a time. */
 const BATCH = 10;
@@ -196,7 +196,7 @@ export function renderGossip(results: readonly GossipResult[]): string {
 }
 
 export async function runGossip(options: GossipOptions): Promise<void> {
-  const contenders = GOSSIP_CONTENDERS.filter(({ name }) => options.only?.includes(name) ?? true);
+  const contenders = GOSSIP_CONTENDERS.filter(({ name }) => options.only.includes(name));
   await installPackages(contenders);
   const facts = await machineFacts();
   console.log(`## Weft gossip bench\n\n${describeMachine(facts)}\n`);

@@ -79,11 +79,16 @@ export class LabNamespace {
 
   /** Runs a program to its end and returns its stdout; rejects with its stderr if it fails. */
   run(program: string, args: readonly string[], options?: RunOptions): Promise<string> {
-    return run('nsenter', this.#enter(program, args), options);
+    return run('nsenter', this.#enter(program, args), this.#bounded(options));
   }
 
   tryRun(program: string, args: readonly string[], options?: RunOptions): Promise<CommandResult> {
-    return tryRun('nsenter', this.#enter(program, args), options);
+    return tryRun('nsenter', this.#enter(program, args), this.#bounded(options));
+  }
+
+  /** What runs here ends with the lab. */
+  #bounded(options: RunOptions = {}): RunOptions {
+    return { signal: this.#lab.over, ...options };
   }
 
   /** `ip` with words separated by blanks: `ns.ip('link set u0 up')`. */
@@ -193,6 +198,7 @@ export class Lab {
   readonly prefix: string;
   readonly #namespaces = new Map<string, LabNamespace>();
   readonly #processes = new Set<LabProcess>();
+  readonly #over = new AbortController();
   #linkCount = 0;
   #destroyed: Promise<void> | undefined;
 
@@ -202,6 +208,11 @@ export class Lab {
     process.on('exit', this.#abandon);
     process.on('SIGINT', this.#interrupt);
     process.on('SIGTERM', this.#interrupt);
+  }
+
+  /** Says so when the lab is being destroyed. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   /** Makes the namespace `<prefix>-<name>` with its loopback up. */
@@ -283,6 +294,7 @@ export class Lab {
   }
 
   async #destroy(): Promise<void> {
+    this.#over.abort();
     await Promise.all([...this.#processes].map((each) => each.stop()));
     for (const name of [...this.#namespaces.keys()]) {
       await tryRun('ip', ['netns', 'del', name]);
@@ -299,6 +311,7 @@ export class Lab {
 
   /** The process is exiting and can't wait: kill and delete at once. */
   readonly #abandon = (): void => {
+    this.#over.abort();
     for (const each of this.#processes) each.signal('SIGKILL');
     for (const name of this.#namespaces.keys()) spawnSync('ip', ['netns', 'del', name]);
   };

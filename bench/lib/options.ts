@@ -23,8 +23,8 @@ export interface GossipOptions {
   readonly hosts: number;
   readonly rounds: number;
   readonly idleSeconds: number;
-  /** Names; undefined: all. */
-  readonly only?: readonly string[];
+  /** Names of contenders. */
+  readonly only: readonly string[];
   readonly json?: string;
 }
 
@@ -42,6 +42,12 @@ export interface DnsOptions {
   readonly seconds: number;
   /** Further names that the host knows. */
   readonly names: number;
+  readonly json?: string;
+}
+
+export interface LinksOptions {
+  /** Names of measurements; undefined: all. */
+  readonly only?: readonly string[];
   readonly json?: string;
 }
 
@@ -80,7 +86,14 @@ export interface Actions {
   readonly cni: (options: CniOptions) => Promise<void>;
   readonly docker: (options: DockerOptions) => Promise<void>;
   readonly dns: (options: DnsOptions) => Promise<void>;
+  readonly links: (options: LinksOptions) => Promise<void>;
 }
+
+/** What `links` measures, in this order. */
+export const LINK_MEASUREMENTS = [
+  ...(['handshake', 'idle', 'failover', 'forged', 'changes', 'relay', 'path-mtu'] as const),
+];
+export type LinkMeasurement = (typeof LINK_MEASUREMENTS)[number];
 
 /** The program; parsing it runs one of `actions`. */
 export function benchProgram(
@@ -126,7 +139,10 @@ export function benchProgram(
     .option('--hosts <n>', 'processes', wholeFrom(2, 250), 50)
     .option('--rounds <n>', 'joins and kills', wholeFrom(1, 1000), 10)
     .option('--idle-seconds <s>', 'how long idle traffic is counted', wholeFrom(1, 3600), 30)
-    .option('--only <a,b>', 'of weft, serf (default: both)', namesOf(['weft', 'serf']))
+    .option('--only <a,b>', 'of weft, weft-open, serf', namesOf(['weft', 'weft-open', 'serf']), [
+      'weft',
+      'serf',
+    ])
     .option('--json <file>', 'write every sample and the machine')
     .action(actions.gossip);
   program
@@ -147,5 +163,11 @@ export function benchProgram(
     .option('--names <n>', 'further names that the host knows', wholeFrom(0, 60_000), 1000)
     .option('--json <file>', 'write every latency and the machine')
     .action(actions.dns);
+  program
+    .command('links')
+    .description('Measures what carries frames between hosts, beside what it must reach.')
+    .option('--only <a,b>', `of ${LINK_MEASUREMENTS.join(', ')}`, namesOf(LINK_MEASUREMENTS))
+    .option('--json <file>', 'write every figure and the machine')
+    .action(actions.links);
   return program;
 }

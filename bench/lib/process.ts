@@ -11,22 +11,26 @@ export interface RunOptions {
   /** Ends the program with SIGKILL after this long. Default 60 s. */
   readonly timeoutMs?: number;
   readonly input?: string;
+  /** Ends the program with SIGKILL when it says so. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a program to its end and reports how it ended; rejects only if it can't be started. */
 export function tryRun(
   program: string,
   args: readonly string[],
-  { timeoutMs = 60_000, input }: RunOptions = {},
+  { timeoutMs = 60_000, input, signal }: RunOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = execFile(
       program,
       args,
-      { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 * 2 ** 20 },
+      { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 64 * 2 ** 20, signal },
       (error, stdout, stderr) => {
         if (error === null) resolve({ status: 0, stdout, stderr });
         else if (typeof error.code === 'number') resolve({ status: error.code, stdout, stderr });
+        else if (signal?.aborted === true)
+          resolve({ status: 137, stdout, stderr: `${stderr}ended` });
         else if (error.killed) resolve({ status: 124, stdout, stderr: `${stderr}timed out` });
         else reject(new Error(`can not start ${program}: ${error.message}`, { cause: error }));
       },

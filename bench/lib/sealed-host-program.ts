@@ -9,7 +9,7 @@
  * is answered in order by a `SealedAnswer`. It ends with its input, or on SIGTERM.
  */
 import { createInterface } from 'node:readline';
-import { asVni } from '../../src/base/types.ts';
+import { asVni, type PeerPath, type SocketAddress } from '../../src/base/types.ts';
 import {
   createNativeDataPlane,
   type NativeDataPlane,
@@ -21,6 +21,7 @@ import {
   SEALED_DEVICE,
   type SealedAnswer,
   type SealedCommand,
+  type WrittenHop,
   type WrittenKey,
 } from './sealed-host.ts';
 
@@ -36,6 +37,22 @@ function carryOut(plane: NativeDataPlane, peer: string, command: SealedCommand):
   if (kind === 'setSendKey') plane.setSendKey(peer, keyOf(command.key));
   else if (kind === 'addReceiveKey') plane.addReceiveKey(peer, keyOf(command.key));
   else if (kind === 'removeReceiveKey') plane.removeReceiveKey(command.index);
+  else if (kind === 'setPath') plane.setPath(peer, pathBy(command.relay));
+  else if (kind === 'relay') relayBetween(plane, command.hosts);
+}
+
+const meshAddress = (address: string): SocketAddress => ({ address, port: MESH_PORT });
+const tagOf = ({ tag }: WrittenHop): bigint => BigInt(`0x${tag}`);
+
+function pathBy(relay: WrittenHop | undefined): PeerPath | undefined {
+  return relay && { to: meshAddress(relay.address), relayTag: tagOf(relay) };
+}
+
+function relayBetween(plane: NativeDataPlane, hosts: readonly WrittenHop[]): void {
+  plane.setRelayPeers(new Set(hosts.map((host) => host.address)));
+  for (const host of hosts) {
+    plane.setRoute(tagOf(host), { to: meshAddress(host.address), isLast: true });
+  }
 }
 
 const [address = '', peer = '', mtuText, encapsulation] = process.argv.slice(2);
@@ -60,7 +77,8 @@ console.log('ready');
 let answered = 0;
 input.on('line', (line) => {
   carryOut(plane, peer, JSON.parse(line) as SealedCommand);
-  const answer: SealedAnswer = { answered: ++answered, drops: plane.counters().drops };
+  const { drops, relayed } = plane.counters();
+  const answer: SealedAnswer = { answered: ++answered, drops, relayed: relayed.datagrams };
   console.log(JSON.stringify(answer));
 });
 input.once('close', () => {

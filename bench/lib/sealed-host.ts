@@ -44,22 +44,37 @@ export interface WrittenKey extends Omit<SealingKey, 'key'> {
   readonly hex: string;
 }
 
+/** A host's address and, in hexadecimal, its relay tag. */
+export interface WrittenHop {
+  readonly address: string;
+  readonly tag: string;
+}
+
 /** What one line of the program's input asks for. */
 export type SealedCommand =
   | { readonly kind: 'setSendKey' | 'addReceiveKey'; readonly key: WrittenKey }
   | { readonly kind: 'removeReceiveKey'; readonly index: number }
+  | { readonly kind: 'setPath'; readonly relay?: WrittenHop }
+  | { readonly kind: 'relay'; readonly hosts: readonly WrittenHop[] }
   | { readonly kind: 'counters' };
 
 /** The line that answers the Nth command, once it has taken effect. */
 export interface SealedAnswer {
   readonly answered: number;
   readonly drops: Drops;
+  /** Datagrams passed on for others. */
+  readonly relayed: number;
 }
 
 /** The key of an epoch in one direction: fixed, so that runs are alike, and known to all who read this. */
 function benchKey(sender: LabHost, epoch: number): WrittenKey {
   const hash = createHash('sha256').update(`weft bench ${sender.address} epoch ${epoch}`);
   return { cipher: CIPHER, index: epoch, hex: hash.digest('hex') };
+}
+
+/** In place of the first bytes of a host id. */
+function tagOf({ address }: LabHost): string {
+  return createHash('sha256').update(address).digest('hex').slice(0, 16);
 }
 
 /** A data plane on a host of a lab, driven over the pipes of its process. */
@@ -74,8 +89,13 @@ export class SealedHost {
   }
 
   /** Starts it on `host` with `peer` as its one VTEP; its TAP device is there, down, when this returns. */
-  static async start(host: LabHost, peer: LabHost, isSealed = true): Promise<SealedHost> {
-    const where = isSealed ? [String(SEALED_MTU)] : [String(OVERLAY_MTU), 'plain'];
+  static async start(
+    host: LabHost,
+    peer: LabHost,
+    isSealed = true,
+    mtu = isSealed ? SEALED_MTU : OVERLAY_MTU,
+  ): Promise<SealedHost> {
+    const where = isSealed ? [String(mtu)] : [String(mtu), 'plain'];
     where.unshift(host.address, peer.address);
     const program = host.namespace.start(process.execPath, [PROGRAM, ...where], {}, 'lines');
     await program.waitForLine(/^ready$/);
@@ -98,6 +118,18 @@ export class SealedHost {
     return this.#ask({ kind: 'removeReceiveKey', index });
   }
 
+  /** Straight to the peer, or by a relay. */
+  setPath(relay?: LabHost, peer?: LabHost): Promise<Drops> {
+    if (relay === undefined || peer === undefined) return this.#ask({ kind: 'setPath' });
+    return this.#ask({ kind: 'setPath', relay: { address: relay.address, tag: tagOf(peer) } });
+  }
+
+  /** Passes on what these hosts send each other. */
+  relayBetween(hosts: readonly LabHost[]): Promise<Drops> {
+    const written = hosts.map((host) => ({ address: host.address, tag: tagOf(host) }));
+    return this.#ask({ kind: 'relay', hosts: written });
+  }
+
   drops(): Promise<Drops> {
     return this.#ask({ kind: 'counters' });
   }
@@ -106,11 +138,20 @@ export class SealedHost {
     await this.#program.stop();
   }
 
+  /** Datagrams that it has passed on. */
+  async relayed(): Promise<number> {
+    return (await this.#answer({ kind: 'counters' })).relayed;
+  }
+
   async #ask(command: SealedCommand): Promise<Drops> {
+    return (await this.#answer(command)).drops;
+  }
+
+  async #answer(command: SealedCommand): Promise<SealedAnswer> {
     const answer = new RegExp(`^\\{"answered":${++this.#asked},.*$`);
     this.#program.say(JSON.stringify(command));
     const [line] = await this.#program.waitForLine(answer);
-    return (JSON.parse(line) as SealedAnswer).drops;
+    return JSON.parse(line) as SealedAnswer;
   }
 }
 
@@ -142,10 +183,16 @@ export async function switchKeys([a, b]: SealedPair['hosts'], epoch: number): Pr
 }
 
 /** Brings both hosts up in epoch 0, each with a container behind its bridge; the lab ends what is started. */
-export async function startSealedPair(topology: Topology): Promise<SealedPair> {
-  const ends = await topology.bridgedContainers(SEALED_MTU);
+export async function startSealedPair(
+  topology: Topology,
+  mtu: number = SEALED_MTU,
+): Promise<SealedPair> {
+  const ends = await topology.bridgedContainers(mtu);
   const [a, b] = topology.hosts;
-  const hosts = [await SealedHost.start(a, b), await SealedHost.start(b, a)] as const;
+  const hosts = [
+    await SealedHost.start(a, b, true, mtu),
+    await SealedHost.start(b, a, true, mtu),
+  ] as const;
   await switchKeys(hosts, 0);
   for (const { namespace } of topology.hosts) {
     await namespace.ip(`link set ${SEALED_DEVICE} master br0 up`);

@@ -48,18 +48,26 @@ async function setOffloads(host: LabHost, mode: UnderlayMode): Promise<void> {
 export class Topology {
   readonly lab: Lab;
   readonly hosts: HostPair;
+  /** Hosts beside the two, if any: then a switch joins all of them. */
+  readonly others: readonly LabHost[];
 
-  private constructor(lab: Lab, hosts: HostPair) {
+  private constructor(lab: Lab, hosts: HostPair, others: readonly LabHost[]) {
     this.lab = lab;
     this.hosts = hosts;
+    this.others = others;
   }
 
   /** Builds hosts and underlay in `lab`, which removes them. */
-  static async build(lab: Lab, mode: UnderlayMode): Promise<Topology> {
-    const [a, b] = await lab.underlay(['a', 'b'], { mtu: UNDERLAY_MTU });
+  static async build(
+    lab: Lab,
+    mode: UnderlayMode,
+    otherNames: readonly string[] = [],
+  ): Promise<Topology> {
+    const all = await lab.underlay(['a', 'b', ...otherNames], { mtu: UNDERLAY_MTU });
+    const [a, b, ...others] = all;
     if (a === undefined || b === undefined) throw new Error('The lab made fewer than two hosts.');
-    for (const host of [a, b]) await setOffloads(host, mode);
-    return new Topology(lab, [a, b]);
+    for (const host of all) await setOffloads(host, mode);
+    return new Topology(lab, [a, b], others);
   }
 
   /** The hosts themselves: no container, no overlay. */

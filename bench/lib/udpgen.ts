@@ -1,6 +1,7 @@
 /** Drives `native/udpgen`, the bench's own UDP generator and receiver. */
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
+import type { LabNamespace } from './lab.ts';
 import type { Ends } from './topology.ts';
 
 const UDPGEN = join(packageRoot, 'native/build/Release/udpgen');
@@ -76,4 +77,18 @@ export async function flood(ends: Ends, options: FloodOptions): Promise<FloodRep
   } finally {
     await receiver.stop();
   }
+}
+
+/** Sends the same datagram to a port again and again, at `rate` a second; rejects if it could not. */
+export async function repeatDatagram(
+  from: LabNamespace,
+  to: { readonly address: string; readonly port: number },
+  datagram: Uint8Array,
+  { seconds, rate }: { readonly seconds: number; readonly rate: number },
+): Promise<SendReport> {
+  const words = [to.address, to.port, Buffer.from(datagram).toString('hex'), seconds, rate];
+  const sent = await from.run(UDPGEN, ['repeat', ...words.map(String)], {
+    timeoutMs: (seconds + GRACE_SECONDS) * 1000,
+  });
+  return JSON.parse(sent) as SendReport;
 }

@@ -1,13 +1,20 @@
 /** A Weft daemon on one host of a lab, driven as a person would: through `bin/weft`. */
 import { join } from 'node:path';
 import { packageRoot } from '../../src/base/package-root.ts';
-import type { EndpointInfo, NetworkInfo, PeerInfo, Status } from '../../src/api/control.ts';
+import { createClient } from '../../src/api/client.ts';
+import type {
+  Control,
+  EndpointInfo,
+  NetworkInfo,
+  PeerInfo,
+  Status,
+} from '../../src/api/control.ts';
 import type { LabHost, LabNamespace } from './lab.ts';
 import type { LabProcess } from './process.ts';
 import { until } from './until.ts';
 
 const WEFT = join(packageRoot, 'bin/weft');
-const MESH_PORT = 7783;
+export const MESH_PORT = 7783;
 const READY_MS = 20_000;
 const COMMAND_MS = 20_000;
 
@@ -44,6 +51,11 @@ export class WeftHost {
   /** `HOST:PORT` of the mesh, what the others join. */
   get meshAddress(): string {
     return `${this.host.address}:${MESH_PORT}`;
+  }
+
+  /** The daemon's API, without the program `weft` in between: for what is asked often or timed. */
+  get control(): Control {
+    return createClient({ socket: this.#socket });
   }
 
   /** undefined before `up`. */

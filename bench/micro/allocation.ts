@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { HostSignatures } from '../../src/link/host-signatures.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { nullLogger } from '../../src/base/log.ts';
 import { randomHex, systemRng } from '../../src/base/rng.ts';
@@ -13,6 +14,7 @@ import {
   parseVtepRecord,
 } from '../../src/daemon/records.ts';
 import { Reservations } from '../../src/daemon/reservations.ts';
+import { endpointOwner, ownTable } from '../../src/daemon/row-owners.ts';
 import { State } from '../../src/daemon/state.ts';
 import { LmdbStore } from '../../src/daemon/store.ts';
 import { presets } from '../../src/gossip/config.ts';
@@ -46,14 +48,15 @@ class AllocationHost {
     this.#state = new State(this.#store);
     this.#journal = new Journal(this.#state);
     this.#mesh = meshOf(this.#state);
-    const endpoints = this.#mesh.table('endpoints', { validate: parseEndpointRecord });
-    this.#directory = new Directory({
+    const endpoints = this.#mesh.table('endpoints', ownTable(parseEndpointRecord, endpointOwner));
+    this.#directory = new Directory(this.#state.id, {
       networks: this.#mesh.table('networks', { validate: parseNetworkRecord }),
       endpoints,
       vteps: this.#mesh.table('vteps', { validate: parseVtepRecord }),
       uses: this.#mesh.table('uses', { validate: parseUseRecord }),
     });
     this.#addresses = new Addresses({
+      holds: { has: () => false },
       ...{ mesh: this.#mesh, state: this.#state, directory: this.#directory },
       ...{ clock: systemClock, rng: systemRng, log: nullLogger },
       reservations: new Reservations(this.#state),
@@ -113,6 +116,7 @@ class AllocationHost {
 function meshOf(state: State): Mesh {
   return new Mesh({
     self: { id: state.id, name: 'bench', address: LOCAL },
+    signatures: new HostSignatures(state.signingKey),
     ...{ incarnation: 1, label: 'bench', config: presets.lan, seeds: [], rows: state },
     datagrams: { local: LOCAL, send: () => undefined, onReceive: () => undefined },
     streams: {

@@ -5,6 +5,9 @@
 
 #include <cassert>
 #include <cerrno>
+#include <string>
+#include <type_traits>
+#include <utility>
 
 #include "../fastpath/interface.hpp"
 #include "../fastpath/routes.hpp"
@@ -31,16 +34,70 @@ Napi::Value TextOf(Napi::Env env, uint32_t address) {
   return Napi::String::New(env, text);
 }
 
+// Does `work` on a thread of libuv's pool and settles a promise with what `convert` makes of its
+// result on the event loop.
+template <typename Work, typename Convert>
+class Background final : public Napi::AsyncWorker {
+ public:
+  Background(Napi::Env env, Work work, Convert convert)
+      : Napi::AsyncWorker(env),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        work_(std::move(work)),
+        convert_(convert) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+  void Execute() override { result_ = work_(); }
+  void OnOK() override { deferred_.Resolve(convert_(Env(), result_)); }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  Work work_;
+  Convert convert_;
+  std::invoke_result_t<Work> result_{};
+};
+
+template <typename Work, typename Convert>
+Napi::Value InBackground(Napi::Env env, Work work, Convert convert) {
+  auto* worker = new Background<Work, Convert>(env, std::move(work), convert);
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+Napi::Value NumberOf(Napi::Env env, int number) { return Napi::Number::New(env, number); }
+
+// The way to an address and the interface that it takes; no device: there is none.
+struct Underlay {
+  Route route;
+  std::string device;
+  Interface interface;
+};
+
+Napi::Value UnderlayOf(Napi::Env env, const Underlay& found) {
+  if (found.device.empty()) return env.Undefined();
+  auto object = Napi::Object::New(env);
+  object["ifindex"] = found.route.ifindex;
+  object["device"] = Napi::String::New(env, found.device);
+  object["source"] = TextOf(env, found.route.source);
+  object["isEthernet"] = found.interface.is_ethernet;
+  object["mtu"] = found.interface.mtu;
+  object["segmentsTunnels"] = found.interface.segments_tunnels;
+  return object;
+}
+
 }  // namespace
 
 Napi::Function FastPathBinding::Define(Napi::Env env) {
   return DefineClass(env, "FastPath",
                      {InstanceMethod<&FastPathBinding::Load>("load"),
+                      InstanceMethod<&FastPathBinding::Probe>("probe"),
                       InstanceMethod<&FastPathBinding::WatchRoutes>("watchRoutes"),
                       InstanceMethod<&FastPathBinding::DeviceIndex>("deviceIndex"),
                       InstanceMethod<&FastPathBinding::FindRoute>("findRoute"),
                       InstanceMethod<&FastPathBinding::SetEndpoint>("setEndpoint"),
                       InstanceMethod<&FastPathBinding::RemoveEndpoint>("removeEndpoint"),
+                      InstanceMethod<&FastPathBinding::AttachEndpoint>("attachEndpoint"),
+                      InstanceMethod<&FastPathBinding::DetachEndpoint>("detachEndpoint"),
                       InstanceMethod<&FastPathBinding::AttachUnderlay>("attachUnderlay"),
                       InstanceMethod<&FastPathBinding::DetachUnderlay>("detachUnderlay"),
                       InstanceMethod<&FastPathBinding::SetVtep>("setVtep"),
@@ -65,6 +122,14 @@ Napi::Value FastPathBinding::Load(const Napi::CallbackInfo& info) {
   object["errno"] = failure.error;
   object["log"] = failure.log;
   return object;
+}
+
+Napi::Value FastPathBinding::Probe(const Napi::CallbackInfo& info) {
+  // The first interface of every network namespace.
+  constexpr uint32_t kLoopback = 1;
+  const int error = path_->AttachUnderlay(kLoopback);
+  path_->DetachUnderlay(kLoopback);
+  return Napi::Number::New(info.Env(), error);
 }
 
 Napi::Value FastPathBinding::WatchRoutes(const Napi::CallbackInfo& info) {
@@ -92,21 +157,20 @@ Napi::Value FastPathBinding::DeviceIndex(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), if_nametoindex(name.c_str()));
 }
 
+// On another thread: what an interface can do is told under the lock on links.
 Napi::Value FastPathBinding::FindRoute(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  Route route;
-  const int error = weft::FindRoute(Ipv4Of(info[0]), Ipv4Of(info[1]), route);
-  char device[IF_NAMESIZE];
-  if (error != 0 || if_indextoname(route.ifindex, device) == nullptr) return env.Undefined();
-  auto object = Napi::Object::New(env);
-  object["ifindex"] = route.ifindex;
-  object["device"] = Napi::String::New(env, device);
-  object["source"] = TextOf(env, route.source);
-  const Interface found = DescribeInterface(device);
-  object["isEthernet"] = found.is_ethernet;
-  object["mtu"] = found.mtu;
-  object["segmentsTunnels"] = found.segments_tunnels;
-  return object;
+  return InBackground(
+      info.Env(),
+      [to = Ipv4Of(info[0]), from = Ipv4Of(info[1])] {
+        Underlay found;
+        const int error = weft::FindRoute(to, from, found.route);
+        char device[IF_NAMESIZE];
+        if (error != 0 || if_indextoname(found.route.ifindex, device) == nullptr) return found;
+        found.device = device;
+        found.interface = DescribeInterface(device);
+        return found;
+      },
+      UnderlayOf);
 }
 
 Napi::Value FastPathBinding::SetEndpoint(const Napi::CallbackInfo& info) {
@@ -119,12 +183,38 @@ void FastPathBinding::RemoveEndpoint(const Napi::CallbackInfo& info) {
   path_->RemoveEndpoint(Uint32(info[0]), MacOf(info[1]), Uint32(info[2]));
 }
 
-Napi::Value FastPathBinding::AttachUnderlay(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), path_->AttachUnderlay(Uint32(info[0])));
+Napi::Value FastPathBinding::AttachEndpoint(const Napi::CallbackInfo& info) {
+  return InBackground(
+      info.Env(),
+      [path = path_, ifindex = Uint32(info[0])] { return path->AttachEndpoint(ifindex); },
+      NumberOf);
 }
 
-void FastPathBinding::DetachUnderlay(const Napi::CallbackInfo& info) {
-  path_->DetachUnderlay(Uint32(info[0]));
+Napi::Value FastPathBinding::DetachEndpoint(const Napi::CallbackInfo& info) {
+  return InBackground(
+      info.Env(),
+      [path = path_, ifindex = Uint32(info[0])] {
+        path->DetachEndpoint(ifindex);
+        return 0;
+      },
+      NumberOf);
+}
+
+Napi::Value FastPathBinding::AttachUnderlay(const Napi::CallbackInfo& info) {
+  return InBackground(
+      info.Env(),
+      [path = path_, ifindex = Uint32(info[0])] { return path->AttachUnderlay(ifindex); },
+      NumberOf);
+}
+
+Napi::Value FastPathBinding::DetachUnderlay(const Napi::CallbackInfo& info) {
+  return InBackground(
+      info.Env(),
+      [path = path_, ifindex = Uint32(info[0])] {
+        path->DetachUnderlay(ifindex);
+        return 0;
+      },
+      NumberOf);
 }
 
 Napi::Value FastPathBinding::SetVtep(const Napi::CallbackInfo& info) {
@@ -135,6 +225,7 @@ Napi::Value FastPathBinding::SetVtep(const Napi::CallbackInfo& info) {
   vtep.ifindex = Uint32(info[4]);
   vtep.mtu = Uint32(info[5]);
   vtep.segments = info[6].As<Napi::Boolean>() ? 1 : 0;
+  vtep.combines_ecn = info[7].As<Napi::Boolean>() ? 1 : 0;
   return Napi::Number::New(info.Env(), path_->SetVtep(Uint32(info[0]), vtep));
 }
 

@@ -23,13 +23,16 @@ class FastPathBinding final : public Napi::ObjectWrap<FastPathBinding> {
 
  private:
   Napi::Value Load(const Napi::CallbackInfo& info);
+  Napi::Value Probe(const Napi::CallbackInfo& info);
   Napi::Value WatchRoutes(const Napi::CallbackInfo& info);
   Napi::Value DeviceIndex(const Napi::CallbackInfo& info);
   Napi::Value FindRoute(const Napi::CallbackInfo& info);
   Napi::Value SetEndpoint(const Napi::CallbackInfo& info);
   void RemoveEndpoint(const Napi::CallbackInfo& info);
+  Napi::Value AttachEndpoint(const Napi::CallbackInfo& info);
+  Napi::Value DetachEndpoint(const Napi::CallbackInfo& info);
   Napi::Value AttachUnderlay(const Napi::CallbackInfo& info);
-  void DetachUnderlay(const Napi::CallbackInfo& info);
+  Napi::Value DetachUnderlay(const Napi::CallbackInfo& info);
   Napi::Value SetVtep(const Napi::CallbackInfo& info);
   void RemoveVtep(const Napi::CallbackInfo& info);
   Napi::Value Traffic(const Napi::CallbackInfo& info);
@@ -37,7 +40,8 @@ class FastPathBinding final : public Napi::ObjectWrap<FastPathBinding> {
 
   void StopWatching();
 
-  std::unique_ptr<FastPath> path_;
+  // Also held by what is under way on another thread.
+  std::shared_ptr<FastPath> path_;
   OwnedFd watch_;
   std::shared_ptr<Poll> poll_;
   Napi::FunctionReference on_change_;

@@ -29,6 +29,12 @@ AddressKey PeerOf(const Napi::Value& text) {
   return KeyOf(address->storage);
 }
 
+// TypeScript has checked that it has 64 bits.
+uint64_t TagOf(const Napi::Value& value) {
+  bool is_lossless = false;
+  return value.As<Napi::BigInt>().Uint64Value(&is_lossless);
+}
+
 CipherKind CipherOf(const Napi::Value& is_chacha) {
   return is_chacha.As<Napi::Boolean>() ? CipherKind::kChaCha20Poly1305 : CipherKind::kAes256Gcm;
 }
@@ -63,6 +69,7 @@ Napi::Function NativePlane::Define(Napi::Env env) {
                       InstanceMethod<&NativePlane::Binds>("binds"),
                       InstanceMethod<&NativePlane::MirrorFdb>("mirrorFdb"),
                       InstanceMethod<&NativePlane::AddNetwork>("addNetwork"),
+                      InstanceMethod<&NativePlane::SetSendMtu>("setSendMtu"),
                       InstanceMethod<&NativePlane::RemoveNetwork>("removeNetwork"),
                       InstanceMethod<&NativePlane::AddPort>("addPort"),
                       InstanceMethod<&NativePlane::RemovePort>("removePort"),
@@ -75,6 +82,15 @@ Napi::Function NativePlane::Define(Napi::Env env) {
                       InstanceMethod<&NativePlane::ClearSendKey>("clearSendKey"),
                       InstanceMethod<&NativePlane::AddReceiveKey>("addReceiveKey"),
                       InstanceMethod<&NativePlane::RemoveReceiveKey>("removeReceiveKey"),
+                      InstanceMethod<&NativePlane::SetPath>("setPath"),
+                      InstanceMethod<&NativePlane::ClearPath>("clearPath"),
+                      InstanceMethod<&NativePlane::SetUnsealedSources>("setUnsealedSources"),
+                      InstanceMethod<&NativePlane::PathTraffic>("pathTraffic"),
+                      InstanceMethod<&NativePlane::SetRoute>("setRoute"),
+                      InstanceMethod<&NativePlane::ClearRoute>("clearRoute"),
+                      InstanceMethod<&NativePlane::SetRelayPeers>("setRelayPeers"),
+                      InstanceMethod<&NativePlane::SetHandshakeKeys>("setHandshakeKeys"),
+                      InstanceMethod<&NativePlane::SetEnvelopeKeys>("setEnvelopeKeys"),
                       InstanceMethod<&NativePlane::Pin>("pin"),
                       InstanceMethod<&NativePlane::Unpin>("unpin"),
                       InstanceMethod<&NativePlane::SetGateway>("setGateway"),
@@ -142,6 +158,10 @@ void NativePlane::AddNetwork(const Napi::CallbackInfo& info) {
   plane_->AddNetwork(Uint32(info[0]), Uint32(info[1]));
 }
 
+void NativePlane::SetSendMtu(const Napi::CallbackInfo& info) {
+  plane_->SetSendMtu(Uint32(info[0]), Uint32(info[1]));
+}
+
 void NativePlane::RemoveNetwork(const Napi::CallbackInfo& info) {
   plane_->RemoveNetwork(Uint32(info[0]));
 }
@@ -199,6 +219,81 @@ void NativePlane::AddReceiveKey(const Napi::CallbackInfo& info) {
 
 void NativePlane::RemoveReceiveKey(const Napi::CallbackInfo& info) {
   plane_->RemoveReceiveKey(Uint32(info[0]));
+}
+
+// An undefined tag: straight to the address.
+void NativePlane::SetPath(const Napi::CallbackInfo& info) {
+  Path path;
+  path.is_set = true;
+  path.to = AddressOf(info[1], info[2]);
+  path.is_relayed = !info[3].IsUndefined();
+  if (path.is_relayed) relay::WriteHeader(path.header.data(), TagOf(info[3]));
+  path.is_unsealed = info[4].As<Napi::Boolean>();
+  plane_->SetPath(PeerOf(info[0]), path);
+}
+
+void NativePlane::ClearPath(const Napi::CallbackInfo& info) {
+  plane_->SetPath(PeerOf(info[0]), Path{});
+}
+
+// Addresses, and as many ports.
+void NativePlane::SetUnsealedSources(const Napi::CallbackInfo& info) {
+  const auto addresses = info[1].As<Napi::Array>();
+  const auto ports = info[2].As<Napi::Array>();
+  std::vector<SocketAddress> sources;
+  for (uint32_t i = 0; i < addresses.Length(); i++) {
+    sources.push_back(AddressOf(addresses.Get(i), ports.Get(i)));
+  }
+  plane_->SetUnsealedSources(PeerOf(info[0]), sources);
+}
+
+Napi::Value NativePlane::PathTraffic(const Napi::CallbackInfo& info) {
+  const DataPlane::PathTraffic traffic = plane_->TrafficOf(PeerOf(info[0]));
+  constexpr size_t kColumns = 5;
+  auto row = Napi::Float64Array::New(info.Env(), kColumns);
+  row[0] = static_cast<double>(traffic.rx_frames);
+  row[1] = static_cast<double>(traffic.rx_bytes);
+  row[2] = static_cast<double>(traffic.tx_frames);
+  row[3] = static_cast<double>(traffic.tx_bytes);
+  const bool is_silent = traffic.silent_ms == DataPlane::PathTraffic::kNever;
+  row[4] = is_silent ? -1 : static_cast<double>(traffic.silent_ms);
+  return row;
+}
+
+void NativePlane::SetRoute(const Napi::CallbackInfo& info) {
+  plane_->SetRoute(TagOf(info[0]), AddressOf(info[1], info[2]), info[3].As<Napi::Boolean>());
+}
+
+void NativePlane::ClearRoute(const Napi::CallbackInfo& info) { plane_->ClearRoute(TagOf(info[0])); }
+
+void NativePlane::SetRelayPeers(const Napi::CallbackInfo& info) {
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<AddressKey> addresses;
+  for (uint32_t i = 0; i < list.Length(); i++) addresses.push_back(PeerOf(list.Get(i)));
+  plane_->SetRelayPeers(std::move(addresses));
+}
+
+void NativePlane::SetHandshakeKeys(const Napi::CallbackInfo& info) {
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<std::span<const uint8_t>> keys;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Value item = list.Get(i);
+    const auto bytes = item.As<Napi::Uint8Array>();
+    keys.emplace_back(bytes.Data(), bytes.ByteLength());
+  }
+  plane_->SetHandshakeKeys(keys);
+}
+
+void NativePlane::SetEnvelopeKeys(const Napi::CallbackInfo& info) {
+  const auto list = info[0].As<Napi::Array>();
+  std::vector<envelope::MeshKey> keys;
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Object key = list.Get(i).As<Napi::Object>();
+    const auto secret = key.Get("secret").As<Napi::Uint8Array>();
+    const auto hint = static_cast<uint8_t>(Uint32(key.Get("hint")));
+    keys.push_back({hint, std::span(secret.Data(), secret.ByteLength())});
+  }
+  plane_->SetEnvelopeKeys(keys);
 }
 
 void NativePlane::Pin(const Napi::CallbackInfo& info) {

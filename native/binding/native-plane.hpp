@@ -25,6 +25,7 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   Napi::Value Binds(const Napi::CallbackInfo& info);
   void MirrorFdb(const Napi::CallbackInfo& info);
   void AddNetwork(const Napi::CallbackInfo& info);
+  void SetSendMtu(const Napi::CallbackInfo& info);
   void RemoveNetwork(const Napi::CallbackInfo& info);
   void AddPort(const Napi::CallbackInfo& info);
   void RemovePort(const Napi::CallbackInfo& info);
@@ -37,6 +38,15 @@ class NativePlane final : public Napi::ObjectWrap<NativePlane>, private ControlW
   void ClearSendKey(const Napi::CallbackInfo& info);
   void AddReceiveKey(const Napi::CallbackInfo& info);
   void RemoveReceiveKey(const Napi::CallbackInfo& info);
+  void SetPath(const Napi::CallbackInfo& info);
+  void ClearPath(const Napi::CallbackInfo& info);
+  void SetUnsealedSources(const Napi::CallbackInfo& info);
+  Napi::Value PathTraffic(const Napi::CallbackInfo& info);
+  void SetRoute(const Napi::CallbackInfo& info);
+  void ClearRoute(const Napi::CallbackInfo& info);
+  void SetRelayPeers(const Napi::CallbackInfo& info);
+  void SetHandshakeKeys(const Napi::CallbackInfo& info);
+  void SetEnvelopeKeys(const Napi::CallbackInfo& info);
   void Pin(const Napi::CallbackInfo& info);
   void Unpin(const Napi::CallbackInfo& info);
   void SetGateway(const Napi::CallbackInfo& info);

@@ -12,6 +12,8 @@ namespace weft {
 struct ReceiveSession;
 struct SendSession;
 struct SendKey;
+struct Path;
+class UnsealedSources;
 
 struct FdbRow {
   Mac mac;
@@ -34,6 +36,7 @@ struct FdbSnapshot {
 struct Command {
   enum class Kind : uint8_t {
     kAddNetwork,
+    kSetSendMtu,
     kRemoveNetwork,
     kAddPort,
     kRemovePort,
@@ -50,6 +53,14 @@ struct Command {
     kAddSession,
     kRemoveSession,
     kSetSendKey,
+    kSetPath,
+    kSetUnsealedSources,
+    kAddRoute,
+    kMoveRoute,
+    kRemoveRoute,
+    kSetRelayPeers,
+    kSetHandshakeKeys,
+    kSetEnvelopeKeys,
     kFence,
   };
 
@@ -58,15 +69,24 @@ struct Command {
   Port* port = nullptr;
   Vtep* vtep = nullptr;
   Mac mac = 0;
+  uint32_t mtu = 0;  // kSetSendMtu
   FdbSnapshot* snapshot = nullptr;
-  SocketAddress address{};                  // kMoveVtep
+  SocketAddress address{};                  // kMoveVtep, kMoveRoute
   bool takes_partial = false;               // kConfigureVtep
   bool floods = false;                      // kFloodVtep
   std::span<const EndpointUpdate> updates;  // kUpdateEndpoints
   Gateway gateway{};                        // kSetGateway
-  SendSession* send_session = nullptr;      // kSetSendKey
+  SendSession* send_session = nullptr;      // kSetSendKey, kSetPath
   SendKey* send_key = nullptr;              // kSetSendKey
   ReceiveSession* session = nullptr;        // kAddSession, kRemoveSession
+  const Path* path = nullptr;               // kSetPath; copied
+  UnsealedSources* unsealed = nullptr;      // kSetUnsealedSources: becomes the next one
+  const UnsealedSources* sources = nullptr;
+  RelayRoute* route = nullptr;
+  bool is_last = false;                             // kMoveRoute
+  const relay::Peers* relay_peers = nullptr;        // kSetRelayPeers
+  const handshake::Keys* handshake_keys = nullptr;  // kSetHandshakeKeys
+  const envelope::Keys* envelope_keys = nullptr;    // kSetEnvelopeKeys
 };
 
 // Commands from the control thread to the forwarder's: one writer, one reader. The writer may wait,

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "monotonic.hpp"
+
 namespace weft {
 namespace {
 
@@ -45,7 +47,7 @@ std::unique_ptr<DataPlane> DataPlane::Open(const DataPlaneOptions& options, Glob
   for (uint32_t thread = 0; thread < options.threads; thread++) {
     forwarders.push_back(std::make_unique<Forwarder>(plane->group_, thread, plane->sockets_,
                                                      (&stats)[thread], waker, options.joins_udp,
-                                                     options.fdb_max_age_ms));
+                                                     options.fdb_max_age_ms, options.hash_key));
   }
   for (const auto& forwarder : forwarders) plane->threads_.push_back(StartThread(*forwarder));
   return plane;
@@ -75,6 +77,14 @@ void DataPlane::AddNetwork(uint32_t vni, uint32_t mtu) {
   command.network = network.get();
   [[maybe_unused]] const bool is_new = networks_.emplace(vni, std::move(network)).second;
   assert(is_new);
+  group_.Submit(command);
+}
+
+void DataPlane::SetSendMtu(uint32_t vni, uint32_t mtu) {
+  Command command = Make(Command::Kind::kSetSendMtu);
+  command.network = networks_.at(vni).get();
+  assert(mtu <= command.network->mtu);
+  command.mtu = mtu;
   group_.Submit(command);
 }
 
@@ -170,13 +180,18 @@ void DataPlane::RemoveVtep(uint32_t id) {
 
 DataPlane::Peer& DataPlane::PeerAt(const AddressKey& key) {
   std::unique_ptr<Peer>& peer = peers_[key];
-  if (peer == nullptr) peer = std::make_unique<Peer>();
+  if (peer == nullptr) {
+    peer = std::make_unique<Peer>();
+    peer->stats = std::make_unique<TrafficStats[]>(thread_count_);
+    peer->session.stats = peer->stats.get();
+  }
   return *peer;
 }
 
 void DataPlane::ForgetUnused(const AddressKey& key) {
   const Peer& peer = PeerAt(key);
-  if (peer.vteps == 0 && peer.key == nullptr) peers_.erase(key);
+  if (peer.vteps > 0 || peer.key != nullptr || peer.receive_keys > 0) return;
+  if (!peer.session.path.is_set && peer.unsealed.is_empty()) peers_.erase(key);
 }
 
 void DataPlane::SetSendKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index,
@@ -210,6 +225,10 @@ void DataPlane::AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey
   session->cipher = Cipher::Create(kind, key);
   session->index = index;
   session->peer = peer;
+  Peer& known = PeerAt(peer);
+  known.receive_keys++;
+  session->stats = known.stats.get();
+  session->unsealed = &known.unsealed;
   Command command = Make(Command::Kind::kAddSession);
   command.session = session.get();
   [[maybe_unused]] const bool is_new = sessions_.emplace(index, std::move(session)).second;
@@ -222,7 +241,109 @@ void DataPlane::RemoveReceiveKey(uint32_t index) {
   Command command = Make(Command::Kind::kRemoveSession);
   command.session = sessions_.at(index).get();
   group_.Call(command);
+  const AddressKey peer = command.session->peer;
   sessions_.erase(index);
+  PeerAt(peer).receive_keys--;
+  ForgetUnused(peer);
+}
+
+void DataPlane::SetPath(const AddressKey& key, const Path& path) {
+  assert(!path.is_unsealed || !path.is_relayed);
+  Peer& peer = PeerAt(key);
+  Command command = Make(Command::Kind::kSetPath);
+  command.send_session = &peer.session;
+  command.path = &path;
+  group_.Call(command);
+  peer.before = Sum(peer);
+  ForgetUnused(key);
+}
+
+void DataPlane::SetUnsealedSources(const AddressKey& key, std::span<const SocketAddress> sources) {
+  const UnsealedSources made(sources);
+  Command command = Make(Command::Kind::kSetUnsealedSources);
+  command.unsealed = &PeerAt(key).unsealed;
+  command.sources = &made;
+  group_.Call(command);
+  ForgetUnused(key);
+}
+
+DataPlane::PathTraffic DataPlane::TrafficOf(const AddressKey& key) {
+  const auto known = peers_.find(key);
+  if (known == peers_.end()) return {};
+  const Peer& peer = *known->second;
+  PathTraffic traffic = Sum(peer);
+  traffic.rx_frames -= peer.before.rx_frames;
+  traffic.rx_bytes -= peer.before.rx_bytes;
+  traffic.tx_frames -= peer.before.tx_frames;
+  traffic.tx_bytes -= peer.before.tx_bytes;
+  return traffic;
+}
+
+DataPlane::PathTraffic DataPlane::Sum(const Peer& peer) const {
+  PathTraffic sum;
+  uint64_t last_rx_ms = 0;
+  for (uint32_t thread = 0; thread < thread_count_; thread++) {
+    TrafficStats& stats = peer.stats[thread];
+    sum.rx_frames += Load(stats.rx_frames);
+    sum.rx_bytes += Load(stats.rx_bytes);
+    sum.tx_frames += Load(stats.tx_frames);
+    sum.tx_bytes += Load(stats.tx_bytes);
+    last_rx_ms = std::max<uint64_t>(last_rx_ms, Load(stats.last_rx_ms));
+  }
+  // Another thread's clock may have been read a moment after ours.
+  if (last_rx_ms > 0) sum.silent_ms = std::max(MonotonicMs(), last_rx_ms) - last_rx_ms;
+  return sum;
+}
+
+void DataPlane::SetRoute(uint64_t tag, const SocketAddress& to, bool is_last) {
+  if (const auto known = routes_.find(tag); known != routes_.end()) {
+    Command command = Make(Command::Kind::kMoveRoute);
+    command.route = known->second.get();
+    command.address = to;
+    command.is_last = is_last;
+    return group_.Submit(command);
+  }
+  auto route = std::make_unique<RelayRoute>();
+  route->tag = tag;
+  route->to = to;
+  route->is_last = is_last;
+  Command command = Make(Command::Kind::kAddRoute);
+  command.route = route.get();
+  routes_.emplace(tag, std::move(route));
+  group_.Submit(command);
+}
+
+void DataPlane::ClearRoute(uint64_t tag) {
+  const auto known = routes_.find(tag);
+  if (known == routes_.end()) return;
+  Command command = Make(Command::Kind::kRemoveRoute);
+  command.route = known->second.get();
+  group_.Call(command);
+  routes_.erase(known);
+}
+
+void DataPlane::SetRelayPeers(std::vector<AddressKey> addresses) {
+  auto peers = std::make_unique<relay::Peers>(std::move(addresses));
+  Command command = Make(Command::Kind::kSetRelayPeers);
+  command.relay_peers = peers.get();
+  group_.Call(command);
+  relay_peers_ = std::move(peers);
+}
+
+void DataPlane::SetHandshakeKeys(const std::vector<std::span<const uint8_t>>& keys) {
+  auto made = std::make_unique<handshake::Keys>(keys);
+  Command command = Make(Command::Kind::kSetHandshakeKeys);
+  command.handshake_keys = made.get();
+  group_.Call(command);
+  handshake_keys_ = std::move(made);
+}
+
+void DataPlane::SetEnvelopeKeys(const std::vector<envelope::MeshKey>& keys) {
+  auto made = std::make_unique<envelope::Keys>(keys);
+  Command command = Make(Command::Kind::kSetEnvelopeKeys);
+  command.envelope_keys = made.get();
+  group_.Call(command);
+  envelope_keys_ = std::move(made);
 }
 
 void DataPlane::Pin(uint32_t vni, Mac mac, uint32_t port) {

@@ -25,7 +25,7 @@ struct DataPlaneOptions {
   uint32_t fdb_max_age_ms = 1;
   // Frames a second to unknown MACs that each network floods.
   uint32_t unknown_unicast_rate = 1000;
-  // Random: keys the FDB's hash.
+  // Random: keys the hashes of the FDB and of where handshakes come from.
   uint64_t hash_key = 0;
   bool joins_udp = false;
   // 1 to kMaxThreads.
@@ -52,6 +52,8 @@ class DataPlane {
   void Observe(MakeObserver make) { make_observer_ = std::move(make); }
 
   void AddNetwork(uint32_t vni, uint32_t mtu);
+  // Of what ports send from now on; at most the network's MTU.
+  void SetSendMtu(uint32_t vni, uint32_t mtu);
   // With its ports and VTEPs.
   void RemoveNetwork(uint32_t vni);
   void AddPort(uint32_t vni, uint32_t port, std::span<const int> fds, uint32_t vnet_bytes,
@@ -74,6 +76,37 @@ class DataPlane {
   void ClearSendKey(const AddressKey& peer);
   void AddReceiveKey(const AddressKey& peer, CipherKind kind, CipherKey key, uint32_t index);
   void RemoveReceiveKey(uint32_t index);
+
+  // Sealed frames for the host behind an address go by this path.
+  void SetPath(const AddressKey& peer, const Path& path);
+
+  // What comes from these addresses and ports in the clear, under an index of one of the peer's
+  // receive keys, is the peer's; at most UnsealedSources::kMax. At first none is.
+  void SetUnsealedSources(const AddressKey& peer, std::span<const SocketAddress> sources);
+
+  // What was sealed for a host and sent since its path was set, and what it sealed and we opened.
+  struct PathTraffic {
+    uint64_t rx_frames = 0;
+    uint64_t rx_bytes = 0;
+    uint64_t tx_frames = 0;
+    uint64_t tx_bytes = 0;
+    // Since the last frame came; none did: kNever.
+    uint64_t silent_ms = kNever;
+    static constexpr uint64_t kNever = UINT64_MAX;
+  };
+  PathTraffic TrafficOf(const AddressKey& peer);
+
+  // As a relay: what is for that tag goes on to `to`, the host itself if `is_last`.
+  void SetRoute(uint64_t tag, const SocketAddress& to, bool is_last);
+  // Of a tag that has none: does nothing.
+  void ClearRoute(uint64_t tag);
+  // Relayed datagrams are taken from these addresses, and from no others.
+  void SetRelayPeers(std::vector<AddressKey> addresses);
+
+  // Keys of mac1, 32 bytes each and copied: initiations and responses that were made with none of
+  // them are dropped. Until they are set all go up.
+  void SetHandshakeKeys(const std::vector<std::span<const uint8_t>>& keys);
+  void SetEnvelopeKeys(const std::vector<envelope::MeshKey>& keys);
 
   void Pin(uint32_t vni, Mac mac, uint32_t port);
   void Unpin(uint32_t vni, Mac mac);
@@ -100,7 +133,12 @@ class DataPlane {
   struct Peer {
     SendSession session;
     std::unique_ptr<SendKey> key;
+    UnsealedSources unsealed;
     uint32_t vteps = 0;
+    uint32_t receive_keys = 0;
+    // One for each thread; and what they added up to when the path was set.
+    std::unique_ptr<TrafficStats[]> stats;
+    PathTraffic before;
   };
   struct HashAddress {
     size_t operator()(const AddressKey& key) const { return key.high * 31 ^ key.low; }
@@ -109,6 +147,7 @@ class DataPlane {
   Command Make(Command::Kind kind) const;
   Peer& PeerAt(const AddressKey& key);
   void ReplaceSendKey(const AddressKey& peer, std::unique_ptr<SendKey> key);
+  PathTraffic Sum(const Peer& peer) const;
   void ForgetUnused(const AddressKey& key);
 
   const uint32_t fdb_capacity_;
@@ -124,6 +163,10 @@ class DataPlane {
   std::unordered_map<uint32_t, std::unique_ptr<Vtep>> vteps_;
   std::unordered_map<AddressKey, std::unique_ptr<Peer>, HashAddress> peers_;
   std::unordered_map<uint32_t, std::unique_ptr<ReceiveSession>> sessions_;
+  std::unordered_map<uint64_t, std::unique_ptr<RelayRoute>> routes_;
+  std::unique_ptr<relay::Peers> relay_peers_;
+  std::unique_ptr<handshake::Keys> handshake_keys_;
+  std::unique_ptr<envelope::Keys> envelope_keys_;
   ForwarderGroup group_;
   std::vector<std::thread> threads_;
 };

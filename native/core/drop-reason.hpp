@@ -26,9 +26,18 @@
   X(vxlan_source_local)      \
   X(vxlan_source_spoofed)    \
   X(vxlan_gateway)           \
+  X(vxlan_ecn)               \
   X(vxlan_no_port)           \
   X(mesh_unknown)            \
   X(mesh_queue_full)         \
+  X(mesh_handshake_foreign)  \
+  X(mesh_handshake_shed)     \
+  X(mesh_envelope_shed)      \
+  X(relay_malformed)         \
+  X(relay_stranger)          \
+  X(relay_unknown)           \
+  X(relay_hop_limit)         \
+  X(relay_loop)              \
   X(sealed_short)            \
   X(sealed_session_unknown)  \
   X(sealed_replayed)         \
@@ -41,7 +50,11 @@
   X(sealed_source_local)     \
   X(sealed_source_spoofed)   \
   X(sealed_gateway)          \
+  X(sealed_ecn)              \
   X(sealed_no_port)          \
+  X(unsealed_short)          \
+  X(unsealed_unknown)        \
+  X(unsealed_not_agreed)     \
   X(sealed_no_key)           \
   X(sealed_key_exhausted)    \
   X(underlay_send_failed)    \

@@ -6,28 +6,53 @@
 
 #include <algorithm>
 
+#include "ecn.hpp"
 #include "forwarder.hpp"
+#include "relay.hpp"
 #include "sealed.hpp"
 #include "transport-checksum.hpp"
+#include "unsealed.hpp"
 #include "vxlan.hpp"
 
 namespace weft {
 namespace {
 
-// First bytes of datagrams on the mesh port that belong to the control plane.
-constexpr uint8_t kFirstControlKind = 0x01;
-constexpr uint8_t kLastControlKind = 0x1f;
+// First bytes of datagrams on the mesh port that belong to the control plane, as
+// src/dataplane/mesh-kind.ts has them.
+constexpr bool IsControl(uint8_t kind) {
+  return (kind >= 0x01 && kind <= 0x1f) || (kind >= 0x40 && kind <= 0x6f);
+}
 
-// Size of the datagrams that the kernel joined into this message; 0 if it is a single one.
-uint32_t SegmentBytes(msghdr& header) {
+// What the kernel says beside a message.
+struct Beside {
+  // Size of the datagrams that it joined; 0 if it is a single one.
+  uint32_t joined = 0;
+  // Of the outer header. The kernel joins nothing that differs in it.
+  uint8_t tos = 0;
+};
+
+Beside ReadBeside(msghdr& header) {
+  Beside beside;
   for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
+    int value = 0;
     if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
-      int size;
-      std::memcpy(&size, CMSG_DATA(at), sizeof size);
-      return static_cast<uint32_t>(size);
+      std::memcpy(&value, CMSG_DATA(at), sizeof value);
+      beside.joined = static_cast<uint32_t>(value);
+    } else if (at->cmsg_level == IPPROTO_IP && at->cmsg_type == IP_TOS) {
+      beside.tos = *CMSG_DATA(at);
+    } else if (at->cmsg_level == IPPROTO_IPV6 && at->cmsg_type == IPV6_TCLASS) {
+      std::memcpy(&value, CMSG_DATA(at), sizeof value);
+      beside.tos = static_cast<uint8_t>(value);
     }
   }
-  return 0;
+  return beside;
+}
+
+// The same address and UDP port. Several hosts may share an address behind a NAT.
+bool IsSameSocket(const sockaddr_storage& a, const sockaddr_storage& b) {
+  // sin_port and sin6_port lie at the same offset.
+  return KeyOf(a) == KeyOf(b) && reinterpret_cast<const sockaddr_in*>(&a)->sin_port ==
+                                     reinterpret_cast<const sockaddr_in*>(&b)->sin_port;
 }
 
 // Whether a frame's transport checksum was left unfinished by a sender that says nothing of it.
@@ -51,17 +76,23 @@ uint32_t SegmentPayload(const Layers& layers, uint32_t mtu) {
 
 }  // namespace
 
-const Forwarder::InnerReasons Forwarder::kVxlanReasons = {
-    DropReason::vxlan_frame_short,    DropReason::vxlan_frame_long,
-    DropReason::vxlan_source_invalid, DropReason::vxlan_source_local,
-    DropReason::vxlan_source_spoofed, DropReason::vxlan_gateway,
-    DropReason::vxlan_no_port};
+const Forwarder::InnerReasons Forwarder::kVxlanReasons = {DropReason::vxlan_frame_short,
+                                                          DropReason::vxlan_frame_long,
+                                                          DropReason::vxlan_source_invalid,
+                                                          DropReason::vxlan_source_local,
+                                                          DropReason::vxlan_source_spoofed,
+                                                          DropReason::vxlan_gateway,
+                                                          DropReason::vxlan_ecn,
+                                                          DropReason::vxlan_no_port};
 
-const Forwarder::InnerReasons Forwarder::kSealedReasons = {
-    DropReason::sealed_frame_short,    DropReason::sealed_frame_long,
-    DropReason::sealed_source_invalid, DropReason::sealed_source_local,
-    DropReason::sealed_source_spoofed, DropReason::sealed_gateway,
-    DropReason::sealed_no_port};
+const Forwarder::InnerReasons Forwarder::kSealedReasons = {DropReason::sealed_frame_short,
+                                                           DropReason::sealed_frame_long,
+                                                           DropReason::sealed_source_invalid,
+                                                           DropReason::sealed_source_local,
+                                                           DropReason::sealed_source_spoofed,
+                                                           DropReason::sealed_gateway,
+                                                           DropReason::sealed_ecn,
+                                                           DropReason::sealed_no_port};
 
 void Forwarder::Receive(const Receiver& receiver) {
   for (uint32_t i = 0; i < kReceiveBatch; i++) {
@@ -75,6 +106,7 @@ void Forwarder::Receive(const Receiver& receiver) {
   wakes_control_ = false;
   for (uint32_t i = 0; i < static_cast<uint32_t>(count); i++) ReceiveMessage(receiver, i);
   coalescer_.Flush();
+  if (!relay_queue_.is_empty()) SendRelayed();
   Leave();
   if (wakes_control_) waker_.Wake();
 }
@@ -82,8 +114,9 @@ void Forwarder::Receive(const Receiver& receiver) {
 void Forwarder::ReceiveMessage(const Receiver& receiver, uint32_t index) {
   uint8_t* at = datagrams_.get() + size_t{index} * kDatagramBytes;
   const uint32_t size = messages_[index].msg_len;
-  const uint32_t joined = SegmentBytes(messages_[index].msg_hdr);
+  const auto [joined, tos] = ReadBeside(messages_[index].msg_hdr);
   const uint32_t step = joined == 0 ? std::max(size, 1U) : joined;
+  outer_tos_ = tos;
   Sender sender;
   sender.key = KeyOf(senders_[index]);
   // An empty datagram is a datagram.
@@ -106,27 +139,59 @@ void Forwarder::ReceiveMesh(std::span<uint8_t> datagram, Sender& sender, uint32_
   if (datagram.empty()) return stats_.CountDrop(DropReason::mesh_unknown);
   const uint8_t kind = datagram[0];
   if (sealed::IsSealed(kind)) return ReceiveSealed(datagram, sender);
-  if (kind >= kFirstControlKind && kind <= kLastControlKind) return ReceiveControl(datagram, index);
+  if (unsealed::IsUnsealed(kind)) return ReceiveUnsealed(datagram, sender, index);
+  if (IsControl(kind)) return ReceiveControl(datagram, index);
+  if (relay::IsRelayed(kind)) return ReceiveRelayed(datagram, senders_[index]);
   stats_.CountDrop(DropReason::mesh_unknown);
 }
 
 void Forwarder::ReceiveControl(std::span<const uint8_t> datagram, uint32_t index) {
   SocketAddress from;
   from.storage = senders_[index];
+  const auto control = relay::WithoutHeader(datagram);
+  if (handshake::IsHandshake(control[0])) {
+    const auto refusal =
+        handshakes_.Refuse(control, KeyOf(from.storage), tables_.handshake_keys(), now_);
+    if (refusal.has_value()) return stats_.CountDrop(*refusal);
+  } else if (!envelopes_.Admits(control, tables_.envelope_keys(), now_)) {
+    return stats_.CountDrop(DropReason::mesh_envelope_shed);
+  }
   if (!control_.Push(datagram, from)) return stats_.CountDrop(DropReason::mesh_queue_full);
   wakes_control_ = true;
 }
 
+// Passes a datagram on to where its tag says, from where it lies: SendRelayed joins those that
+// follow each other again.
+void Forwarder::ReceiveRelayed(std::span<uint8_t> datagram, const sockaddr_storage& from) {
+  if (!tables_.IsRelayPeer(KeyOf(from))) return stats_.CountDrop(DropReason::relay_stranger);
+  if (!relay::IsWellFormed(datagram)) return stats_.CountDrop(DropReason::relay_malformed);
+  RelayRoute* route = tables_.FindRoute(LoadBe64(&datagram[relay::kTagAt]));
+  if (route == nullptr) return stats_.CountDrop(DropReason::relay_unknown);
+  if (IsSameSocket(route->to.storage, from)) return stats_.CountDrop(DropReason::relay_loop);
+  if (route->is_last) {
+    datagram = datagram.subspan(relay::kHeaderBytes);
+  } else {
+    uint8_t& hop_limit = datagram[relay::kHopLimitAt];
+    if (hop_limit <= 1) return stats_.CountDrop(DropReason::relay_hop_limit);
+    hop_limit--;
+  }
+  const Bind* bound = sockets_.ForFamily(route->to.is_ipv6());
+  if (bound == nullptr) return stats_.CountDrop(DropReason::underlay_send_failed);
+  if (!relay_queue_.has_room(1)) SendRelayed();
+  relay_queue_.Add({route, route->to, &route->is_plain, nullptr, nullptr, outer_tos_},
+                   bound->mesh[thread_].get(), datagram, {},
+                   static_cast<uint32_t>(datagram.size()));
+}
+
+// A relay can't hold its neighbours back: what the socket does not take is lost, as in any router.
+void Forwarder::SendRelayed() {
+  if (relay_queue_.Send() == SendQueue::Outcome::kBlocked) relay_queue_.Abandon();
+}
+
 void Forwarder::ReceiveSealed(std::span<uint8_t> datagram, Sender& sender) {
   if (datagram.size() < sealed::kOverheadBytes) return stats_.CountDrop(DropReason::sealed_short);
-  const uint32_t index = LoadBe32(&datagram[sealed::kIndexAt]);
-  if (sender.session == nullptr || sender.session->index != index) {
-    sender = Sender{};
-    sender.session = tables_.FindSession(index);
-    if (sender.session == nullptr) {
-      return stats_.CountDrop(DropReason::sealed_session_unknown);
-    }
-    sender.key = sender.session->peer;
+  if (!FindSession(LoadBe32(&datagram[sealed::kIndexAt]), sender)) {
+    return stats_.CountDrop(DropReason::sealed_session_unknown);
   }
   switch (sender.session->Open(datagram)) {
     case ReceiveSession::Opened::kReplayed:
@@ -136,14 +201,50 @@ void Forwarder::ReceiveSealed(std::span<uint8_t> datagram, Sender& sender) {
     case ReceiveSession::Opened::kOk:
       break;
   }
-  if (!FindSender(LoadBe24(&datagram[sealed::kVniAt]), sender)) {
+  const bool is_partial = (datagram[sealed::kKindAt] & sealed::kFlagPartial) != 0;
+  const size_t frame_bytes = datagram.size() - sealed::kOverheadBytes;
+  DeliverFromPeer(sender, LoadBe24(&datagram[sealed::kVniAt]),
+                  datagram.subspan(sealed::kHeaderBytes, frame_bytes),
+                  is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole);
+}
+
+// Only from where it was agreed on with the peer that the index belongs to.
+void Forwarder::ReceiveUnsealed(std::span<uint8_t> datagram, Sender& sender, uint32_t index) {
+  if (datagram.size() < unsealed::kHeaderBytes) {
+    return stats_.CountDrop(DropReason::unsealed_short);
+  }
+  if (!FindSession(LoadBe32(&datagram[unsealed::kIndexAt]), sender)) {
+    return stats_.CountDrop(DropReason::unsealed_unknown);
+  }
+  if (!sender.session->unsealed->Has(senders_[index])) {
+    return stats_.CountDrop(DropReason::unsealed_not_agreed);
+  }
+  const bool is_partial = (datagram[unsealed::kKindAt] & unsealed::kFlagPartial) != 0;
+  DeliverFromPeer(sender, LoadBe24(&datagram[unsealed::kVniAt]),
+                  datagram.subspan(unsealed::kHeaderBytes),
+                  is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole);
+}
+
+// Fills in the session of that index and its peer. False if there is none.
+bool Forwarder::FindSession(uint32_t index, Sender& sender) {
+  if (sender.session != nullptr && sender.session->index == index) return true;
+  sender = Sender{};
+  sender.session = tables_.FindSession(index);
+  if (sender.session == nullptr) return false;
+  sender.key = sender.session->peer;
+  return true;
+}
+
+void Forwarder::DeliverFromPeer(Sender& sender, uint32_t vni, std::span<uint8_t> frame,
+                                InnerChecksum checksum) {
+  TrafficStats& peer = sender.session->stats[thread_];
+  peer.CountRx(1, frame.size());
+  Store(&peer.last_rx_ms, now_);
+  if (!FindSender(vni, sender)) {
     return stats_.CountDrop(sender.network == nullptr ? DropReason::sealed_vni_unknown
                                                       : DropReason::sealed_vtep_unknown);
   }
-  const bool is_partial = (datagram[sealed::kKindAt] & sealed::kFlagPartial) != 0;
-  const size_t frame_bytes = datagram.size() - sealed::kOverheadBytes;
-  Deliver(sender, datagram.subspan(sealed::kHeaderBytes, frame_bytes),
-          is_partial ? InnerChecksum::kPartial : InnerChecksum::kWhole, kSealedReasons);
+  Deliver(sender, frame, checksum, kSealedReasons);
 }
 
 void Forwarder::ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender) {
@@ -210,6 +311,9 @@ void Forwarder::Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum 
     sender.destination = kNoMac;
   }
   sender.vtep->stats[thread_].CountRx(frames, bytes);
+  if (ecn::Concerns(outer_tos_) && !ecn::Combine(frame, outer_tos_)) {
+    return stats_.CountDrop(reasons.ecn, frames);
+  }
   if (destination != sender.destination) {
     sender.place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
     sender.destination = destination;

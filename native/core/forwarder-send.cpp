@@ -6,9 +6,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "ecn.hpp"
 #include "forwarder.hpp"
+#include "mss-clamp.hpp"
 #include "neighbour-answer.hpp"
 #include "sealed.hpp"
+#include "too-big.hpp"
+#include "unsealed.hpp"
 #include "vxlan.hpp"
 
 namespace weft {
@@ -20,6 +24,12 @@ VnetHeader ReadVnet(const uint8_t* at, uint32_t bytes) {
   VnetHeader vnet;
   std::memcpy(&vnet, at, std::min<size_t>(bytes, sizeof vnet));
   return vnet;
+}
+
+// What goes to another host announces no more than the paths between the hosts take. The frame lies
+// in our own arena, and its headers are its first bytes.
+void ClampMssOf(const SegmentPlan& plan, const Network& network) {
+  ClampMss(const_cast<uint8_t*>(plan.frame), plan.layers, network.send_mtu, plan.needs_checksum);
 }
 
 // Errors of a read after which the device may be read again.
@@ -67,10 +77,11 @@ void Forwarder::Ingress(Port& port, std::span<const uint8_t> bytes) {
   }
   const VnetHeader vnet = ReadVnet(bytes.data(), port.vnet_bytes);
   SegmentPlan plan;
-  switch (PlanSegments(vnet, bytes.subspan(port.vnet_bytes), port.network->mtu, plan)) {
+  switch (PlanSegments(vnet, bytes.subspan(port.vnet_bytes), port.network->send_mtu, plan)) {
     case PlanResult::kInvalid:
       return stats_.CountDrop(DropReason::port_offload_invalid);
     case PlanResult::kTooLong:
+      AnswerTooBig(port, plan);
       return stats_.CountDrop(DropReason::port_frame_long, plan.count);
     case PlanResult::kOk:
       break;
@@ -113,12 +124,38 @@ bool Forwarder::AnswerNeighbour(Port& port, const SegmentPlan& plan) {
   return true;
 }
 
+// Tells the sender of what would be too long for a VTEP. Of a super-frame the first frame is
+// quoted.
+void Forwarder::AnswerTooBig(Port& port, const SegmentPlan& plan) {
+  Network& network = *port.network;
+  const Mac source = LoadBe48(plan.frame + ethernet::kSource);
+  const Mac destination = LoadBe48(plan.frame + ethernet::kDestination);
+  if (!IsValidSource(source) || IsGroup(destination) ||
+      !IsVtepPlace(network.fdb.Lookup(destination, now_))) {
+    return;
+  }
+  std::array<uint8_t, kMaxHeaderBytes + kMaxTooBigBytes> quoted;
+  const std::span payload = WriteSegment(plan, 0, ChecksumMode::kPartial, quoted.data());
+  const size_t bytes = std::min<size_t>(payload.size(), kMaxTooBigBytes);
+  std::memcpy(quoted.data() + plan.header_bytes, payload.data(), bytes);
+  std::array<uint8_t, kMaxTooBigBytes> answer;
+  const uint32_t size = WriteTooBig(std::span(quoted.data(), plan.header_bytes + bytes),
+                                    network.send_mtu, answer.data());
+  if (size == 0 || !network.too_big.Admits(1, now_)) return;
+  Count(&stats_.too_big_answered);
+  iovec pieces[2] = {{}, {answer.data(), size}};
+  WriteFrame(port, VnetHeader{}, pieces, 1, size);
+}
+
 void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan) {
   Network& network = *port.network;
   const Mac destination = LoadBe48(plan.frame + ethernet::kDestination);
   const Place place = IsGroup(destination) ? kNowhere : network.fdb.Lookup(destination, now_);
   if (place == port.place()) return stats_.CountDrop(DropReason::port_hairpin, plan.count);
-  if (IsVtepPlace(place)) return SendTo(*VtepAt(place), plan);
+  if (IsVtepPlace(place)) {
+    ClampMssOf(plan, network);
+    return SendTo(*VtepAt(place), plan);
+  }
   if (place != kNowhere) return WriteLocal(*PortAt(place), vnet, plan);
   if (network.flooded == nullptr && network.ports->next == nullptr) {
     return stats_.CountDrop(DropReason::port_no_destination, plan.count);
@@ -129,12 +166,15 @@ void Forwarder::Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& p
   for (Port* other = network.ports; other != nullptr; other = other->next) {
     if (other != &port) WriteLocal(*other, vnet, plan);
   }
+  ClampMssOf(plan, network);
   for (Vtep* vtep = network.flooded; vtep != nullptr; vtep = vtep->next) FloodTo(*vtep, plan);
 }
 
 // To one VTEP of several: what seals, seals from a copy.
 void Forwarder::FloodTo(Vtep& vtep, const SegmentPlan& plan) {
-  if (vtep.encapsulation != Encapsulation::kSealed) return SendTo(vtep, plan);
+  const bool seals =
+      vtep.encapsulation == Encapsulation::kSealed && !vtep.session->path.is_unsealed;
+  if (!seals) return SendTo(vtep, plan);
   SegmentPlan copy = plan;
   copy.frame = flooded_.get();
   std::memcpy(flooded_.get(), plan.frame, plan.frame_bytes);
@@ -157,33 +197,73 @@ void Forwarder::WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan
   }
 }
 
-// A sealed VTEP's own frame is overwritten.
+// What is sealed overwrites its frame.
 void Forwarder::SendTo(Vtep& vtep, const SegmentPlan& plan) {
-  const Bind* bound = sockets_.ForFamily(vtep.address.is_ipv6());
+  const Destination to = DestinationOf(vtep, plan);
+  const Bind* bound = sockets_.ForFamily(to.to.is_ipv6());
   if (bound == nullptr) {
     return stats_.CountDrop(DropReason::underlay_send_failed, plan.count);
   }
-  if (vtep.encapsulation == Encapsulation::kSealed) return SendSealed(vtep, *bound, plan);
-  SendVxlan(vtep, *bound, plan);
+  if (vtep.encapsulation != Encapsulation::kSealed) return SendVxlan(vtep, to, *bound, plan);
+  if (vtep.session->path.is_unsealed) return SendUnsealed(vtep, to, *bound, plan);
+  SendSealed(vtep, to, *bound, plan);
 }
 
-void Forwarder::SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan) {
-  constexpr uint64_t kMost = vxlan::kHeaderBytes + kMaxHeaderBytes + kInlineBytes;
+// Sealed frames go by the path of the VTEP's host, where it has one. Who is not known to combine
+// marks gets none (RFC 6040 §4.3): the underlay then drops where it would have marked.
+Destination Forwarder::DestinationOf(Vtep& vtep, const SegmentPlan& plan) {
+  uint8_t tos = ecn::TosOf(plan.frame, plan.layers);
+  if (!vtep.takes_partial) tos &= static_cast<uint8_t>(~ecn::kMask);
+  if (vtep.encapsulation != Encapsulation::kSealed) {
+    return {&vtep, vtep.address, &vtep.is_plain, vtep.stats, nullptr, tos};
+  }
+  SendSession& session = *vtep.session;
+  const SocketAddress& to = session.path.is_set ? session.path.to : vtep.address;
+  return {&vtep, to, &session.is_plain, vtep.stats, session.stats, tos};
+}
+
+void Forwarder::SendVxlan(Vtep& vtep, const Destination& to, const Bind& bound,
+                          const SegmentPlan& plan) {
+  const int socket = bound.senders[FlowHash(plan.frame, plan.layers) % kSourcePorts].get();
+  const bool is_partial = vtep.takes_partial && plan.can_stay_partial();
+  ClearHeader header;
+  static_assert(vxlan::kHeaderBytes == kClearHeaderBytes);
+  vxlan::WriteHeader(header.data(), vtep.network->vni, is_partial);
+  SendClear(to, socket, header, plan, is_partial ? ChecksumMode::kPartial : ChecksumMode::kWhole);
+}
+
+// To a host of a sealed network, on a way that both trust. Without a key there is no agreement.
+void Forwarder::SendUnsealed(Vtep& vtep, const Destination& to, const Bind& bound,
+                             const SegmentPlan& plan) {
+  const SendKey* key = vtep.session->key;
+  if (key == nullptr) return stats_.CountDrop(DropReason::sealed_no_key, plan.count);
+  const bool is_partial = plan.can_stay_partial();
+  ClearHeader header;
+  static_assert(unsealed::kHeaderBytes == kClearHeaderBytes);
+  unsealed::WriteHeader(header.data(), vtep.network->vni, key->index, is_partial);
+  SendClear(to, bound.mesh[thread_].get(), header, plan,
+            is_partial ? ChecksumMode::kPartial : ChecksumMode::kWhole);
+}
+
+// Each frame behind the same header; long payloads stay where the device's lie.
+void Forwarder::SendClear(const Destination& to, int socket, const ClearHeader& header,
+                          const SegmentPlan& plan, ChecksumMode mode) {
+  constexpr uint64_t kMost = kClearHeaderBytes + kMaxHeaderBytes + kInlineBytes;
   if (!MakeRoom(plan, plan.count * kMost)) {
     return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
   }
-  const int socket = bound.senders[FlowHash(plan.frame, plan.layers) % kSourcePorts].get();
-  const ChecksumMode mode =
-      vtep.takes_partial && plan.can_stay_partial() ? ChecksumMode::kPartial : ChecksumMode::kWhole;
-  for (uint32_t i = 0; i < plan.count; i++) QueueVxlan(vtep, socket, plan, i, mode);
+  for (uint32_t i = 0; i < plan.count; i++) QueueClear(to, socket, header, plan, i, mode);
 }
 
 // Seals each frame from where the device's lies, which it overwrites, to its datagram: the kernel
 // is then given whole messages in one piece, and the payload is not copied on the way.
-void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan) {
+void Forwarder::SendSealed(Vtep& vtep, const Destination& to, const Bind& bound,
+                           const SegmentPlan& plan) {
   SendKey* key = vtep.session->key;
   if (key == nullptr) return stats_.CountDrop(DropReason::sealed_no_key, plan.count);
-  if (!MakeRoom(plan, plan.total_bytes() + uint64_t{plan.count} * sealed::kOverheadBytes)) {
+  const std::span relay_header = vtep.session->path.head();
+  const uint64_t overhead = relay_header.size() + sealed::kOverheadBytes;
+  if (!MakeRoom(plan, plan.total_bytes() + plan.count * overhead)) {
     return stats_.CountDrop(DropReason::underlay_queue_full, plan.count);
   }
   std::array<uint8_t, kMaxHeaderBytes> headers;
@@ -200,9 +280,11 @@ void Forwarder::SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& pla
     auto* frame = const_cast<uint8_t*>(PlaceOf(plan, i));
     const std::span payload = WriteSegment(overwriting, i, mode, frame);
     const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
-    key->Seal(thread_, std::span(frame, frame_bytes), at, vtep.network->vni, is_partial);
-    const uint32_t bytes = frame_bytes + sealed::kOverheadBytes;
-    queue_.Add(vtep, bound.mesh[thread_].get(), std::span(at, bytes), {}, frame_bytes);
+    std::copy(relay_header.begin(), relay_header.end(), at);
+    key->Seal(thread_, std::span(frame, frame_bytes), at + relay_header.size(), vtep.network->vni,
+              is_partial);
+    const auto bytes = static_cast<uint32_t>(frame_bytes + overhead);
+    queue_.Add(to, bound.mesh[thread_].get(), std::span(at, bytes), {}, frame_bytes);
     scratch_used_ += bytes;
   }
 }
@@ -216,19 +298,19 @@ bool Forwarder::MakeRoom(const SegmentPlan& plan, uint64_t scratch_bytes) {
   return !is_blocked_;
 }
 
-void Forwarder::QueueVxlan(Vtep& vtep, int socket, const SegmentPlan& plan, uint32_t index,
-                           ChecksumMode mode) {
+void Forwarder::QueueClear(const Destination& to, int socket, const ClearHeader& header,
+                           const SegmentPlan& plan, uint32_t index, ChecksumMode mode) {
   uint8_t* at = scratch_.get() + scratch_used_;
-  vxlan::WriteHeader(at, vtep.network->vni, mode == ChecksumMode::kPartial);
-  std::span payload = WriteSegment(plan, index, mode, at + vxlan::kHeaderBytes);
+  std::copy(header.begin(), header.end(), at);
+  std::span payload = WriteSegment(plan, index, mode, at + kClearHeaderBytes);
   const auto frame_bytes = static_cast<uint32_t>(plan.header_bytes + payload.size());
-  uint32_t head = vxlan::kHeaderBytes + plan.header_bytes;
+  uint32_t head = kClearHeaderBytes + plan.header_bytes;
   if (payload.size() <= kInlineBytes) {
     std::memcpy(at + head, payload.data(), payload.size());
     head += static_cast<uint32_t>(payload.size());
     payload = {};
   }
-  queue_.Add(vtep, socket, std::span(at, head), payload, frame_bytes);
+  queue_.Add(to, socket, std::span(at, head), payload, frame_bytes);
   scratch_used_ += head;
 }
 

@@ -2,12 +2,12 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cassert>
 
+#include "monotonic.hpp"
 #include "sealed.hpp"
 
 namespace weft {
@@ -15,12 +15,6 @@ namespace {
 
 constexpr int kMaxEvents = 32;
 constexpr int kForever = -1;
-
-uint64_t MonotonicMs() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_nsec) / 1000000;
-}
 
 void Watch(int set, int fd, const void* data) {
   epoll_event event{};
@@ -36,7 +30,7 @@ void Unwatch(int set, int fd) { epoll_ctl(set, EPOLL_CTL_DEL, fd, nullptr); }
 
 Forwarder::Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sockets,
                      GlobalStats& stats, ControlWaker& waker, bool joins_udp,
-                     uint32_t fdb_max_age_ms)
+                     uint32_t fdb_max_age_ms, uint64_t hash_key)
     : group_(group),
       thread_(thread),
       sockets_(sockets),
@@ -45,9 +39,11 @@ Forwarder::Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sock
       tables_(group.tables),
       coalescer_(*this, joins_udp),
       queue_(stats, thread),
+      relay_queue_(stats, thread),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       events_(epoll_create1(EPOLL_CLOEXEC)),
       port_events_(epoll_create1(EPOLL_CLOEXEC)),
+      handshakes_(hash_key),
       sweep_ms_(std::clamp<uint64_t>(fdb_max_age_ms / 4, kMinSweepMs, kMaxSweepMs)),
       arena_(new uint8_t[kReadArenaBytes]),
       scratch_(new uint8_t[kScratchBytes]),
@@ -156,6 +152,9 @@ void Forwarder::Apply(const Command& command) {
   switch (command.kind) {
     case Command::Kind::kAddNetwork:
       return tables_.AddNetwork(*command.network);
+    case Command::Kind::kSetSendMtu:
+      command.network->send_mtu = command.mtu;
+      return;
     case Command::Kind::kRemoveNetwork:
       return tables_.RemoveNetwork(*command.network);
     case Command::Kind::kAddPort:
@@ -180,6 +179,22 @@ void Forwarder::Apply(const Command& command) {
     case Command::Kind::kSetSendKey:
       command.send_session->key = command.send_key;
       return;
+    case Command::Kind::kSetPath:
+      command.send_session->path = *command.path;
+      command.send_session->is_plain = false;
+      return;
+    case Command::Kind::kSetUnsealedSources:
+      *command.unsealed = *command.sources;
+      return;
+    case Command::Kind::kAddRoute:
+    case Command::Kind::kMoveRoute:
+    case Command::Kind::kRemoveRoute:
+    case Command::Kind::kSetRelayPeers:
+      return ApplyRelay(command);
+    case Command::Kind::kSetHandshakeKeys:
+      return tables_.SetHandshakeKeys(command.handshake_keys);
+    case Command::Kind::kSetEnvelopeKeys:
+      return tables_.SetEnvelopeKeys(command.envelope_keys);
     case Command::Kind::kSnapshotFdb:
       return Snapshot(*command.network, now_, *command.snapshot);
     case Command::Kind::kFence:
@@ -206,10 +221,28 @@ void Forwarder::ApplyVtep(const Command& command) {
       assert(command.kind == Command::Kind::kRemoveVtep);
       // What waits for a full socket refers to VTEPs.
       for (const auto& each : group_.forwarders) {
-        if (!each->queue_.is_empty()) each->queue_.Abandon();
+        if (each->queue_.HasAnyOf(&vtep)) each->queue_.Abandon();
       }
       Flush(*vtep.network, vtep.place());
       tables_.RemoveVtep(vtep);
+  }
+}
+
+// What is relayed never waits from one batch to the next, so nothing refers to routes here.
+void Forwarder::ApplyRelay(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kAddRoute:
+      return tables_.AddRoute(*command.route);
+    case Command::Kind::kMoveRoute:
+      command.route->to = command.address;
+      command.route->is_last = command.is_last;
+      command.route->is_plain = false;
+      return;
+    case Command::Kind::kRemoveRoute:
+      return tables_.RemoveRoute(*command.route);
+    default:
+      assert(command.kind == Command::Kind::kSetRelayPeers);
+      tables_.SetRelayPeers(command.relay_peers);
   }
 }
 

@@ -10,7 +10,9 @@
 #include "coalescer.hpp"
 #include "command-queue.hpp"
 #include "control-queue.hpp"
+#include "envelope-gate.hpp"
 #include "gate.hpp"
+#include "handshake-gate.hpp"
 #include "segmenter.hpp"
 #include "send-queue.hpp"
 #include "sockets.hpp"
@@ -59,7 +61,7 @@ class Forwarder final : private FrameSink {
   // Number `thread` of the group, counted from 0. What is referred to outlives the forwarder;
   // `stats` are this thread's.
   Forwarder(ForwarderGroup& group, uint32_t thread, const Sockets& sockets, GlobalStats& stats,
-            ControlWaker& waker, bool joins_udp, uint32_t fdb_max_age_ms);
+            ControlWaker& waker, bool joins_udp, uint32_t fdb_max_age_ms, uint64_t hash_key);
 
   // The thread's whole life; returns after Stop.
   void Run();
@@ -109,6 +111,7 @@ class Forwarder final : private FrameSink {
     DropReason source_local;
     DropReason source_spoofed;
     DropReason gateway;
+    DropReason ecn;
     DropReason no_port;
   };
   static const InnerReasons kVxlanReasons;
@@ -122,6 +125,7 @@ class Forwarder final : private FrameSink {
   void ApplyCommands();
   void Apply(const Command& command);
   void ApplyVtep(const Command& command);
+  void ApplyRelay(const Command& command);
   void AddPort(Port& port);
   void RemovePort(Port& port);
   void StopReading(Port& port);
@@ -138,7 +142,13 @@ class Forwarder final : private FrameSink {
   void ReceiveVxlan(std::span<uint8_t> datagram, Sender& sender);
   void ReceiveMesh(std::span<uint8_t> datagram, Sender& sender, uint32_t index);
   void ReceiveSealed(std::span<uint8_t> datagram, Sender& sender);
+  void ReceiveUnsealed(std::span<uint8_t> datagram, Sender& sender, uint32_t index);
+  bool FindSession(uint32_t index, Sender& sender);
+  void DeliverFromPeer(Sender& sender, uint32_t vni, std::span<uint8_t> frame,
+                       InnerChecksum checksum);
   void ReceiveControl(std::span<const uint8_t> datagram, uint32_t index);
+  void ReceiveRelayed(std::span<uint8_t> datagram, const sockaddr_storage& from);
+  void SendRelayed();
   bool FindSender(uint32_t vni, Sender& sender);
   void Deliver(Sender& sender, std::span<uint8_t> frame, InnerChecksum checksum,
                const InnerReasons& reasons);
@@ -154,15 +164,23 @@ class Forwarder final : private FrameSink {
   void ReadQueue(const Queue& queue);
   void Ingress(Port& port, std::span<const uint8_t> bytes);
   bool AnswerNeighbour(Port& port, const SegmentPlan& plan);
+  void AnswerTooBig(Port& port, const SegmentPlan& plan);
   void Forward(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void WriteLocal(Port& port, const VnetHeader& vnet, const SegmentPlan& plan);
   void SendTo(Vtep& vtep, const SegmentPlan& plan);
   void FloodTo(Vtep& vtep, const SegmentPlan& plan);
-  void SendVxlan(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
-  void SendSealed(Vtep& vtep, const Bind& bound, const SegmentPlan& plan);
+  static Destination DestinationOf(Vtep& vtep, const SegmentPlan& plan);
+  void SendVxlan(Vtep& vtep, const Destination& to, const Bind& bound, const SegmentPlan& plan);
+  void SendUnsealed(Vtep& vtep, const Destination& to, const Bind& bound, const SegmentPlan& plan);
+  void SendSealed(Vtep& vtep, const Destination& to, const Bind& bound, const SegmentPlan& plan);
   bool MakeRoom(const SegmentPlan& plan, uint64_t scratch_bytes);
-  void QueueVxlan(Vtep& vtep, int socket, const SegmentPlan& plan, uint32_t index,
-                  ChecksumMode mode);
+  // Of what is sent in the clear.
+  static constexpr uint32_t kClearHeaderBytes = 8;
+  using ClearHeader = std::array<uint8_t, kClearHeaderBytes>;
+  void SendClear(const Destination& to, int socket, const ClearHeader& header,
+                 const SegmentPlan& plan, ChecksumMode mode);
+  void QueueClear(const Destination& to, int socket, const ClearHeader& header,
+                  const SegmentPlan& plan, uint32_t index, ChecksumMode mode);
   void SendQueued();
   void RetryBlocked();
 
@@ -177,6 +195,8 @@ class Forwarder final : private FrameSink {
   Tables& tables_;
   Coalescer coalescer_;
   SendQueue queue_;
+  // What was received for others: sent before the next batch is, from where it lies.
+  SendQueue relay_queue_;
   OwnedFd wake_;
   OwnedFd events_;
   OwnedFd port_events_;
@@ -184,6 +204,8 @@ class Forwarder final : private FrameSink {
   uint32_t receiver_count_ = 0;
   std::atomic<bool> is_running_ = true;
   uint64_t now_ = 0;
+  handshake::Gate handshakes_;
+  envelope::Gate envelopes_;
   const uint64_t sweep_ms_;
   uint64_t next_sweep_ = 0;
   bool is_blocked_ = false;
@@ -192,6 +214,8 @@ class Forwarder final : private FrameSink {
   uint32_t scratch_used_ = 0;
   uint32_t reads_left_ = 0;
   bool wakes_control_ = false;
+  // Of the message that is being taken apart.
+  uint8_t outer_tos_ = 0;
 
   std::unique_ptr<uint8_t[]> arena_;
   std::unique_ptr<uint8_t[]> scratch_;

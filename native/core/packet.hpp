@@ -65,6 +65,7 @@ constexpr uint32_t kWindow = 14;
 constexpr uint32_t kChecksum = 16;
 constexpr uint32_t kUrgent = 18;
 constexpr uint8_t kFin = 0x01;
+constexpr uint8_t kSyn = 0x02;
 constexpr uint8_t kPsh = 0x08;
 constexpr uint8_t kAck = 0x10;
 constexpr uint8_t kEce = 0x40;

@@ -10,9 +10,11 @@
 #include "cipher.hpp"
 #include "endian.hpp"
 #include "gate.hpp"
+#include "relay.hpp"
 #include "replay-window.hpp"
 #include "spin-lock.hpp"
 #include "tables.hpp"
+#include "unsealed.hpp"
 
 // Sealed frames: Weft's own encapsulation, on the mesh port. Big-endian.
 //
@@ -73,9 +75,30 @@ struct SendKey {
   }
 };
 
-// What is sealed for a peer goes by this; its key changes under it.
+// How datagrams reach a peer.
+struct Path {
+  // False: straight to the VTEP's address.
+  bool is_set = false;
+  SocketAddress to;
+  // `to` is a relay, and each datagram begins with this header.
+  bool is_relayed = false;
+  std::array<uint8_t, relay::kHeaderBytes> header{};
+  // Frames go there in the clear; never by a relay.
+  bool is_unsealed = false;
+
+  std::span<const uint8_t> head() const {
+    return std::span(header).first(is_relayed ? header.size() : 0);
+  }
+};
+
+// What is sealed for a peer goes by this; its key and its path change under it, between batches.
 struct SendSession {
   SendKey* key = nullptr;
+  Path path;
+  // UDP_SEGMENT failed on that path.
+  std::atomic<bool> is_plain = false;
+  // Of all its VTEPs, one for each thread; the peer's.
+  TrafficStats* stats = nullptr;
 };
 
 // A key that a peer seals with for us. All that a peer seals comes to one socket and so to one
@@ -88,6 +111,10 @@ struct ReceiveSession {
   uint32_t index = 0;
   // The peer's VTEP address.
   AddressKey peer;
+  // Of the peer, one for each thread.
+  TrafficStats* stats = nullptr;
+  // The peer's.
+  const UnsealedSources* unsealed = nullptr;
   ReplayWindow window;
   ReceiveSession* next_in_bucket = nullptr;
 

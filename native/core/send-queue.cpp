@@ -3,6 +3,7 @@
 #include <linux/udp.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstring>
@@ -23,10 +24,10 @@ SendQueue::SendQueue(GlobalStats& stats, uint32_t thread)
       messages_(new Message[kMaxSegments]),
       controls_(new Control[kMaxSegments]) {}
 
-void SendQueue::Add(Vtep& vtep, int socket, std::span<const uint8_t> head,
+void SendQueue::Add(const Destination& destination, int socket, std::span<const uint8_t> head,
                     std::span<const uint8_t> body, uint32_t frame_bytes) {
   assert(segment_count_ < kMaxSegments && message_count_ == 0);
-  Bin& bin = FindBin(vtep, socket);
+  Bin& bin = FindBin(destination, socket);
   const uint32_t index = segment_count_++;
   segments_[index] = {head.data(),
                       body.data(),
@@ -38,14 +39,23 @@ void SendQueue::Add(Vtep& vtep, int socket, std::span<const uint8_t> head,
   bin.last = index;
 }
 
-SendQueue::Bin& SendQueue::FindBin(Vtep& vtep, int socket) {
-  const auto matches = [&](const Bin& bin) { return bin.vtep == &vtep && bin.socket == socket; };
+bool SendQueue::HasAnyOf(const void* owner) const {
+  const auto begin = bins_.begin();
+  return std::any_of(begin, begin + bin_count_,
+                     [&](const Bin& bin) { return bin.destination.owner == owner; });
+}
+
+SendQueue::Bin& SendQueue::FindBin(const Destination& destination, int socket) {
+  const auto matches = [&](const Bin& bin) {
+    return bin.destination.owner == destination.owner && bin.socket == socket &&
+           bin.destination.tos == destination.tos;
+  };
   if (bin_count_ > 0 && matches(bins_[last_bin_])) return bins_[last_bin_];
   for (last_bin_ = 0; last_bin_ < bin_count_; last_bin_++) {
     if (matches(bins_[last_bin_])) return bins_[last_bin_];
   }
   assert(bin_count_ < kMaxBins);
-  bins_[bin_count_++] = {&vtep, socket, kNone, kNone};
+  bins_[bin_count_++] = {destination, socket, kNone, kNone};
   return bins_[last_bin_];
 }
 
@@ -55,7 +65,10 @@ SendQueue::Outcome SendQueue::Send() {
     const int sent = sendmmsg(messages_[next_message_].socket, &headers_[next_message_],
                               RunLength(), MSG_DONTWAIT);
     if (sent > 0) {
-      for (int i = 0; i < sent; i++) CountSent(messages_[next_message_++]);
+      for (int i = 0; i < sent; i++) {
+        const Message& message = messages_[next_message_++];
+        CountSent(*message.destination, message.segments, message.frame_bytes);
+      }
     } else if (!HandleError(errno)) {
       return Outcome::kBlocked;
     }
@@ -81,10 +94,10 @@ void SendQueue::BuildMessages() {
 // be shorter. Returns the first one left.
 uint32_t SendQueue::BuildMessage(const Bin& bin, uint32_t first) {
   const uint32_t segment_bytes = segments_[first].head_bytes + segments_[first].body_bytes;
-  const uint32_t limit = bin.vtep->is_plain ? 1 : kMaxSegmentsPerMessage;
+  const uint32_t limit = *bin.destination.is_plain ? 1 : kMaxSegmentsPerMessage;
   const uint32_t first_iov = iov_count_;
   Message& message = messages_[message_count_];
-  message = {bin.vtep, bin.socket, first, 0, 0};
+  message = {&bin.destination, bin.socket, first, 0, 0};
   uint32_t total = 0;
   uint32_t at = first;
   while (at != kNone && message.segments < limit) {
@@ -122,19 +135,35 @@ void SendQueue::AppendPiece(const uint8_t* at, uint32_t size, uint32_t first_iov
 void SendQueue::FinishMessage(const Message& message, uint32_t segment_bytes, uint32_t first_iov) {
   msghdr& header = headers_[message_count_].msg_hdr;
   header = {};
-  header.msg_name = message.vtep->address.get();
-  header.msg_namelen = message.vtep->address.size;
+  header.msg_name = const_cast<sockaddr*>(message.destination->to.get());
+  header.msg_namelen = message.destination->to.size;
   header.msg_iov = &iovs_[first_iov];
   header.msg_iovlen = iov_count_ - first_iov;
-  if (message.segments == 1) return;
-  auto* control = reinterpret_cast<cmsghdr*>(&controls_[message_count_]);
-  const auto size = static_cast<uint16_t>(segment_bytes);
-  control->cmsg_level = IPPROTO_UDP;
-  control->cmsg_type = UDP_SEGMENT;
-  control->cmsg_len = CMSG_LEN(sizeof size);
-  std::memcpy(CMSG_DATA(control), &size, sizeof size);
-  header.msg_control = control;
-  header.msg_controllen = sizeof(Control);
+  const auto size = message.segments == 1 ? uint16_t{0} : static_cast<uint16_t>(segment_bytes);
+  AddControl(*message.destination, size, controls_[message_count_], header);
+}
+
+// What goes to the kernel beside a message: the size of its segments if it has several, and its
+// class and marks if it has any. Most have neither of these.
+void SendQueue::AddControl(const Destination& destination, uint16_t segment_bytes, Control& control,
+                           msghdr& header) {
+  size_t used = 0;
+  const auto add = [&](int level, int type, const auto& value) {
+    auto* at = reinterpret_cast<cmsghdr*>(control.bytes.data() + used);
+    at->cmsg_level = level;
+    at->cmsg_type = type;
+    at->cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(CMSG_DATA(at), &value, sizeof value);
+    used += CMSG_SPACE(sizeof value);
+  };
+  if (segment_bytes > 0) add(IPPROTO_UDP, UDP_SEGMENT, segment_bytes);
+  if (destination.tos != 0) {
+    const int tos = destination.tos;
+    destination.to.is_ipv6() ? add(IPPROTO_IPV6, IPV6_TCLASS, tos) : add(IPPROTO_IP, IP_TOS, tos);
+  }
+  if (used == 0) return;
+  header.msg_control = &control;
+  header.msg_controllen = used;
 }
 
 // Messages from the next one on that go through the same socket.
@@ -144,8 +173,15 @@ uint32_t SendQueue::RunLength() const {
   return end - next_message_;
 }
 
-void SendQueue::CountSent(const Message& message) {
-  message.vtep->stats[thread_].CountTx(message.segments, message.frame_bytes);
+void SendQueue::CountSent(const Destination& destination, uint32_t datagrams, uint64_t bytes) {
+  if (destination.stats == nullptr) {
+    Count(&stats_.relayed_datagrams, datagrams);
+    Count(&stats_.relayed_bytes, bytes);
+    return;
+  }
+  destination.stats[thread_].CountTx(datagrams, bytes);
+  if (destination.path_stats == nullptr) return;
+  destination.path_stats[thread_].CountTx(datagrams, bytes);
 }
 
 // Acts on what sendmmsg said of the next message. False if it has to wait.
@@ -173,7 +209,7 @@ bool SendQueue::HandleError(int error) {
 }
 
 // The route can't do UDP_SEGMENT (no checksum offload, IPsec on the way): one call per datagram. If
-// one of full size gets through, all that follows to this VTEP goes that way. A short one says
+// one of full size gets through, all that follows on this path goes that way. A short one says
 // nothing: it also passes where the MTU was lowered for a while, which the kernel refuses alike.
 void SendQueue::SendPlain(const Message& message) {
   uint32_t at = message.first_segment;
@@ -183,21 +219,23 @@ void SendQueue::SendPlain(const Message& message) {
     iovec pieces[2] = {{const_cast<uint8_t*>(segment.head), segment.head_bytes},
                        {const_cast<uint8_t*>(segment.body), segment.body_bytes}};
     msghdr header{};
-    header.msg_name = message.vtep->address.get();
-    header.msg_namelen = message.vtep->address.size;
+    header.msg_name = const_cast<sockaddr*>(message.destination->to.get());
+    header.msg_namelen = message.destination->to.size;
     header.msg_iov = pieces;
     header.msg_iovlen = 2;
+    Control control;
+    AddControl(*message.destination, 0, control, header);
     if (sendmsg(message.socket, &header, MSG_DONTWAIT) < 0) {
       const bool is_full = errno == EAGAIN || errno == ENOBUFS;
       stats_.CountDrop(is_full ? DropReason::underlay_queue_full
                                : DropReason::underlay_send_failed);
     } else {
-      message.vtep->stats[thread_].CountTx(1, segment.frame_bytes);
+      CountSent(*message.destination, 1, segment.frame_bytes);
       is_first_sent |= i == 0;
     }
     at = segment.next;
   }
-  if (!is_first_sent || message.vtep->is_plain.exchange(true)) return;
+  if (!is_first_sent || message.destination->is_plain->exchange(true)) return;
   Count(&stats_.plain_vteps);
 }
 

@@ -81,6 +81,12 @@ OwnedFd OpenReceiver(const SocketAddress& address, bool is_shared, bool& has_gro
   if (!fd.is_open()) return fd;
   SetBuffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, kSocketBufferBytes);
   has_gro = SetInt(fd.get(), IPPROTO_UDP, UDP_GRO, 1);
+  // DSCP and ECN of what comes (ecn.hpp).
+  if (address.is_ipv6()) {
+    SetInt(fd.get(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  } else {
+    SetInt(fd.get(), IPPROTO_IP, IP_RECVTOS, 1);
+  }
   return fd;
 }
 

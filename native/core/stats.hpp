@@ -11,19 +11,24 @@ namespace weft {
 
 using StatSlot = uint64_t;
 
-inline void Count(StatSlot* slot, uint64_t amount = 1) {
-  std::atomic_ref<StatSlot> value(*slot);
-  value.store(value.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+inline void Store(StatSlot* slot, uint64_t value) {
+  std::atomic_ref<StatSlot>(*slot).store(value, std::memory_order_relaxed);
 }
+inline uint64_t Load(StatSlot& slot) {
+  return std::atomic_ref<StatSlot>(slot).load(std::memory_order_relaxed);
+}
+inline void Count(StatSlot* slot, uint64_t amount = 1) { Store(slot, Load(*slot) + amount); }
 
-// Frames and bytes of frames through a port or a VTEP, as one thread counts them: four slots in
-// this order, and as many that keep another thread's from the same cache line.
+// Frames and bytes of frames through a port, a VTEP or a peer's path, as one thread counts them:
+// slots in this order, and some that keep another thread's from the same cache line.
 struct TrafficStats {
   StatSlot rx_frames = 0;
   StatSlot rx_bytes = 0;
   StatSlot tx_frames = 0;
   StatSlot tx_bytes = 0;
-  StatSlot unused[4] = {};
+  // Of a peer: when it last sent something, in ms of CLOCK_MONOTONIC.
+  StatSlot last_rx_ms = 0;
+  StatSlot unused[3] = {};
 
   void CountRx(uint64_t frames, uint64_t bytes) {
     Count(&rx_frames, frames);
@@ -52,11 +57,16 @@ struct GlobalStats {
   // Questions answered for endpoints on other hosts.
   StatSlot arp_answered = 0;
   StatSlot nd_answered = 0;
+  // Passed on for others.
+  StatSlot relayed_datagrams = 0;
+  StatSlot relayed_bytes = 0;
+  // Stations told that their packets are too long.
+  StatSlot too_big_answered = 0;
 
   void CountDrop(DropReason reason, uint64_t amount = 1) {
     Count(&drops[static_cast<size_t>(reason)], amount);
   }
 };
-static_assert(sizeof(GlobalStats) == (kDropReasonCount + 9) * sizeof(StatSlot));
+static_assert(sizeof(GlobalStats) == (kDropReasonCount + 12) * sizeof(StatSlot));
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "endian.hpp"
+#include "relay.hpp"
 #include "sealed.hpp"
 
 namespace weft {
@@ -38,7 +39,7 @@ AddressKey KeyOf(const sockaddr_storage& address) {
   return KeyOfIpv6(bytes + offsetof(sockaddr_in6, sin6_addr));
 }
 
-Tables::Tables() : vteps_(kVtepBuckets), sessions_(kSessionBuckets) {}
+Tables::Tables() : vteps_(kVtepBuckets), sessions_(kSessionBuckets), routes_(kRouteBuckets) {}
 
 Network* Tables::FindNetwork(uint32_t vni) const {
   Network* network = networks_[vni % kNetworkBuckets];
@@ -58,6 +59,16 @@ ReceiveSession* Tables::FindSession(uint32_t index) const {
   ReceiveSession* session = sessions_[index % kSessionBuckets];
   while (session != nullptr && session->index != index) session = session->next_in_bucket;
   return session;
+}
+
+RelayRoute* Tables::FindRoute(uint64_t tag) const {
+  RelayRoute* route = routes_[tag % kRouteBuckets];
+  while (route != nullptr && route->tag != tag) route = route->next_in_bucket;
+  return route;
+}
+
+bool Tables::IsRelayPeer(const AddressKey& address) const {
+  return relay_peers_ != nullptr && relay_peers_->Has(address);
 }
 
 size_t Tables::VtepBucket(const Network& network, const AddressKey& key) {
@@ -111,6 +122,16 @@ void Tables::AddSession(ReceiveSession& session) {
 
 void Tables::RemoveSession(ReceiveSession& session) {
   RemoveFrom(sessions_[session.index % kSessionBuckets], session, &ReceiveSession::next_in_bucket);
+}
+
+void Tables::AddRoute(RelayRoute& route) {
+  RelayRoute*& head = routes_[route.tag % kRouteBuckets];
+  route.next_in_bucket = head;
+  head = &route;
+}
+
+void Tables::RemoveRoute(RelayRoute& route) {
+  RemoveFrom(routes_[route.tag % kRouteBuckets], route, &RelayRoute::next_in_bucket);
 }
 
 }  // namespace weft

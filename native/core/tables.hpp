@@ -26,6 +26,18 @@ struct Port;
 struct ReceiveSession;
 struct SendSession;
 
+namespace relay {
+class Peers;
+}
+
+namespace handshake {
+class Keys;
+}
+
+namespace envelope {
+class Keys;
+}
+
 // An underlay address in the form that sockets take.
 struct SocketAddress {
   sockaddr_storage storage{};
@@ -76,16 +88,29 @@ struct Vtep {
   SocketAddress address;
   AddressKey key;
   Encapsulation encapsulation = Encapsulation::kVxlan;
-  // The peer has announced that it completes partial checksums.
+  // The peer has announced that it completes partial checksums. Who does is a native data plane,
+  // which combines congestion marks as well.
   bool takes_partial = false;
   // UDP_SEGMENT failed on the way to it.
   std::atomic<bool> is_plain = false;
-  // Of the host behind the address: shared by its VTEPs.
+  // Of the host behind the address: shared by its VTEPs. Sealed frames go by its path.
   SendSession* session = nullptr;
   // One for each thread.
   TrafficStats* stats = nullptr;
 
   Place place() const { return reinterpret_cast<Place>(this) | 1; }
+};
+
+// Where relayed datagrams for a host go next.
+struct RelayRoute {
+  // The first bytes of the host's id.
+  uint64_t tag = 0;
+  SocketAddress to;
+  // `to` is the host itself, which gets the datagram without its relay header.
+  bool is_last = false;
+  // UDP_SEGMENT failed on the way there.
+  std::atomic<bool> is_plain = false;
+  RelayRoute* next_in_bucket = nullptr;
 };
 
 constexpr bool IsVtepPlace(Place place) { return (place & 1) != 0; }
@@ -101,16 +126,23 @@ struct EndpointUpdate {
   AddressKey address;
 };
 
+// Messages a second that one network's stations are sent (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8).
+constexpr uint32_t kTooBigRate = 1000;
+
 struct Network {
   Network(uint32_t vni_, uint32_t mtu_, uint32_t fdb_capacity, uint32_t fdb_max_age,
           uint64_t hash_key, uint32_t unknown_unicast_rate, bool is_shared)
       : vni(vni_),
         mtu(mtu_),
+        send_mtu(mtu_),
         fdb(fdb_capacity, fdb_max_age, hash_key, is_shared),
-        unknown_unicast(unknown_unicast_rate, is_shared) {}
+        unknown_unicast(unknown_unicast_rate, is_shared),
+        too_big(kTooBigRate, is_shared) {}
 
   const uint32_t vni;
   const uint32_t mtu;
+  // Of what ports send: at most `mtu`.
+  uint32_t send_mtu;
   Gateway gateway;
   Port* ports = nullptr;
   // The VTEPs that floods go to.
@@ -121,6 +153,8 @@ struct Network {
   Fdb fdb;
   Neighbours neighbours;
   FloodLimit unknown_unicast;
+  // Messages to stations whose packets are too long.
+  FloodLimit too_big;
 };
 
 // The forwarder's indexes. Every operation but the removals is O(1) in expectation; none allocates.
@@ -131,6 +165,9 @@ class Tables {
   Network* FindNetwork(uint32_t vni) const;
   Vtep* FindVtep(const Network& network, const AddressKey& key) const;
   ReceiveSession* FindSession(uint32_t index) const;
+  RelayRoute* FindRoute(uint64_t tag) const;
+  // Whether relayed datagrams are taken from there.
+  bool IsRelayPeer(const AddressKey& address) const;
 
   void AddNetwork(Network& network);
   void RemoveNetwork(Network& network);
@@ -142,6 +179,14 @@ class Tables {
   void FloodVtep(Vtep& vtep, bool floods);
   void AddSession(ReceiveSession& session);
   void RemoveSession(ReceiveSession& session);
+  void AddRoute(RelayRoute& route);
+  void RemoveRoute(RelayRoute& route);
+  void SetRelayPeers(const relay::Peers* peers) { relay_peers_ = peers; }
+  // Null as long as there are none.
+  const handshake::Keys* handshake_keys() const { return handshake_keys_; }
+  void SetHandshakeKeys(const handshake::Keys* keys) { handshake_keys_ = keys; }
+  const envelope::Keys* envelope_keys() const { return envelope_keys_; }
+  void SetEnvelopeKeys(const envelope::Keys* keys) { envelope_keys_ = keys; }
 
   // Calls visit(network) for every network.
   template <typename Visit>
@@ -157,12 +202,17 @@ class Tables {
   static constexpr size_t kNetworkBuckets = 1024;
   static constexpr size_t kVtepBuckets = 16384;
   static constexpr size_t kSessionBuckets = 4096;
+  static constexpr size_t kRouteBuckets = 4096;
 
   static size_t VtepBucket(const Network& network, const AddressKey& key);
 
   std::array<Network*, kNetworkBuckets> networks_{};
   std::vector<Vtep*> vteps_;
   std::vector<ReceiveSession*> sessions_;
+  std::vector<RelayRoute*> routes_;
+  const relay::Peers* relay_peers_ = nullptr;
+  const handshake::Keys* handshake_keys_ = nullptr;
+  const envelope::Keys* envelope_keys_ = nullptr;
 };
 
 }  // namespace weft

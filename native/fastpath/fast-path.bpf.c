@@ -64,6 +64,9 @@ enum {
   OUTER_BYTES = sizeof(struct outer) - ETH_HLEN,
   PROTOCOL_TCP = 6,
   PROTOCOL_UDP = 17,
+  TCP_BYTES = 20,
+  TCP_SYN = 0x02,
+  TCP_MSS = 2,
   PROTOCOL_ICMPV6 = 58,
   // Of ICMPv6: neighbour discovery (RFC 4861).
   FIRST_DISCOVERY = 133,
@@ -71,6 +74,11 @@ enum {
   IP_FLAGS_DF = 0x4000,
   IP_FRAGMENT = 0x3fff,  // more fragments, or an offset
   TTL = 64,
+  // RFC 3168 §5.
+  ECN_MASK = 3,
+  ECN_ECT1 = 1,
+  ECN_ECT0 = 2,
+  ECN_CE = 3,
   // The dynamic range of RFC 7348 §5: the low 14 bits are the flow's.
   FIRST_SOURCE_PORT = 49152,
   VXLAN_FLAG_I = 0x08,
@@ -116,6 +124,9 @@ INLINE int is_burst(__u32 hash, __u64 now) {
 // headers up to the transport payload, and of the whole packet.
 struct extent {
   __u8 protocol;
+  __u8 tos;  // DSCP and ECN
+  __u8 is_syn;
+  __u32 l3_bytes;
   __u32 headers;
   __u32 packet;
 };
@@ -131,12 +142,14 @@ INLINE int measure(struct __sk_buff* skb, __u32 offset, __be16 type, struct exte
     struct iphdr ip;
     if (skb_load_bytes(skb, offset, &ip, sizeof ip) != 0 || ip.version != 4) return 0;
     extent->packet = bpf_ntohs(ip.tot_len);
+    extent->tos = ip.tos;
     l3_bytes = sizeof ip;
     protocol = ip.ihl == 5 ? ip.protocol : 0;
   } else if (type == bpf_htons(ETH_P_IPV6)) {
     struct ipv6hdr ip;
     if (skb_load_bytes(skb, offset, &ip, sizeof ip) != 0 || ip.version != 6) return 0;
     extent->packet = bpf_ntohs(ip.payload_len) + sizeof ip;
+    extent->tos = ip.priority << 4 | ip.flow_lbl[0] >> 4;
     l3_bytes = sizeof ip;
     protocol = ip.nexthdr;
     if (protocol == PROTOCOL_ICMPV6) {
@@ -149,13 +162,27 @@ INLINE int measure(struct __sk_buff* skb, __u32 offset, __be16 type, struct exte
   }
   extent->protocol = protocol;
   extent->headers = 0;
+  extent->is_syn = 0;
+  extent->l3_bytes = l3_bytes;
   if (protocol == PROTOCOL_UDP) extent->headers = l3_bytes + sizeof(struct udphdr);
   if (protocol == PROTOCOL_TCP) {
-    __u8 data_offset;
-    if (skb_load_bytes(skb, offset + l3_bytes + 12, &data_offset, 1) != 0) return 0;
-    extent->headers = l3_bytes + (data_offset >> 4) * 4;
+    __u8 tcp[2];  // data offset, flags
+    if (skb_load_bytes(skb, offset + l3_bytes + 12, tcp, sizeof tcp) != 0) return 0;
+    extent->headers = l3_bytes + (tcp[0] >> 4) * 4;
+    extent->is_syn = (tcp[1] & TCP_SYN) != 0;
   }
   return 1;
+}
+
+// Whether a SYN announces larger segments than packets of `mtu` hold: user space lowers that. It is
+// asked as well where the option is not the first, as Linux has it.
+INLINE int announces_too_much(struct __sk_buff* skb, const struct extent* extent, __u32 mtu) {
+  const __u32 headers = extent->l3_bytes + TCP_BYTES;
+  __u8 option[4];  // kind, length, value
+  if (extent->headers == headers) return 0;
+  if (skb_load_bytes(skb, ETH_HLEN + headers, option, sizeof option) != 0) return 1;
+  if (option[0] != TCP_MSS || option[1] != sizeof option) return 1;
+  return (((__u32)option[2] << 8) | option[3]) + headers > mtu;
 }
 
 // Whether each packet that comes out of this super-frame, or this one packet, is within the MTU
@@ -199,11 +226,12 @@ INLINE __be16 header_checksum(const struct iphdr* ip) {
 }
 
 // The outer checksum is 0, "none": the inner ones stay as they are, finished or left to the device.
-INLINE void write_outer(struct outer* outer, const struct weft_vtep* vtep, __u32 vni, __u32 bytes,
-                        __u32 hash) {
+INLINE void write_outer(struct outer* outer, const struct weft_vtep* vtep, __u32 vni, __u8 tos,
+                        __u32 bytes, __u32 hash) {
   struct iphdr ip = {
       .version = 4,
       .ihl = 5,
+      .tos = vtep->combines_ecn ? tos : tos & ~ECN_MASK,
       .tot_len = bpf_htons((__u16)(bytes + OUTER_BYTES)),
       .frag_off = bpf_htons(IP_FLAGS_DF),
       .ttl = TTL,
@@ -253,6 +281,7 @@ SECTION("encap") int weft_encap(struct __sk_buff* skb) {
     return TCX_NEXT_PROGRAM;
   }
   if (bytes + OUTER_BYTES > 0xffff) return TCX_NEXT_PROGRAM;
+  if (extent.is_syn && announces_too_much(skb, &extent, port->mtu)) return to_user_space(port);
 
   // A receiver in user space can cut TCP super-frames up, but where a UDP datagram ended it can't
   // know.
@@ -268,11 +297,19 @@ SECTION("encap") int weft_encap(struct __sk_buff* skb) {
                       BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
                       BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN);
   const __u32 underlay = vtep->ifindex;
-  write_outer(&outer, vtep, port->vni, bytes, hash);
+  write_outer(&outer, vtep, port->vni, extent.tos, bytes, hash);
   if (skb_adjust_room(skb, OUTER_BYTES, BPF_ADJ_ROOM_MAC, flags) != 0) return TCX_NEXT_PROGRAM;
   if (skb_store_bytes(skb, 0, &outer, sizeof outer, 0) != 0) return TCX_DROP_FRAME;
   weigh(skb, &extent, bytes, &counters->tx_frames, &counters->tx_bytes);
   return (int)redirect_neigh(underlay, (void*)0, 0, 0);
+}
+
+// Whether the outer header's mark changes the inner packet's, or has it dropped (RFC 6040 §4.2):
+// user space does and counts that.
+INLINE int is_marked(__u8 outer, __u8 inner) {
+  outer &= ECN_MASK;
+  inner &= ECN_MASK;
+  return outer == ECN_CE ? inner != ECN_CE : outer == ECN_ECT1 && inner == ECN_ECT0;
 }
 
 // Whether this is one datagram of plain VXLAN to `port`, alone in its packet: no options, no
@@ -318,7 +355,8 @@ SECTION("decap") int weft_decap(struct __sk_buff* skb) {
   // Receive offload joins datagrams of a flow since our socket asks for it, and user space takes
   // them apart: inside is then the length of the first.
   const __u32 flow = outer.ip.saddr * 31 + outer.udp.source;
-  if (must_follow(&slow_received, flow, now, extent.packet != bytes)) return TCX_NEXT_PROGRAM;
+  const int is_slow = extent.packet != bytes || is_marked(outer.ip.tos, extent.tos);
+  if (must_follow(&slow_received, flow, now, is_slow)) return TCX_NEXT_PROGRAM;
   if (!fits(skb, &extent, bytes, 0, local->mtu)) return TCX_NEXT_PROGRAM;
 
   const __u32 ifindex = local->ifindex;

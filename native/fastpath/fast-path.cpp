@@ -98,7 +98,6 @@ int FastPath::SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu,
   const weft_fdb_key key = KeyOfMac(vni, mac);
   int error = bpf::Update(map(kPorts), &ifindex, &port);
   if (error == 0) error = bpf::Update(map(kLocals), &key, &local);
-  if (error == 0) error = Attach(ports_, encap_.get(), ifindex);
   if (error != 0) RemoveEndpoint(vni, mac, ifindex);
   return error;
 }
@@ -107,8 +106,11 @@ void FastPath::RemoveEndpoint(uint32_t vni, Mac mac, uint32_t ifindex) {
   const weft_fdb_key key = KeyOfMac(vni, mac);
   bpf::Erase(map(kLocals), &key);
   bpf::Erase(map(kPorts), &ifindex);
-  ports_.erase(ifindex);
 }
+
+int FastPath::AttachEndpoint(uint32_t ifindex) { return Attach(ports_, encap_.get(), ifindex); }
+
+void FastPath::DetachEndpoint(uint32_t ifindex) { ports_.erase(ifindex); }
 
 int FastPath::AttachUnderlay(uint32_t ifindex) { return Attach(underlays_, decap_.get(), ifindex); }
 

@@ -15,7 +15,9 @@ namespace weft {
 
 // The fast path's programs and maps in the kernel (fast-path.bpf.c, docs/adr/0022). Everything ends
 // with this object, or with the process: nothing is pinned, and a program that is no longer
-// attached forwards nothing. All calls are from one thread; results are 0 or a negative errno.
+// attached forwards nothing. Results are 0 or a negative errno. What attaches and detaches waits
+// for the kernel's lock on links, for as long as others change them: those four may be called on
+// any thread, one at a time. All other calls are from one thread, and wait for nothing.
 class FastPath {
  public:
   // What stopped the loading.
@@ -30,11 +32,14 @@ class FastPath {
   static std::unique_ptr<FastPath> Load(const char* object, uint16_t vxlan_port,
                                         uint32_t fdb_max_age_ms, Failure& failure);
 
-  // An endpoint's end on this host: encapsulates what comes from it, and gives it what is for
-  // `mac`. Called again it takes the new values. `tap` is where user space reads the network's
-  // frames, or 0: what it does better than the kernel then comes to it over the bridge.
+  // An endpoint's end on this host: once it is attached, encapsulates what comes from it; gives it
+  // what is for `mac`. Called again it takes the new values. `tap` is where user space reads the
+  // network's frames, or 0: what it does better than the kernel then comes to it over the bridge.
   int SetEndpoint(uint32_t vni, Mac mac, uint32_t ifindex, uint32_t mtu, uint32_t tap);
+  // Its frames take the slow path from now on, whether or not it is detached.
   void RemoveEndpoint(uint32_t vni, Mac mac, uint32_t ifindex);
+  int AttachEndpoint(uint32_t ifindex);
+  void DetachEndpoint(uint32_t ifindex);
 
   // Decapsulates what comes in at an underlay interface.
   int AttachUnderlay(uint32_t ifindex);

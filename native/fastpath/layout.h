@@ -47,6 +47,8 @@ struct weft_vtep {
   // them whole. If not, user space does it better: its datagrams have checksums, without which the
   // receiver can't join them again.
   __u16 segments;
+  // Whether the peer is known to combine congestion marks (RFC 6040 §4.3).
+  __u16 combines_ecn;
 };
 
 // Frames as user space would count them: after segmentation, with their Ethernet headers.

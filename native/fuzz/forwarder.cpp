@@ -2,10 +2,12 @@
 // input sends datagrams and frames. Each is counted exactly once, and afterwards the forwarder
 // still forwards. The input is a series of records:
 //
-//   | way 1 | size 2 | bytes ... |   way modulo 5: to the VXLAN socket; the same with a valid VXLAN
-//                                    header before it; to the mesh socket; out of the port, a
-//                                    virtio-net header first; sealed by a peer, the higher bits
-//                                    of `way` choosing the counter and damage
+//   | way 1 | size 2 | bytes ... |   way below 200, modulo 5: to the VXLAN socket; the same with a
+//                                    valid VXLAN header before it; to the mesh socket; out of the
+//                                    port, a virtio-net header first; sealed by a peer, the higher
+//                                    bits of `way` choosing the counter and damage. From 200 on:
+//                                    relayed, the rest choosing the route and damage. From 250 on:
+//                                    in the clear from where that was agreed on
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "../core/data-plane.hpp"
+#include "../core/relay.hpp"
 #include "../core/sealed.hpp"
 #include "../core/vxlan.hpp"
 #include "../test/loopback.hpp"
@@ -33,6 +36,10 @@ using test::Loopback;
 constexpr uint32_t kMtu = 1450;
 constexpr uint32_t kVnetBytes = 10;
 constexpr uint32_t kMaxRecords = 24;
+constexpr uint8_t kFirstRelayed = 200;
+constexpr uint8_t kFirstUnsealed = 250;
+// Of routes: on to another relay, to the host itself, back to where it came from.
+constexpr uint64_t kTags[] = {0x1111111111111111, 0x2222222222222222, 0x3333333333333333};
 constexpr int kPatienceMs = 10000;
 constexpr CipherKind kCipher = CipherKind::kAes256Gcm;
 constexpr uint32_t kKeyIndex = 0x01020304;
@@ -108,7 +115,8 @@ class World {
     local.size = sizeof local.storage;
     getsockname(raw_, local.get(), &local.size);
     plane_->AddVtep(kVni, 1, local, Encapsulation::kVxlan, &vtep_);
-    AddSealedPeer();
+    AddSealedPeer(local);
+    AddRoutes(local);
     for (uint32_t i = 0; i < 2; i++) AddPort(i);
     plane_->Pin(kVni, 0x020000000005, 1);
     const EndpointUpdate elsewhere{0x020000000007, plane_->VtepAt(2), true, KeyOfIpv4(0x0a070007)};
@@ -123,7 +131,7 @@ class World {
     bool has_long = false;
     for (uint32_t i = 0; i < kMaxRecords && !input.is_empty(); i++) {
       const uint8_t choice = input.Byte();
-      const uint8_t way = choice % 5;
+      const uint8_t way = choice < kFirstRelayed ? choice % 5 : choice < kFirstUnsealed ? 5 : 6;
       const auto bytes = input.Take(input.Word() % 2048);
       has_long |= bytes.size() > kMtu;
       if (way == 3) {
@@ -131,6 +139,10 @@ class World {
       } else {
         if (way == 4) {
           SendSealed(choice / 5, bytes);
+        } else if (way == 5) {
+          SendRelayed(choice - kFirstRelayed, bytes);
+        } else if (way == 6) {
+          SendUnsealed(choice - kFirstUnsealed, bytes);
         } else {
           Send(way, bytes);
         }
@@ -150,12 +162,13 @@ class World {
   }
 
   // Nobody listens at its address; what it seals comes from ours.
-  void AddSealedPeer() {
+  void AddSealedPeer(const SocketAddress& raw) {
     const SocketAddress peer = Loopback("127.0.0.3", 9);
     const std::array<uint8_t, kCipherKeyBytes> key{};
     plane_->AddVtep(kVni, 2, peer, Encapsulation::kSealed, &sealed_vtep_);
     plane_->SetSendKey(KeyOf(peer.storage), kCipher, key, kKeyIndex, 0);
     plane_->AddReceiveKey(KeyOf(peer.storage), kCipher, key, kKeyIndex);
+    plane_->SetUnsealedSources(KeyOf(peer.storage), std::span(&raw, 1));
     seal_.ciphers[0] = Cipher::Create(kCipher, key);
     seal_.index = kKeyIndex;
   }
@@ -169,6 +182,36 @@ class World {
     seal_.Seal(0, frame, datagram.data(), kVni, choice / 4 % 2 == 1);
     seal_.next_counter = std::max(next, seal_.next_counter.load());
     if (choice >= 40) datagram[datagram.size() * choice / 64] ^= choice;
+    Send(2, datagram);
+  }
+
+  void SendUnsealed(uint8_t choice, std::span<const uint8_t> frame) {
+    Bytes datagram(unsealed::kHeaderBytes);
+    const uint32_t index = choice == 5 ? kKeyIndex + 1 : kKeyIndex;
+    unsealed::WriteHeader(datagram.data(), choice == 4 ? kVni + 1 : kVni, index, choice % 2 == 1);
+    datagram.insert(datagram.end(), frame.begin(), frame.end());
+    Send(2, datagram);
+  }
+
+  // What is relayed goes to a socket that nobody reads: what it has no room for, the kernel drops.
+  void AddRoutes(const SocketAddress& raw) {
+    const int sink = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    SocketAddress to = Loopback("127.0.0.4", 0);
+    CHECK(bind(sink, to.get(), to.size) == 0);
+    CHECK(getsockname(sink, to.get(), &to.size) == 0);
+    plane_->SetRelayPeers({KeyOf(raw.storage)});
+    plane_->SetRoute(kTags[0], to, false);
+    plane_->SetRoute(kTags[1], to, true);
+    plane_->SetRoute(kTags[2], raw, true);
+  }
+
+  void SendRelayed(uint8_t choice, std::span<const uint8_t> inner) {
+    Bytes datagram(inner.size() + relay::kHeaderBytes);
+    relay::WriteHeader(datagram.data(), kTags[choice % 3]);
+    std::copy(inner.begin(), inner.end(), datagram.begin() + relay::kHeaderBytes);
+    if (choice / 3 % 4 == 1) datagram[relay::kHopLimitAt] = choice % 2;
+    if (choice / 3 % 4 == 2) datagram[choice % relay::kHeaderBytes] ^= choice;
+    if (choice / 3 % 4 == 3) datagram.resize(choice % (relay::kHeaderBytes + 1));
     Send(2, datagram);
   }
 
@@ -229,7 +272,8 @@ class World {
     for (bool is_found = false; !is_found;) {
       const uint32_t wakes = waker_.wakes;
       plane_->DrainControl([&](std::span<const uint8_t> bytes, const SocketAddress&) {
-        CHECK(!bytes.empty() && bytes[0] >= 0x01 && bytes[0] <= 0x1f);
+        CHECK(!bytes.empty() && bytes[0] >= 0x01 && bytes[0] <= 0x6f);
+        CHECK(bytes[0] <= 0x1f || bytes[0] >= 0x40);
         controls_++;
         is_found |= std::equal(bytes.begin(), bytes.end(), last.begin(), last.end());
       });
@@ -256,7 +300,8 @@ class World {
     for (size_t i = from; i < to; i++) {
       if (!IsCountedBeside(static_cast<DropReason>(i))) refused += stats_.drops[i];
     }
-    return refused + vtep_.rx_frames + sealed_vtep_.rx_frames + controls_;
+    return refused + vtep_.rx_frames + sealed_vtep_.rx_frames + stats_.relayed_datagrams +
+           controls_;
   }
 
   GlobalStats stats_;

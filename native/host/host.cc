@@ -124,10 +124,12 @@ Napi::Value Bound(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), -failure);
 }
 
-// interfaceIndex(name): the kernel's number of an interface, 0 if there is none of that name.
-Napi::Value InterfaceIndex(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>().Utf8Value();
-  return Napi::Number::New(info.Env(), if_nametoindex(name.c_str()));
+// interfaceName(index): the name of an interface by the kernel's number, '' if it is gone. Waits
+// for no lock.
+Napi::Value InterfaceName(const Napi::CallbackInfo& info) {
+  char name[IF_NAMESIZE] = "";
+  if_indextoname(info[0].As<Napi::Number>().Uint32Value(), name);
+  return Napi::String::New(info.Env(), name);
 }
 
 // A mapping of this process, from its first line in /proc/PID/smaps (proc_pid_smaps(5)).
@@ -175,7 +177,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("notify", Napi::Function::New(env, Notify));
   exports.Set("lock", Napi::Function::New(env, Lock));
   exports.Set("bound", Napi::Function::New(env, Bound));
-  exports.Set("interfaceIndex", Napi::Function::New(env, InterfaceIndex));
+  exports.Set("interfaceName", Napi::Function::New(env, InterfaceName));
   exports.Set("trim", Napi::Function::New(env, Trim));
   return exports;
 }

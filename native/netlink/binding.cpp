@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "background.hpp"
 #include "transaction.hpp"
 
 namespace weft {
@@ -50,6 +51,7 @@ NetlinkStep StepOf(const Napi::Object& object) {
   NetlinkStep step;
   step.message = BytesOf(object.Get("message"));
   step.patches = PatchesOf(object.Get("patches"), step.message.size());
+  step.removes = StringOf(object, "removes");
   step.path = StringOf(object, "path");
   step.value = StringOf(object, "value");
   return step;
@@ -103,6 +105,8 @@ Napi::Value Perform(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // The threads' code must not be unloaded under them.
+  env.AddCleanupHook(AwaitBackground);
   exports.Set("perform", Napi::Function::New(env, Perform, "perform"));
   return exports;
 }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -10,8 +12,13 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "../tun/netns_scope.hpp"
+#include "background.hpp"
+#include "fd.hpp"
+#include "link-watch.hpp"
 
 namespace weft {
 
@@ -20,20 +27,6 @@ namespace {
 constexpr size_t kReceiveBytes = 1 << 16;
 // The kernel answers at once, but for what waits for its one lock.
 constexpr time_t kPatienceSeconds = 10;
-
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // The message of an extended acknowledgement (NLMSGERR_ATTR_MSG), if it has one.
 std::string ExtendedMessage(const nlmsghdr* header) {
@@ -57,6 +50,18 @@ std::string ExtendedMessage(const nlmsghdr* header) {
   return {};
 }
 
+// A request that is sent by another thread; `outcome` is to be read when `ended` can be.
+struct Asking {
+  explicit Asking(NetlinkStep step) : ended(eventfd(0, EFD_CLOEXEC)) {
+    step.removes.clear();
+    steps.push_back(std::move(step));
+  }
+
+  Fd ended;
+  std::vector<NetlinkStep> steps;
+  NetlinkOutcome outcome;
+};
+
 class Transaction {
  public:
   explicit Transaction(NetlinkOutcome* outcome) : outcome_(outcome) {}
@@ -68,7 +73,9 @@ class Transaction {
       outcome_->failed_at = static_cast<int>(index);
       outcome_->replies.emplace_back();
       NetlinkStep& step = steps[index];
-      const bool is_done = step.message.empty() ? Write(step) : Send(socket.get(), step, index + 1);
+      const bool is_done = step.message.empty()   ? Write(step)
+                           : step.removes.empty() ? Send(socket.get(), step, index + 1)
+                                                  : Remove(socket.get(), step, index + 1);
       if (!is_done) return;
     }
   }
@@ -78,8 +85,10 @@ class Transaction {
     const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     const int on = 1;
     const timeval patience{.tv_sec = kPatienceSeconds, .tv_usec = 0};
-    // Without either it still works: less is said of refusals, or a kernel that hangs hangs us.
+    // Without any it still works: less is said of refusals, the kernel tells all tables of routes
+    // where one was asked for, or a kernel that hangs hangs us.
     setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
+    setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return fd;
   }
@@ -95,6 +104,25 @@ class Transaction {
       return true;
     }
     Fail(errno);
+    return false;
+  }
+
+  // A link is gone within a millisecond. The kernel answers who asked for it when no processor can
+  // be looking at it any more and its memory is free, 15 to 40 ms later. That is nothing to wait
+  // for: a thread of its own does.
+  bool Remove(int fd, NetlinkStep& step, size_t sequence) {
+    const LinkWatch watch(step.removes);
+    auto asking = std::make_shared<Asking>(step);
+    const bool is_begun = watch.is_on() && asking->ended.get() >= 0 && RunInBackground([asking] {
+                            Transaction(&asking->outcome).Run(asking->steps);
+                            eventfd_write(asking->ended.get(), 1);
+                          });
+    if (!is_begun) return Send(fd, step, sequence);
+    if (watch.AwaitEnd(asking->ended.get())) return true;
+    pollfd ended{.fd = asking->ended.get(), .events = POLLIN, .revents = 0};
+    while (poll(&ended, 1, -1) < 0 && errno == EINTR) continue;
+    if (asking->outcome.error == 0) return true;
+    Fail(asking->outcome.error, asking->outcome.why);
     return false;
   }
 
@@ -151,7 +179,7 @@ class Transaction {
         if (header->nlmsg_seq != sequence) continue;
         // The links changed while they were told: what came is no picture of any moment.
         if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) is_torn_ = true;
-        if (header->nlmsg_type == NLMSG_DONE) return EndDump();
+        if (header->nlmsg_type == NLMSG_DONE) return EndDump(header);
         if (header->nlmsg_type == NLMSG_ERROR) return Acknowledge(header);
         const auto* bytes = reinterpret_cast<const uint8_t*>(header);
         auto& reply = outcome_->replies.back();
@@ -160,9 +188,14 @@ class Transaction {
     }
   }
 
-  bool EndDump() {
-    if (!is_torn_) return true;
-    Fail(EAGAIN);
+  bool EndDump(const nlmsghdr* header) {
+    int status = 0;
+    if (header->nlmsg_len >= NLMSG_LENGTH(sizeof status)) {
+      std::memcpy(&status, NLMSG_DATA(header), sizeof status);
+    }
+    if (status >= 0 && is_torn_) status = -EAGAIN;
+    if (status >= 0) return true;
+    Fail(-status);
     return false;
   }
 

@@ -19,6 +19,9 @@ struct NetlinkPatch {
 struct NetlinkStep {
   std::vector<uint8_t> message;
   std::vector<NetlinkPatch> patches;
+  // Of a message that removes a link, its name: the step ends when the link is gone from the
+  // namespace, with its peer. What the kernel has to do afterwards goes on behind.
+  std::string removes;
   std::string path;
   std::string value;
 };

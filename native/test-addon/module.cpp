@@ -14,6 +14,7 @@
 #include "../core/neighbour-answer.hpp"
 #include "../core/segmenter.hpp"
 #include "../core/tables.hpp"
+#include "../core/too-big.hpp"
 #include "micro.hpp"
 
 namespace weft {
@@ -130,6 +131,16 @@ Napi::Value Coalesce(const Napi::CallbackInfo& info) {
   return collector.frames();
 }
 
+// tooBig(frame, mtu): the message to the frame's sender, or nothing.
+Napi::Value TooBig(const Napi::CallbackInfo& info) {
+  const auto frame = info[0].As<Bytes>();
+  uint8_t answer[kMaxTooBigBytes];
+  const uint32_t mtu = info[1].As<Napi::Number>().Uint32Value();
+  const uint32_t bytes = WriteTooBig(std::span(frame.Data(), frame.Length()), mtu, answer);
+  if (bytes == 0) return info.Env().Undefined();
+  return Bytes::Copy(info.Env(), answer, bytes);
+}
+
 // answerNeighbour(frame, mac): the answer that `mac` has whatever address is asked for, or
 // undefined if the frame is no question.
 Napi::Value AnswerNeighbour(const Napi::CallbackInfo& info) {
@@ -150,6 +161,7 @@ Napi::Object InitTestAddon(Napi::Env env, Napi::Object exports) {
   exports["write"] = Napi::Function::New<Write>(env);
   exports["segment"] = Napi::Function::New<Segment>(env);
   exports["coalesce"] = Napi::Function::New<Coalesce>(env);
+  exports["tooBig"] = Napi::Function::New<TooBig>(env);
   exports["answerNeighbour"] = Napi::Function::New<AnswerNeighbour>(env);
   InitMicro(env, exports);
   return exports;

@@ -1,91 +1,13 @@
 // Two data planes on the loopback interface, with socket pairs for devices.
-#include <poll.h>
 #include <unistd.h>
 
-#include "../core/data-plane.hpp"
 #include "../core/vxlan.hpp"
 #include "frames.hpp"
-#include "loopback.hpp"
+#include "host.hpp"
 #include "test.hpp"
 
 namespace weft::test {
 namespace {
-
-constexpr uint32_t kVni = 77;
-constexpr uint32_t kVnetBytes = 10;
-constexpr int kPatienceMs = 5000;
-
-class Flag final : public ControlWaker {
- public:
-  std::atomic<int> wakes{0};
-  void Wake() override {
-    wakes++;
-    wakes.notify_all();
-  }
-};
-
-// A host: a data plane with one network and one port.
-struct Host {
-  GlobalStats stats;
-  TrafficStats port_stats;
-  TrafficStats vtep_stats;
-  Flag flag;
-  std::unique_ptr<DataPlane> plane;
-  int device = -1;  // the container's end
-  int queue = -1;
-
-  explicit Host(const char* address, uint32_t vnet_bytes = kVnetBytes) {
-    const SocketAddress bound = Loopback(address, 0);
-    DataPlaneOptions options;
-    options.addresses = std::span(&bound, 1);
-    options.fdb_capacity = 100;
-    options.fdb_max_age_ms = 60000;
-    options.hash_key = 12345;
-    options.joins_udp = true;
-    Sockets::Failure failure;
-    plane = DataPlane::Open(options, stats, flag, failure);
-    CHECK(plane != nullptr);
-    plane->AddNetwork(kVni, 1400);
-    int pair[2];
-    CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0);
-    device = pair[0];
-    queue = pair[1];
-    plane->AddPort(kVni, 1, std::span<const int>(&queue, 1), vnet_bytes, &port_stats);
-  }
-
-  ~Host() {
-    plane.reset();
-    close(device);
-    close(queue);
-  }
-
-  SocketAddress address(const char* text) const {
-    return Loopback(text, plane->binds()[0].vxlan_port);
-  }
-
-  void Send(const VnetHeader& vnet, const Bytes& frame) const {
-    Bytes bytes(kVnetBytes);
-    std::memcpy(bytes.data(), &vnet, kVnetBytes);
-    bytes.insert(bytes.end(), frame.begin(), frame.end());
-    CHECK(write(device, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
-  }
-
-  // The next frame that arrives, with what precedes it.
-  Bytes Receive() const {
-    pollfd waiting{device, POLLIN, 0};
-    CHECK(poll(&waiting, 1, kPatienceMs) == 1);
-    Bytes bytes(70000);
-    const ssize_t size = read(device, bytes.data(), bytes.size());
-    CHECK(size > 0);
-    bytes.resize(static_cast<size_t>(size));
-    return bytes;
-  }
-
-  // Waits for the end of the forwarder's turn: what it has done by then is counted.
-  void Settle() const { plane->SnapshotFdb(kVni); }
-
-  uint64_t drops(DropReason reason) const { return stats.drops[static_cast<size_t>(reason)]; }
-};
 
 void Connect(Host& a, Host& b, bool takes_partial = false) {
   a.plane->AddVtep(kVni, 1, b.address("127.0.0.2"), Encapsulation::kVxlan, &a.vtep_stats);
@@ -262,6 +184,40 @@ TEST(sealed_frames_cross_while_keys_change_under_them) {
   a.Settle();
   b.Settle();
   CHECK(a.vtep_stats.tx_frames == 1000 && b.vtep_stats.rx_frames == 1000);
+}
+
+TEST(unsealed_super_frames_cross_where_it_was_agreed_and_nowhere_else) {
+  Host a("127.0.0.1");
+  Host b("127.0.0.2");
+  ConnectSealed(a, b);
+  const auto key = SealingKey(1);
+  b.plane->AddReceiveKey(PeerKey("127.0.0.1"), CipherKind::kAes256Gcm, key, 1);
+  a.plane->SetSendKey(PeerKey("127.0.0.2"), CipherKind::kAes256Gcm, key, 1, 0);
+  Path path;
+  path.is_set = true;
+  path.to = Loopback("127.0.0.2", b.plane->binds()[0].mesh_port);
+  path.is_unsealed = true;
+  a.plane->SetPath(PeerKey("127.0.0.2"), path);
+  FrameSpec spec;
+  spec.is_partial = true;
+  spec.payload_bytes = 13000;
+  const Bytes frame = MakeFrame(spec);
+  a.Send(OffloadHeader(spec, 1300), frame);
+  while (b.drops(DropReason::unsealed_not_agreed) < 10) usleep(100);
+  const SocketAddress at_a = Loopback("127.0.0.1", a.plane->binds()[0].mesh_port);
+  b.plane->SetUnsealedSources(PeerKey("127.0.0.1"), std::span(&at_a, 1));
+  for (int i = 0; i < 5; i++) {
+    a.Send(OffloadHeader(spec, 1300), frame);
+    CHECK(FrameOf(b.Receive()) == frame);
+  }
+  // The next path is sealed from its first frame on, and what was sealed needs no agreement.
+  b.plane->SetUnsealedSources(PeerKey("127.0.0.1"), {});
+  path.is_unsealed = false;
+  a.plane->SetPath(PeerKey("127.0.0.2"), path);
+  a.Send(OffloadHeader(spec, 1300), frame);
+  CHECK(FrameOf(b.Receive()) == frame);
+  b.Settle();
+  CHECK(b.drops(DropReason::unsealed_not_agreed) == 10);
 }
 
 TEST(without_a_key_nothing_leaves_and_plain_text_does_not_enter) {

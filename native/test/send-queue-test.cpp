@@ -39,7 +39,6 @@ struct Way {
     CHECK(bind(receiver.get(), address.get(), address.size) == 0);
     address.size = sizeof address.storage;
     CHECK(getsockname(receiver.get(), address.get(), &address.size) == 0);
-    vtep.stats = &traffic;
   }
 
   // A datagram in two pieces that begins with `number`.
@@ -48,7 +47,8 @@ struct Way {
     Bytes& bytes = *buffers.back();
     StoreBe32(bytes.data(), number);
     const std::span<const uint8_t> all(bytes);
-    queue.Add(vtep, sender.get(), all.first(4), all.subspan(4), static_cast<uint32_t>(size));
+    queue.Add({&vtep, vtep.address, &vtep.is_plain, &traffic, nullptr}, sender.get(), all.first(4),
+              all.subspan(4), static_cast<uint32_t>(size));
   }
 
   // The size of the next datagram that has arrived, or 0; its number goes to `number`.

@@ -211,8 +211,9 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
     return Napi::Number::New(info.Env(), value);
   }
 
-  // Tells of the device's end even if nobody reads from it: any change of links in its namespace is
-  // a reason to ask the device whether it is still there.
+  // Tells of the device's end even if nobody reads from it: any change of its link is a reason to
+  // ask the device whether it is still there. Of others' changes it is not, since to ask waits for
+  // the lock that the kernel holds for tens of milliseconds while it removes a link.
   TunFailure WatchLinks(napi_env env) {
     int error = 0;
     link_poll_ = Poll::Create(
@@ -238,7 +239,7 @@ class DeviceBinding : public Napi::ObjectWrap<DeviceBinding> {
   }
 
   void OnLinkEvent() {
-    device_.DrainLinkEvents();
+    if (!device_.DrainLinkEvents()) return;
     std::string name;
     if (device_.GetName(&name) == -ENODEV) OnGone();
   }

@@ -93,6 +93,7 @@ TunFailure TunDevice::Open(const TunOptions& options) {
     failure = OpenQueues(options);
   }
   if (failure.step == nullptr) failure = ConfigureHeader(options);
+  if (failure.step == nullptr) failure = FindIndex();
   if (failure.step != nullptr) {
     Close();
     return failure;
@@ -118,6 +119,14 @@ TunFailure TunDevice::OpenQueues(const TunOptions& options) {
   return {};
 }
 
+TunFailure TunDevice::FindIndex() {
+  ifreq data{};
+  const int error = -NamedIoctl(SIOCGIFINDEX, &data);
+  if (error != 0) return {"attach", error};
+  index_ = data.ifr_ifindex;
+  return {};
+}
+
 TunFailure TunDevice::ConfigureHeader(const TunOptions& options) const {
   if (options.vnet_header_bytes == 0) return {};
   int bytes = options.vnet_header_bytes;
@@ -135,11 +144,20 @@ void TunDevice::Close() {
   control_ = -1;
 }
 
-void TunDevice::DrainLinkEvents() const {
-  char ignored[64];
-  // ENOBUFS says that events were lost, which is no matter here: the queue is then drained further.
-  while (recv(control_, ignored, sizeof(ignored), MSG_TRUNC) >= 0 || errno == EINTR ||
-         errno == ENOBUFS) {
+bool TunDevice::DrainLinkEvents() const {
+  // Of each event, the link that it is about; the kernel puts one into a datagram.
+  struct {
+    nlmsghdr header;
+    ifinfomsg link;
+  } event{};
+  bool has_changed = false;
+  for (;;) {
+    const ssize_t bytes = recv(control_, &event, sizeof event, MSG_TRUNC);
+    if (bytes < 0 && errno == EINTR) continue;
+    // Events were lost, any of which may have been the device's; the queue is drained further.
+    if (bytes < 0 && errno != ENOBUFS) return has_changed;
+    const bool is_known = bytes >= static_cast<ssize_t>(sizeof event);
+    has_changed |= !is_known || event.link.ifi_index == index_;
   }
 }
 

@@ -69,8 +69,9 @@ class TunDevice {
   // A netlink socket that becomes readable when a link of the namespace changes; see
   // DrainLinkEvents.
   int control_fd() const { return control_; }
-  // Forgets the waiting link events. What changed is asked of the device itself.
-  void DrainLinkEvents() const;
+  // Forgets the waiting link events; true if one may have been about this device. What changed is
+  // then asked of the device itself, which waits for the kernel's one lock (rtnl).
+  bool DrainLinkEvents() const;
 
   // The name now, which `ip link set … name` may have changed.
   int GetName(std::string* name) const;
@@ -99,11 +100,13 @@ class TunDevice {
  private:
   TunFailure OpenQueues(const TunOptions& options);
   TunFailure ConfigureHeader(const TunOptions& options) const;
+  TunFailure FindIndex();
   int NamedIoctl(unsigned long request, ifreq* data) const;
   std::size_t ReadQueue(int fd, const FrameSlots& slots, std::size_t filled, int* error);
 
   std::vector<int> queues_;
   int control_ = -1;
+  int index_ = 0;
   std::size_t next_queue_ = 0;
   // Takes what doesn't fit into a slot, so that readv tells the frame's full length. Never read.
   std::unique_ptr<std::uint8_t[]> spill_;

@@ -2,13 +2,16 @@
 // near what a kernel path carries; this one hands the kernel batches with sendmmsg and recvmmsg, so
 // that the path under test is the bottleneck and not the generator.
 //
-//   udpgen send ADDRESS PORT BYTES SECONDS [RATE] [FLOWS]    RATE in datagrams a second, 0: no
-//   limit udpgen receive PORT SECONDS                              SECONDS: the longest it will
-//   wait
+//   udpgen send ADDRESS PORT BYTES SECONDS [RATE] [FLOWS]
+//   udpgen repeat ADDRESS PORT HEX SECONDS RATE
+//   udpgen receive PORT SECONDS
 //
-// Both print one JSON object on stdout when they end. `receive` prints {"ready":true} on a line of
+// RATE is in datagrams a second, 0: no limit. `repeat` sends one datagram, given in hexadecimal,
+// again and again. SECONDS of `receive` is the longest that it waits.
+//
+// All print one JSON object on stdout when they end. `receive` prints {"ready":true} on a line of
 // its own once its socket is bound, and ends when nothing has come for QUIET_SECONDS after the
-// first datagram. A datagram begins with a header in network byte order:
+// first datagram. A datagram of `send` begins with a header in network byte order:
 //
 //   0              4              8                             16
 //   |  magic (32)  |  flow (32)   |  sequence number (64)       |
@@ -61,6 +64,7 @@ static _Noreturn void Fail(const char* what) {
 static _Noreturn void Usage(void) {
   fprintf(stderr,
           "usage: udpgen send ADDRESS PORT BYTES SECONDS [RATE] [FLOWS]\n"
+          "       udpgen repeat ADDRESS PORT HEX SECONDS RATE\n"
           "       udpgen receive PORT SECONDS\n");
   exit(2);
 }
@@ -131,8 +135,8 @@ static void OpenSender(struct Sender* sender, const struct sockaddr_storage* to,
   }
 }
 
-// Sends up to `count` datagrams of one flow in one call; returns how many the kernel took.
-static unsigned SendBatch(struct Sender* sender, uint32_t flow, unsigned count) {
+// Numbers the first `count` datagrams as the next ones of a flow.
+static void Stamp(struct Sender* sender, uint32_t flow, unsigned count) {
   for (unsigned i = 0; i < count; i++) {
     const struct Header header = {
         .magic = htobe32(MAGIC),
@@ -141,6 +145,10 @@ static unsigned SendBatch(struct Sender* sender, uint32_t flow, unsigned count) 
     };
     memcpy(sender->slices[i].iov_base, &header, sizeof header);
   }
+}
+
+// Sends up to `count` datagrams of one flow in one call; returns how many the kernel took.
+static unsigned SendBatch(struct Sender* sender, uint32_t flow, unsigned count) {
   const int taken = sendmmsg(sender->sockets[flow], sender->messages, count, 0);
   if (taken < 0) {
     // ECONNREFUSED reports an earlier datagram (the receiver has ended); ENOBUFS a full queue.
@@ -163,6 +171,22 @@ static unsigned Due(double rate, double elapsed, uint64_t sent) {
   return 0;
 }
 
+// Sends for `seconds` and prints what was sent; the flows take turns.
+static void Run(struct Sender* sender, double seconds, double rate, bool isNumbered) {
+  const double start = Now();
+  uint64_t sent = 0;
+  double elapsed = 0;
+  for (uint32_t flow = 0; elapsed < seconds; elapsed = Now() - start) {
+    const unsigned count = Due(rate, elapsed, sent);
+    if (count == 0) continue;
+    if (isNumbered) Stamp(sender, flow, count);
+    sent += SendBatch(sender, flow, count);
+    flow = (flow + 1) % sender->flows;
+  }
+  printf("{\"sent\":%" PRIu64 ",\"seconds\":%.6f,\"refused\":%" PRIu64 "}\n", sent, elapsed,
+         sender->refused);
+}
+
 static int Send(int argc, char** argv) {
   if (argc < 4 || argc > 6) Usage();
   struct sockaddr_storage to;
@@ -174,18 +198,36 @@ static int Send(int argc, char** argv) {
   const double rate = argc > 4 ? Number(argv[4], 0, 1e9) : 0;
   sender.flows = argc > 5 ? (uint32_t)Number(argv[5], 1, MAX_FLOWS) : 1;
   OpenSender(&sender, &to, length);
+  Run(&sender, seconds, rate, true);
+  return 0;
+}
 
-  const double start = Now();
-  uint64_t sent = 0;
-  double elapsed = 0;
-  for (uint32_t flow = 0; elapsed < seconds; elapsed = Now() - start) {
-    const unsigned count = Due(rate, elapsed, sent);
-    if (count == 0) continue;
-    sent += SendBatch(&sender, flow, count);
-    flow = (flow + 1) % sender.flows;
+// Reads two hexadecimal digits for each of `bytes`.
+static void ParseHex(const char* text, uint8_t* out, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    unsigned value;
+    if (sscanf(text + 2 * i, "%2x", &value) != 1) {
+      fprintf(stderr, "udpgen: \"%s\" is not hexadecimal\n", text);
+      exit(2);
+    }
+    out[i] = (uint8_t)value;
   }
-  printf("{\"sent\":%" PRIu64 ",\"seconds\":%.6f,\"refused\":%" PRIu64 "}\n", sent, elapsed,
-         sender.refused);
+}
+
+static int Repeat(int argc, char** argv) {
+  if (argc != 5) Usage();
+  struct sockaddr_storage to;
+  const uint16_t port = (uint16_t)Number(argv[1], 1, 65535);
+  const socklen_t length = ParseAddress(argv[0], port, &to);
+  static struct Sender sender;
+  sender.bytes = strlen(argv[2]) / 2;
+  if (sender.bytes == 0 || sender.bytes > MAX_BYTES) Usage();
+  sender.flows = 1;
+  const double seconds = Number(argv[3], 0.001, 3600);
+  const double rate = Number(argv[4], 0, 1e9);
+  OpenSender(&sender, &to, length);
+  for (int i = 0; i < SEND_BATCH; i++) ParseHex(argv[2], sender.slices[i].iov_base, sender.bytes);
+  Run(&sender, seconds, rate, false);
   return 0;
 }
 
@@ -274,6 +316,7 @@ static int Receive(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc >= 2 && strcmp(argv[1], "send") == 0) return Send(argc - 2, argv + 2);
+  if (argc >= 2 && strcmp(argv[1], "repeat") == 0) return Repeat(argc - 2, argv + 2);
   if (argc >= 2 && strcmp(argv[1], "receive") == 0) return Receive(argc - 2, argv + 2);
   Usage();
 }

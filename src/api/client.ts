@@ -7,6 +7,7 @@ import type {
   Control,
   DetachRequest,
   EndpointScope,
+  EventsRequest,
   ExposeRequest,
   ForgetRequest,
   NameRemoval,
@@ -78,6 +79,12 @@ class HttpControl implements Control {
   createToken = (request: TokenRequest) => this.#call('createToken', request);
   listTokens = () => this.#call('listTokens', {});
   revokeToken = (id: string) => this.#call('revokeToken', { id });
+  listKeys = () => this.#call('listKeys', {});
+  rotateKeys = () => this.#call('rotateKeys', {});
+  retireKeys = (id?: string) => this.#call('retireKeys', id === undefined ? {} : { id });
+  listExpelled = () => this.#call('listExpelled', {});
+  expel = (host: string) => this.#call('expel', { host });
+  takeBack = (host: string) => this.#call('takeBack', { host });
   leave = () => this.#call('leave', {});
   createNetwork = (request: NetworkRequest) => this.#call('createNetwork', request);
   listNetworks = () => this.#call('listNetworks', {});
@@ -105,6 +112,9 @@ class HttpControl implements Control {
   removeVtep = (network: string, address: string) => this.#call('removeVtep', { network, address });
   listVteps = (network: string) => this.#call('listVteps', { network });
   fdb = (network: string) => this.#call('fdb', { network });
+  links = (host?: string) => this.#call('links', host === undefined ? {} : { host });
+  events = (request: EventsRequest) => this.#call('events', request);
+  metrics = () => this.#call('metrics', {});
   version = () => this.#call('version', {});
 
   async #call<Name extends RouteName>(name: Name, input: Input<Name>): Promise<Answer<Name>> {

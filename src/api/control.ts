@@ -21,6 +21,15 @@ export interface Control {
   /** The invitations that this host has made, those of the last days that are used up among them. */
   listTokens(): Promise<readonly TokenInfo[]>;
   revokeToken(id: string): Promise<void>;
+  listKeys(): Promise<readonly KeyInfo[]>;
+  /** Makes a key that all hosts seal with as soon as all have it. */
+  rotateKeys(): Promise<readonly KeyInfo[]>;
+  /** Has a key open nothing any more; all but the one in use without an id. */
+  retireKeys(id?: string): Promise<readonly KeyInfo[]>;
+  listExpelled(): Promise<readonly ExpelledInfo[]>;
+  /** Refuses a host everywhere and changes the keys that it has. */
+  expel(host: string): Promise<ExpelledInfo>;
+  takeBack(host: string): Promise<ExpelledInfo>;
   /** Leaves the mesh and forgets its peers; the daemon runs on alone. */
   leave(): Promise<void>;
 
@@ -33,7 +42,7 @@ export interface Control {
   endpoints(scope: EndpointScope): Promise<readonly EndpointInfo[]>;
   attach(request: AttachRequest): Promise<EndpointInfo>;
   detach(request: DetachRequest): Promise<EndpointInfo>;
-  /** This host itself joins a network with an IPv4 subnet and no gateway; again, it changes nothing. */
+  /** This host itself joins a network that is not isolated; again, it changes nothing. */
   expose(request: ExposeRequest): Promise<EndpointInfo>;
   /** Undoes `expose`; E_ENDPOINT_MISSING if it is not there. */
   hide(network: string): Promise<EndpointInfo>;
@@ -67,6 +76,12 @@ export interface Control {
   listVteps(network: string): Promise<readonly VtepInfo[]>;
 
   fdb(network: string): Promise<readonly FdbInfo[]>;
+  /** Every link of this host, or those to one host, by its name or id; E_HOST_MISSING. */
+  links(host?: string): Promise<readonly LinkDetail[]>;
+  /** What has happened to links of late, or is about to. */
+  events(request: EventsRequest): Promise<readonly LinkEvent[]>;
+  /** What this host counts, as Prometheus reads it. */
+  metrics(): Promise<MetricsText>;
   version(): Promise<VersionInfo>;
 }
 
@@ -89,6 +104,10 @@ export interface Status {
   /** What the other hosts are told to send to. */
   readonly advertise: string;
   readonly vxlanPort: number;
+  /** Where frames may go in the clear, as CIDRs; absent: nowhere. */
+  readonly trustedSubnets?: readonly string[];
+  /** Where Prometheus may ask; absent: nowhere. */
+  readonly metrics?: string;
   /** Sentences an operator should read, e.g. that the mesh is open. */
   readonly warnings: readonly string[];
   readonly dataPlane: {
@@ -98,8 +117,8 @@ export interface Status {
     readonly features: Readonly<Record<string, string>>;
     readonly drops: Readonly<Record<string, number>>;
     readonly fdb: Readonly<Record<string, number>>;
-    /** Questions of local stations that were answered for endpoints on other hosts. */
-    readonly answered: { readonly arp: number; readonly nd: number };
+    /** Questions of local stations that were answered for endpoints on other hosts; and those told that a packet is too long. */
+    readonly answered: { readonly arp: number; readonly nd: number; readonly tooBig: number };
     readonly ports: readonly PortInfo[];
     readonly vteps: readonly VtepInfo[];
   };
@@ -109,8 +128,27 @@ export interface Status {
   };
   readonly dns: DnsStatus;
   readonly links: LinksStatus;
+  readonly pathMtu: PathMtuStatus;
   readonly networks: number;
   readonly endpoints: { readonly local: number; readonly mesh: number };
+}
+
+/** What is known of the MTUs of the paths to hosts that share a network with this one. */
+export interface PathMtuStatus {
+  readonly paths: readonly PathMtuInfo[];
+  /** Probes sent and answered, black holes found, answers that nobody waits for. */
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface PathMtuInfo {
+  readonly peer: string;
+  /** Of packets on the underlay, outer headers included; absent: the peer has answered none yet. */
+  readonly mtu?: number;
+  /** As RFC 8899 §5.2 has them. */
+  readonly phase: 'base' | 'searching' | 'complete' | 'error';
+  /** The most that this host's own interface takes. */
+  readonly interfaceMtu: number;
+  readonly roundTripMs?: number;
 }
 
 /** Keys for sealed networks. */
@@ -118,6 +156,8 @@ export interface LinksStatus {
   readonly peers: readonly LinkInfo[];
   /** Handshake datagrams that were refused, by reason. */
   readonly counters: Readonly<Record<string, number>>;
+  /** Control datagrams that were sent, by what they are; bytes with the headers of UDP and IP. */
+  readonly sent: Readonly<Record<string, { readonly datagrams: number; readonly bytes: number }>>;
 }
 
 /** Absent for hosts with which no sealed network is shared. */
@@ -126,9 +166,77 @@ export interface LinkInfo {
   /** `sealed`: there are keys. `connecting`: the other host has not answered yet. */
   readonly state: 'sealed' | 'connecting';
   readonly cipher?: string;
+  /** Frames to it go in the clear, for this reason. */
+  readonly plain?: string;
   readonly keyAgeSeconds?: number;
   /** Handshakes begun in a row that were not answered. */
   readonly unanswered: number;
+}
+
+/** What carries frames to one host. */
+export interface LinkDetail {
+  readonly peer: string;
+  readonly id: string;
+  readonly state: MemberState;
+  /** Of the networks on which both have endpoints; empty: no frames go between the two. */
+  readonly encapsulations: readonly EncapsulationName[];
+  /** Of the keys in use, and since when they are. */
+  readonly cipher?: string;
+  readonly lastHandshake?: string;
+  /** `none`: keys are not wanted. */
+  readonly keys: 'sealed' | 'connecting' | 'none';
+  /** The way in use: `direct 192.0.2.7:7783`, `relay c`. */
+  readonly path: string;
+  readonly kind: 'direct' | 'relay';
+  readonly since: string;
+  readonly why: string;
+  /** How often the path has changed since paths to this host are measured. */
+  readonly flaps: number;
+  /** Least MTU that is known to pass, of what the underlay carries; absent: not searched for. */
+  readonly mtu?: number;
+  readonly traffic: Traffic;
+  /** Every way that is measured, the one in use among them. */
+  readonly paths: readonly LinkPath[];
+  /** Where this host trusts subnets: whether sealed networks' frames to it go in the clear, and why. */
+  readonly trust?: { readonly isPlain: boolean; readonly why: string };
+  /** What of all this does not hold for plain VXLAN, if both share such a network. */
+  readonly note?: string;
+}
+
+export interface LinkPath {
+  readonly path: string;
+  /** Where the address is known from: `announced`, `candidate`, `seen`, or `relay`. */
+  readonly origin: string;
+  readonly state: 'untried' | 'up' | 'down';
+  readonly isUsed: boolean;
+  readonly rttMs?: number;
+  readonly jitterMs: number;
+  readonly lossPercent: number;
+}
+
+export interface EventsRequest {
+  /** Only events of higher numbers; default 0: all that are remembered. */
+  readonly after?: number;
+  /** Wait for one so long if there is none yet, 0 to 25 seconds; default 0. */
+  readonly waitSeconds?: number;
+}
+
+export interface LinkEvent {
+  /** Counts up from 1 with the daemon's start. */
+  readonly sequence: number;
+  readonly at: string;
+  readonly kind: 'path' | 'reach' | 'keys' | 'mtu';
+  /** Name of the host that it is about. */
+  readonly peer: string;
+  readonly text: string;
+}
+
+/** What Prometheus' text format is called in HTTP. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export interface MetricsText {
+  /** Prometheus' text format 0.0.4. */
+  readonly text: string;
 }
 
 /** How this host answers questions for names. */
@@ -192,6 +300,23 @@ export interface TokenInfo {
   readonly expiresAt: string;
 }
 
+/** A key of the mesh, without its secret. */
+export interface KeyInfo {
+  readonly id: string;
+  readonly number: number;
+  /** `in use`: this host seals with it. */
+  readonly state: 'in use' | 'opens' | 'retired';
+  /** Of the newest key: live hosts that don't have it yet. */
+  readonly lackedBy: readonly string[];
+  /** Live hosts that seal with it. */
+  readonly sealedWithBy: readonly string[];
+}
+
+export interface ExpelledInfo {
+  readonly id: string;
+  readonly name: string;
+}
+
 export interface JoinReport {
   readonly joined: readonly { readonly target: string; readonly peer: string }[];
   readonly failed: readonly {
@@ -223,6 +348,8 @@ export interface NetworkRequest {
    * not. Default: a plain wire, without a gateway.
    */
   readonly edge?: NetworkEdge;
+  /** With `edge`: keeps endpoints from each other, on all hosts, but for published ports. Default false. */
+  readonly isolate?: boolean;
   /** An address that no endpoint gets; with `edge` the hosts' own, by default the subnet's first. */
   readonly gateway?: string;
   readonly gateway6?: string;
@@ -241,9 +368,14 @@ export interface NetworkInfo {
   readonly vni: number;
   readonly subnet: string;
   readonly subnet6?: string;
+  /** That it was made with. */
   readonly mtu: number;
+  /** Present while it has less, since a path between two of its hosts takes no more. */
+  readonly mtuLimit?: MtuLimitInfo;
   readonly encap: EncapsulationName;
   readonly edge?: NetworkEdge;
+  /** Its endpoints reach each other by published ports only; absent: directly. */
+  readonly isolated?: true;
   /** As they were asked for when it was made. */
   readonly ipRange?: string;
   readonly ipRange6?: string;
@@ -252,6 +384,16 @@ export interface NetworkInfo {
   readonly reserved?: readonly string[];
   /** Endpoints in the whole mesh. */
   readonly endpoints: number;
+}
+
+export interface MtuLimitInfo {
+  /** That the network has at this moment. */
+  readonly mtu: number;
+  /** Names of the hosts at the two ends of the narrowest path. */
+  readonly from: string;
+  readonly to: string;
+  /** Of packets on the underlay. */
+  readonly pathMtu: number;
 }
 
 export interface NetworkDetail extends NetworkInfo {
@@ -270,6 +412,8 @@ export interface ExposeRequest {
   readonly network: string;
   /** Default: a free one. */
   readonly ip?: string;
+  /** Likewise of the IPv6 subnet of a network with two. */
+  readonly ip6?: string;
 }
 
 export type EndpointScope = 'here' | 'all';
@@ -428,6 +572,7 @@ export interface AuditFinding {
     | 'address-not-open'
     | 'interface-missing'
     | 'interface-address'
+    | 'interface-address-extra'
     | 'interface-bridge'
     | 'interface-unknown'
     | 'lease-lapsed'

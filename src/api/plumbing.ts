@@ -1,4 +1,4 @@
-import type { NetworkInfo, NetworkRequest, PortRequest } from './control.ts';
+import type { NetworkEdge, NetworkInfo, NetworkRequest, PortRequest } from './control.ts';
 
 /**
  * What the plugins of container engines need of the daemon beside `Control`: an engine asks for an
@@ -79,6 +79,51 @@ export interface Plumbing {
   note(kind: string, key: string, value: unknown): Promise<void>;
   /** On disk when it settles. */
   forgetNote(kind: string, key: string): Promise<void>;
+}
+
+/**
+ * What the plugin of an engine that is one of a cluster needs besides: its managers give out networks and
+ * addresses, on whichever host is the leader, and its workers use them on theirs. `clusterId` is the
+ * cluster's own id of a network, the same on every host. What other hosts have to say is waited for 3 s.
+ */
+export interface ClusterPlumbing {
+  /**
+   * Makes the network, or takes the one of that name, and keeps it for the cluster until `free`; no host
+   * carries it for that. Asked again, by this leader or another, it does nothing more. `check` throws if
+   * the network that is there is not what is wanted.
+   */
+  allocate(
+    clusterId: string,
+    request: NetworkRequest,
+    check: (found: NetworkInfo) => void,
+  ): Promise<void>;
+  /** With all addresses that are held for it. Does nothing if there is none. */
+  free(clusterId: string): Promise<void>;
+  /** The Weft network of one of the cluster's; undefined if this host does not hear of it in time. */
+  network(clusterId: string): Promise<string | undefined>;
+  /** Of a network that an engine made, what its maker did not know: whether it has a way out. */
+  setEdge(network: string, edge: NetworkEdge): Promise<void>;
+  /**
+   * Holds an address for the cluster until `release`, whoever is the leader then; the answer is as
+   * `Plumbing.reserve`, or `address` itself if it is held for the cluster already.
+   */
+  hold(request: ClusterHoldRequest): Promise<string>;
+  /** Whether an address is held for the cluster, as far as this host hears in time. */
+  isHeld(network: string, address: string): Promise<boolean>;
+  release(network: string, address: string): Promise<void>;
+  /**
+   * A leader begins to tell all that it knows of a network. What it has not named ten minutes later, and
+   * no endpoint has, was forgotten between two leaders, and `sweep` lets go of it.
+   */
+  takeOver(network: string): void;
+  sweep(): Promise<void>;
+}
+
+export interface ClusterHoldRequest {
+  readonly network: string;
+  /** Without prefix length; without one, a free one is chosen. */
+  readonly address?: string;
+  readonly family: 4 | 6;
 }
 
 export interface PortRangeRequest extends PortRequest {

@@ -5,6 +5,8 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  EventsRequest,
+  ExpelledInfo,
   ExposeRequest,
   FdbInfo,
   ForeignVtep,
@@ -12,6 +14,10 @@ import type {
   ForgetRequest,
   IpamPlan,
   JoinReport,
+  KeyInfo,
+  LinkDetail,
+  LinkEvent,
+  MetricsText,
   NameInfo,
   NameRemoval,
   NameRequest,
@@ -55,6 +61,12 @@ export interface Calls {
   };
   readonly createToken: { input: TokenRequest; answer: TokenText };
   readonly listTokens: { input: Nothing; answer: readonly TokenInfo[] };
+  readonly listKeys: { input: Nothing; answer: readonly KeyInfo[] };
+  readonly rotateKeys: { input: Nothing; answer: readonly KeyInfo[] };
+  readonly retireKeys: { input: { readonly id?: string }; answer: readonly KeyInfo[] };
+  readonly listExpelled: { input: Nothing; answer: readonly ExpelledInfo[] };
+  readonly expel: { input: { readonly host: string }; answer: ExpelledInfo };
+  readonly takeBack: { input: { readonly host: string }; answer: ExpelledInfo };
   readonly revokeToken: { input: { readonly id: string }; answer: undefined };
   readonly leave: { input: Nothing; answer: undefined };
   readonly createNetwork: { input: NetworkRequest; answer: NetworkInfo };
@@ -87,6 +99,9 @@ export interface Calls {
   readonly removeVtep: { input: ForeignVtep; answer: undefined };
   readonly listVteps: { input: OfNetwork; answer: readonly VtepInfo[] };
   readonly fdb: { input: OfNetwork; answer: readonly FdbInfo[] };
+  readonly links: { input: { readonly host?: string }; answer: readonly LinkDetail[] };
+  readonly events: { input: EventsRequest; answer: readonly LinkEvent[] };
+  readonly metrics: { input: Nothing; answer: MetricsText };
   readonly version: { input: Nothing; answer: VersionInfo };
 }
 
@@ -110,6 +125,8 @@ export interface Route<Name extends RouteName> {
   readonly answer: AnswerShape<KeyOf<Answer<Name>>>;
   readonly call: (control: Control, input: Input<Name>) => Promise<Answer<Name>>;
 }
+
+const KEY_FIELDS = ['id', 'number', 'state', 'lackedBy', 'sealedWithBy'] as const;
 
 const ENDPOINT = {
   object: ['endpoint', 'network', 'address', 'mac', 'ifname', 'mtu', 'host', 'sandbox'],
@@ -164,6 +181,42 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/tokens/:id',
     answer: 'none',
     call: (control, { id }) => nothing(control.revokeToken(id)),
+  },
+  listKeys: {
+    method: 'GET',
+    path: '/v1/keys',
+    answer: { list: KEY_FIELDS },
+    call: (control) => control.listKeys(),
+  },
+  rotateKeys: {
+    method: 'POST',
+    path: '/v1/keys/rotate',
+    answer: { list: KEY_FIELDS },
+    call: (control) => control.rotateKeys(),
+  },
+  retireKeys: {
+    method: 'POST',
+    path: '/v1/keys/retire',
+    answer: { list: KEY_FIELDS },
+    call: (control, { id }) => control.retireKeys(id),
+  },
+  listExpelled: {
+    method: 'GET',
+    path: '/v1/expelled',
+    answer: { list: ['id', 'name'] },
+    call: (control) => control.listExpelled(),
+  },
+  expel: {
+    method: 'POST',
+    path: '/v1/expelled',
+    answer: { object: ['id', 'name'] },
+    call: (control, { host }) => control.expel(host),
+  },
+  takeBack: {
+    method: 'DELETE',
+    path: '/v1/expelled/:host',
+    answer: { object: ['id', 'name'] },
+    call: (control, { host }) => control.takeBack(host),
   },
   leave: {
     method: 'POST',
@@ -314,6 +367,24 @@ export const ROUTES: { readonly [Name in RouteName]: Route<Name> } = {
     path: '/v1/networks/:network/fdb',
     answer: { list: ['mac', 'origin', 'target', 'ageSeconds'] },
     call: (control, { network }) => control.fdb(network),
+  },
+  links: {
+    method: 'POST',
+    path: '/v1/links',
+    answer: { list: ['peer', 'id', 'path', 'kind', 'since', 'why', 'paths'] },
+    call: (control, { host }) => control.links(host),
+  },
+  events: {
+    method: 'POST',
+    path: '/v1/events',
+    answer: { list: ['sequence', 'at', 'kind', 'peer', 'text'] },
+    call: (control, request) => control.events(request),
+  },
+  metrics: {
+    method: 'GET',
+    path: '/v1/metrics',
+    answer: { object: ['text'] },
+    call: (control) => control.metrics(),
   },
   version: {
     method: 'GET',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { Control } from './control.ts';
+import { METRICS_TYPE, type Control } from './control.ts';
 import type { Face } from './face.ts';
 import { statusOf, type Failure } from './failure.ts';
 import { listenPrivately } from './listen.ts';
@@ -85,6 +85,13 @@ function addRoute(app: FastifyInstance, control: Control, name: RouteName): void
   });
 }
 
+/** As a scraper asks for it, not as our client does. */
+function addMetrics(app: FastifyInstance, control: Control): void {
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(METRICS_TYPE).send((await control.metrics()).text),
+  );
+}
+
 function addFace(app: FastifyInstance, face: Face): void {
   app.route({
     method: 'POST',
@@ -125,6 +132,7 @@ function createApp({ control, logger, faces = [] }: ApiServerOptions): FastifyIn
     } satisfies Failure),
   );
   for (const name of Object.keys(ROUTES) as RouteName[]) addRoute(app, control, name);
+  addMetrics(app, control);
   for (const face of faces) addFace(app, face);
   return app;
 }

@@ -17,6 +17,7 @@ export function bindFailure(
     EADDRNOTAVAIL: 'no interface of this host has that address; give one that "ip address" lists',
     EACCES:
       'ports under 1024 need root or CAP_NET_BIND_SERVICE; run as root or choose a higher port',
+    ENOTFOUND: 'that name has no address; give one that "ip address" lists',
     EAFNOSUPPORT: 'the kernel has no such address family; leave the address out',
   };
   const reason = reasons[errno ?? ''] ?? 'the kernel refused it';

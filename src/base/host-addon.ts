@@ -8,8 +8,8 @@ export interface HostAddon {
   lock(fd: number): number;
   /** A descriptor, or an errno as a negative number. An empty `device` means any. */
   bound(isStream: boolean, address: string, port: number, device: string): number;
-  /** 0 if there is none. */
-  interfaceIndex(name: string): number;
+  /** Empty if there is none. */
+  interfaceName(index: number): string;
   /** malloc_trim(3), and lets go of the pages of programs and libraries that were only read (madvise(2)). */
   trim(): void;
 }

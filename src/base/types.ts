@@ -26,6 +26,16 @@ export interface SocketAddress {
 /** Where a peer's tunnel ends. Keyed by `address` alone: VXLAN senders vary the source port. */
 export type Vtep = SocketAddress;
 
+/** How sealed frames and control datagrams reach a host (docs/adr/0047). */
+export interface PeerPath {
+  /** The host's mesh port as it is seen from here, or a relay's. */
+  readonly to: SocketAddress;
+  /** Set: `to` is a relay. The tag is the host's: the first 8 bytes of its id, big-endian. */
+  readonly relayTag?: bigint;
+  /** Frames go there in the clear, as both ends have agreed (docs/adr/0059); never by a relay. */
+  readonly isUnsealed?: boolean;
+}
+
 export const MAX_VNI = 2 ** 24 - 1;
 
 /** Brands a number that the caller has already checked to lie in 0..2^24-1. */
@@ -38,4 +48,10 @@ export const asPeerId = (value: string): PeerId => value as PeerId;
 /** `192.0.2.1:7783`, `[2001:db8::1]:7783`: the one textual form of a socket address. */
 export function formatSocketAddress({ address, port }: SocketAddress): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The same text for the same path, and another for another. */
+export function formatPeerPath({ to, relayTag, isUnsealed = false }: PeerPath): string {
+  const relayed = relayTag === undefined ? '' : ` ${relayTag}`;
+  return formatSocketAddress(to) + relayed + (isUnsealed ? ' unsealed' : '');
 }

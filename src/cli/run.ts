@@ -6,6 +6,8 @@ import { addDnsCommands } from './commands/dns.ts';
 import { addEndpointCommands } from './commands/endpoint.ts';
 import { addForwardingCommands } from './commands/forwarding.ts';
 import { addIpamCommands } from './commands/ipam.ts';
+import { addKeyCommands } from './commands/keys.ts';
+import { addLinkCommands } from './commands/links.ts';
 import { addMeshCommands } from './commands/mesh.ts';
 import { addTokenCommands } from './commands/token.ts';
 import { addNetworkCommands } from './commands/network.ts';
@@ -52,7 +54,9 @@ export function createProgram(context: Context): Command {
     .exitOverride();
   addUpCommand(program, context);
   addMeshCommands(program, context);
+  addLinkCommands(program, context);
   addTokenCommands(program, context);
+  addKeyCommands(program, context);
   addNetworkCommands(program, context);
   addEndpointCommands(program, context);
   addIpamCommands(program, context);

@@ -23,8 +23,9 @@ function memberLine({ gossip: { members } }: Status): string {
   return states.map((state) => `${members[state]} ${state}`).join(', ') || 'this host alone';
 }
 
-const answers = ({ arp, nd }: Status['dataPlane']['answered']): string =>
-  `${countOf(arp, 'ARP request')} and ${countOf(nd, 'IPv6 solicitation')} for endpoints elsewhere`;
+const answers = ({ arp, nd, tooBig }: Status['dataPlane']['answered']): string =>
+  `${countOf(arp, 'ARP request')} and ${countOf(nd, 'IPv6 solicitation')} for endpoints elsewhere` +
+  (tooBig > 0 ? `; ${countOf(tooBig, 'packet')} refused as too long` : '');
 
 /** Each network of the host has an address more to be asked at: the first tell what they are like. */
 const SHOWN_ADDRESSES = 2;
@@ -37,9 +38,13 @@ function namesLine({ dns: { domain, listening } }: Status): string {
 }
 
 function linkTable({ links: { peers } }: Status): string {
-  const rows = peers.map(({ peer, state, cipher = '', keyAgeSeconds, unanswered }) => [
+  const rows = peers.map(({ peer, state, cipher = '', plain, keyAgeSeconds, unanswered }) => [
     peer,
-    state === 'sealed' ? cipher : `no answer to ${unanswered}`,
+    state === 'sealed'
+      ? plain === undefined
+        ? cipher
+        : `plain: ${plain}`
+      : `no answer to ${unanswered}`,
     keyAgeSeconds === undefined ? '' : `${keyAgeSeconds}s`,
   ]);
   return table(['SEALED LINK', 'CIPHER', 'KEY AGE'], rows, '');
@@ -51,6 +56,26 @@ function refusedTable({ links: { counters } }: Status): string {
     .map(([name, count]) => [name, String(count)]);
   return table(['REFUSED HANDSHAKES', 'COUNT'], rows, '');
 }
+
+/** Those that take what the interface takes are nothing to look at. */
+function pathTable({ pathMtu: { paths } }: Status): string {
+  const rows = paths
+    .filter(({ mtu, phase, interfaceMtu }) => mtu !== interfaceMtu || phase !== 'complete')
+    .map(({ peer, mtu, phase, interfaceMtu }) => [
+      peer,
+      mtu === undefined ? 'not known' : String(mtu),
+      String(interfaceMtu),
+      PHASES[phase],
+    ]);
+  return table(['PATH TO', 'MTU', 'OWN INTERFACE', 'SEARCH'], rows, '');
+}
+
+const PHASES = {
+  base: 'no answer yet',
+  searching: 'goes on',
+  complete: 'done',
+  error: 'no answer any more, or below the least',
+} as const;
 
 function dnsTable({ dns: { counters } }: Status): string {
   const rows = Object.entries(counters)
@@ -68,6 +93,10 @@ function identity(status: Status, wallNow: number): string {
     ['mesh', `${memberLine(status)}; listens on ${status.meshAddress}`],
     ['told to others', `${status.advertise}, VXLAN port ${status.vxlanPort}`],
     ['key', status.key],
+    ...(status.trustedSubnets === undefined
+      ? []
+      : [['trusted subnets', status.trustedSubnets.join(', ')] as const]),
+    ...(status.metrics === undefined ? [] : [['metrics', status.metrics] as const]),
     ['networks', `${networks} in the mesh, ${carried} carried here`],
     ['endpoints', `${endpoints.mesh} in the mesh, ${endpoints.local} here`],
     ['names', namesLine(status)],
@@ -105,6 +134,7 @@ export function statusText(status: Status, wallNow: number): string {
     vtepTable(status),
     linkTable(status),
     refusedTable(status),
+    pathTable(status),
     dnsTable(status),
     dropTable(status),
   ];

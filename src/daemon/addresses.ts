@@ -15,7 +15,7 @@ import {
 import type { Holding } from '../ipam/holding.ts';
 import { CALL_TIMEOUT_MS, Ipam, type Effect } from '../ipam/host.ts';
 import type { Failure, Outcome, PoolId, Reply } from '../ipam/message.ts';
-import { isVoid } from '../ipam/pool.ts';
+import { epochOf, isVoid } from '../ipam/pool.ts';
 import type { Mesh } from '../gossip/driver.ts';
 import { isActive } from '../gossip/member.ts';
 import {
@@ -31,10 +31,12 @@ import { poolsOf, type AddressPool } from '../network/subnets.ts';
 import { bareAddress, familyOf } from '../wire/cidr.ts';
 import { AddressIndex } from './address-index.ts';
 import { addressError, disputedAddress } from './address-sentences.ts';
+import type { ClusterHolds } from './cluster-holds.ts';
 import { shared } from './conflicts.ts';
 import { plainName, type Directory, type RowChange } from './directory.ts';
 import { addressAt, offsetOf, poolSpec } from './pool-spec.ts';
 import type { EndpointRecord } from './records.ts';
+import { endpointId, endpointKey } from './row-owners.ts';
 import type { Reservations } from './reservations.ts';
 import type { State } from './state.ts';
 
@@ -50,6 +52,7 @@ export interface AddressesOptions {
   readonly directory: Directory;
   readonly hostName: (host: PeerId) => string;
   readonly reservations: Pick<Reservations, 'get' | 'ofPool'>;
+  readonly holds: Pick<ClusterHolds, 'has'>;
   /** Endpoints of this host have lost their addresses; their rows are gone, their interfaces must go. */
   readonly endpointsLost: () => void;
   /** How long a host's endpoints keep their addresses without it. */
@@ -92,7 +95,6 @@ export class Addresses {
   readonly #lost = new Map<string, string>();
   /** Pools of other networks of the same name. */
   readonly #twins = new Map<PoolId, readonly AddressPool[]>();
-  #mover: string | undefined;
   #sweeping: Timer | undefined;
   #malformed = 0;
   #slept = 0;
@@ -119,7 +121,7 @@ export class Addresses {
           awayMs: (host) => this.#awayMs(host),
         },
         ...{ rng, endpointLeaseMs },
-        isTaken: (pool, offset) => this.#isTaken(pool, offset),
+        isTaken: (pool, offset, mover) => this.#isTaken(pool, offset, mover),
       },
       options.clock.now(),
     );
@@ -128,7 +130,9 @@ export class Addresses {
   /** Takes up the pools of the networks that there are, and begins to answer other hosts. */
   start(): void {
     const { directory, mesh } = this.#options;
-    for (const { id, ...endpoint } of directory.endpoints()) this.#index.add(id, endpoint);
+    for (const endpoint of directory.endpoints()) {
+      this.#index.add(endpointKey(endpoint), endpoint);
+    }
     mesh.serve(SERVICE, (sender, body) => this.#answer(sender, body));
     this.networksChanged();
     this.#sweepSoon();
@@ -171,7 +175,7 @@ export class Addresses {
   endpointChanged({ key, value, previous }: RowChange<EndpointRecord>): void {
     if (previous !== undefined) this.#index.remove(key, previous);
     if (value !== undefined) this.#index.add(key, value);
-    if (value !== undefined && this.#isVoid({ id: key, ...value })) this.#sweepSoon();
+    if (value !== undefined && this.#isVoid({ id: endpointId(key), ...value })) this.#sweepSoon();
     if (previous === undefined || previous.host !== this.#options.mesh.self.id) return;
     const kept = value?.host === previous.host ? addressesOf(value) : [];
     const gone = addressesOf(previous).filter((address) => !kept.includes(address));
@@ -208,27 +212,27 @@ export class Addresses {
    * E_ADDRESS_BUSY.
    */
   async acquireFrom(pool: AddressPool, wanted?: string, mover?: string): Promise<GivenAddress> {
-    this.#mover = mover;
-    try {
-      return await this.#acquire(pool, wanted);
-    } finally {
-      this.#mover = undefined;
-    }
-  }
-
-  async #acquire(pool: AddressPool, wanted: string | undefined): Promise<GivenAddress> {
     const offset = wanted === undefined ? undefined : offsetOf(pool, wanted);
     const now = this.#now();
     // The disk may have kept this host from taking the pool up when the network came.
     if (!this.#pools.has(pool.id)) this.networksChanged();
     const local = offset === undefined ? this.#ipam.take(pool.id, now) : undefined;
-    const outcome = local ?? (await this.#await(this.#ipam.allocate(pool.id, offset, now)));
+    const outcome = local ?? (await this.#await(this.#ipam.allocate(pool.id, offset, now, mover)));
     if (outcome.kind === 'address') {
       const { offset: at, epoch } = outcome;
       return { address: addressAt(pool, at), ...(epoch === 0 ? {} : { epoch }) };
     }
     assert(outcome.kind !== 'done', 'an allocation ends with an address or a failure');
-    throw this.#error(outcome, pool, wanted);
+    throw this.#error(outcome, pool, wanted, mover);
+  }
+
+  /** What the row of an endpoint says of an address that is held for a cluster, here or elsewhere. */
+  lent(pool: AddressPool, wanted: string): GivenAddress {
+    const offset = offsetOf(pool, wanted);
+    assert(offset !== undefined, 'the address was checked');
+    const { chosen } = this.#ipam.holding(pool.id) ?? {};
+    const epoch = chosen === undefined ? 0 : epochOf(chosen, this.#options.mesh.self.id);
+    return { address: addressAt(pool, offset), ...(epoch === 0 ? {} : { epoch }) };
   }
 
   /** The endpoint is gone, or was never made; what is reserved stays held. */
@@ -382,12 +386,17 @@ export class Addresses {
     this.#options.log.warn({ network: name, why }, what);
   }
 
-  #error(failure: Failure, pool: AddressPool, address: string | undefined): AppError {
+  #error(
+    failure: Failure,
+    pool: AddressPool,
+    address: string | undefined,
+    mover?: string,
+  ): AppError {
     const { hostName } = this.#options;
     const { name, subnet } = pool;
     const offset = address === undefined ? undefined : offsetOf(pool, address);
     if (failure.kind === 'in-use' && address !== undefined) {
-      const [rival] = this.#twinHolders(pool, address).filter(({ id }) => id !== this.#mover);
+      const [rival] = this.#twinHolders(pool, address).filter(({ id }) => id !== mover);
       if (rival !== undefined) return disputedAddress(bareAddress(address), name, rival, hostName);
     }
     const [holder] = offset === undefined ? [] : this.#holders(pool, offset);
@@ -396,11 +405,14 @@ export class Addresses {
     return addressError(told, { network: name, subnet, address, hostName });
   }
 
-  #isTaken(id: PoolId, offset: bigint): boolean {
+  #isTaken(id: PoolId, offset: bigint, mover: string | undefined): boolean {
     const pool = this.#pools.get(id);
     if (pool === undefined) return false;
-    const rivals = this.#twinHolders(pool, addressAt(pool, offset));
-    return [...this.#holders(pool, offset), ...rivals].some((each) => each.id !== this.#mover);
+    const { directory, holds } = this.#options;
+    const address = addressAt(pool, offset);
+    if (holds.has(directory.network(pool.name)?.id ?? pool.id, address)) return true;
+    const rivals = this.#twinHolders(pool, address);
+    return [...this.#holders(pool, offset), ...rivals].some((each) => each.id !== mover);
   }
 
   /** Endpoints that have an address of this pool in another network of its name. */
@@ -415,8 +427,8 @@ export class Addresses {
   #holders(pool: AddressPool, offset: bigint): Endpoint[] {
     const { directory } = this.#options;
     const place = { network: pool.name, address: addressAt(pool, offset) };
-    return [...this.#index.at(place)].flatMap((id) => {
-      const endpoint = directory.endpoint(id);
+    return [...this.#index.at(place)].flatMap((key) => {
+      const endpoint = directory.endpointOf(key);
       return endpoint === undefined || this.#isVoidIn(pool, endpoint) ? [] : [endpoint];
     });
   }
@@ -446,15 +458,16 @@ export class Addresses {
   }
 
   /**
-   * Removes void rows: each host its own, the first host that is alive those of the others. Whoever else
-   * does it as well, seeing the mesh otherwise, does no harm.
+   * Removes void rows: each host its own, the first host that is alive those of hosts that are not. Whoever
+   * else does it as well, seeing the mesh otherwise, does no harm.
    */
   #sweep(): void {
     const { directory, mesh, log } = this.#options;
     const isFirst = this.#alive()[0] === mesh.self.id;
     const hosts = this.pools().flatMap(({ pool, holding }) =>
       [...holding.chosen.revoked]
-        .filter(([host, { emptied }]) => emptied > 0 && (isFirst || host === mesh.self.id))
+        .filter(([, { emptied }]) => emptied > 0)
+        .filter(([host]) => host === mesh.self.id || (isFirst && !this.#isAlive(host)))
         .map(([host]) => ({ network: pool.name, host })),
     );
     const seen = hosts.flatMap((place) => directory.endpointsAt(place));
@@ -462,7 +475,7 @@ export class Addresses {
       (endpoint) => this.#isVoid(endpoint),
     );
     for (const { id, network, host, address } of gone) {
-      directory.removeEndpoint(id);
+      directory.removeEndpoint({ id, host });
       const why = 'its host has lost its addresses';
       log.info({ endpoint: id, network, host, address, why }, 'endpoint forgotten');
     }

@@ -45,6 +45,7 @@ export class Askers {
   readonly #self: PeerId;
   readonly #directory: Directory;
   #known: Known | undefined;
+  #version = 0;
 
   constructor(self: PeerId, directory: Directory) {
     this.#self = self;
@@ -54,6 +55,12 @@ export class Askers {
   /** Networks, or endpoints of this host, have changed. */
   changed(): void {
     this.#known = undefined;
+    this.#version++;
+  }
+
+  /** Another one whenever somebody could see something else. */
+  get version(): number {
+    return this.#version;
   }
 
   /**

@@ -6,10 +6,12 @@ import type {
   NetworkRequest,
 } from '../api/control.ts';
 import type { Clock } from '../base/clock.ts';
+import type { NetworkDefinition } from '../network/network.ts';
 import { AppError, isAppError } from '../base/errors.ts';
 import { asMillis, type PeerId } from '../base/types.ts';
 import type { Endpoint } from '../network/endpoint.ts';
 import { subnetsOf } from '../network/subnets.ts';
+import { bareAddress, familyOf } from '../wire/cidr.ts';
 import type {
   AddressRequest,
   CniHost,
@@ -43,6 +45,8 @@ export interface DaemonCniHostOptions {
   readonly serial: Serial;
   readonly engines: Pick<Engines, 'reserve' | 'release'>;
   readonly reservations: Pick<Reservations, 'all' | 'remove'>;
+  /** That a network has at this moment. */
+  readonly mtuOf: (network: NetworkDefinition) => number;
   readonly clock: Clock;
 }
 
@@ -122,7 +126,7 @@ export class DaemonCniHost implements CniHost {
       .map((endpoint) => this.#info(endpoint));
   }
 
-  async reserve(request: AddressRequest): Promise<string> {
+  async reserve(request: AddressRequest): Promise<readonly string[]> {
     const { holder } = request;
     if (this.#reserving.has(holder) || this.held(holder).some((each) => each.holder === holder)) {
       throw new AppError(
@@ -132,9 +136,36 @@ export class DaemonCniHost implements CniHost {
     }
     this.#reserving.add(holder);
     try {
-      return await this.#options.engines.reserve(request);
+      return await this.#reserve(request);
     } finally {
       this.#reserving.delete(holder);
+    }
+  }
+
+  async #reserve({ network, holder, addresses }: AddressRequest): Promise<readonly string[]> {
+    const { directory, engines } = this.#options;
+    const found = directory.network(network);
+    const families = (found === undefined ? [] : subnetsOf(found)).map(familyOf);
+    const [first = 4, second] = families;
+    const reserve = (family: 4 | 6): Promise<string> => {
+      const wanted = addresses.find((each) => familyOf(each) === family);
+      return engines.reserve({
+        ...{ network, holder },
+        ...(wanted === undefined ? { family } : { address: wanted }),
+      });
+    };
+    const lost = addresses.find(
+      (each) => families.length > 0 && !families.includes(familyOf(each)),
+    );
+    // Refused by its name, and not passed over.
+    if (lost !== undefined) return [await engines.reserve({ network, holder, address: lost })];
+    const given = await reserve(first);
+    if (second === undefined) return [given];
+    try {
+      return [given, await reserve(second)];
+    } catch (error) {
+      await engines.release(network, bareAddress(given));
+      throw error;
     }
   }
 
@@ -182,7 +213,8 @@ export class DaemonCniHost implements CniHost {
 
   #info(endpoint: Endpoint): EndpointInfo {
     const { directory, peers } = this.#options;
-    const mtu = directory.network(endpoint.network)?.mtu ?? 0;
+    const network = directory.network(endpoint.network);
+    const mtu = network === undefined ? 0 : this.#options.mtuOf(network);
     return endpointInfo(endpoint, { mtu, hostName: (host) => peers.nameOf(host) });
   }
 }

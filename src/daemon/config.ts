@@ -11,10 +11,12 @@ import { suggestion } from '../base/nearest.ts';
 import { DNS_PORT } from '../dns/resolv-conf.ts';
 import { MAX_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 import { REKEY_SECONDS } from '../link/session-config.ts';
+import { hasHostBits, parseCidr, type Cidr } from '../wire/cidr.ts';
 import { LEASE_SECONDS } from '../network/network.ts';
 import {
   DATA_PLANES,
   FAST_PATHS,
+  GOSSIP_CHOICES,
   DEFAULT_OPTIONS,
   DOCKER_SCOPES,
   DNS_CHOICES,
@@ -22,11 +24,13 @@ import {
   MAX_THREADS,
   type DaemonOptions,
   type Listen,
+  type MetricsAddress,
 } from './options.ts';
 
 /** A year. */
 const MAX_ENDPOINT_LEASE_HOURS = 8_760;
 const MAX_DNS_TTL_SECONDS = 3600;
+const MAX_TRUSTED_SUBNETS = 32;
 /** Settings that may have several values. */
 const LISTS = new Set(
   Object.entries(DEFAULT_OPTIONS).flatMap(([key, value]) => (Array.isArray(value) ? [key] : [])),
@@ -78,6 +82,20 @@ function readAdvertise(given: Given): NonNullable<DaemonOptions['advertise']> {
   return { address: parsed.host, ...(parsed.port === undefined ? {} : { port: parsed.port }) };
 }
 
+function readTrustedSubnet(given: Given): Cidr {
+  const cidr = parseCidr(given.text);
+  const isSubnet = cidr !== undefined && cidr.prefixLength > 0 && !hasHostBits(cidr);
+  return isSubnet ? cidr : wrong(given, 'write a subnet without host bits: 10.0.0.0/8, fd00::/8');
+}
+
+function readMetrics(given: Given): MetricsAddress {
+  const { host, port } = parseHostPort(given.text) ?? {};
+  if (host === undefined || host === '' || port === undefined || port === 0) {
+    return wrong(given, 'write ADDR:PORT or [IPV6]:PORT, an address of this host and a TCP port');
+  }
+  return { host, port };
+}
+
 function readUdpPort(given: Given): number {
   return parsePort(given.text) ?? wrong(given, 'give a UDP port from 0 (any free one) to 65535');
 }
@@ -94,6 +112,10 @@ function readCount(low: number, high: number, what: string): (given: Given) => n
 
 function readDirectory(given: Given): string {
   return given.text === '' ? wrong(given, 'give a directory') : resolve(given.text);
+}
+
+function readFilePath(given: Given): string {
+  return given.text === '' ? wrong(given, 'give the path of a file') : resolve(given.text);
 }
 
 function readSocket(given: Given): string {
@@ -132,6 +154,8 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   name: readName,
   listen: readListen,
   advertise: readAdvertise,
+  gossip: oneOf(GOSSIP_CHOICES),
+  meshKeyFile: readFilePath,
   vxlanPort: readUdpPort,
   stateDir: readDirectory,
   socket: readSocket,
@@ -142,6 +166,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   join: readTarget,
   ipamLeaseSeconds: readCount(LEASE_SECONDS.min, LEASE_SECONDS.max, 'a number of seconds'),
   ipamEndpointLeaseHours: readCount(1, MAX_ENDPOINT_LEASE_HOURS, 'a number of hours'),
+  trustedSubnet: readTrustedSubnet,
   linkRekeySeconds: readCount(REKEY_SECONDS.min, REKEY_SECONDS.max, 'a number of seconds'),
   dockerPlugin: readSocket,
   dockerSocket: readSocket,
@@ -151,6 +176,7 @@ const READERS: { readonly [Key in keyof DaemonOptions]-?: (given: Given) => unkn
   dnsListen: readDnsAddress,
   dnsTtl: readCount(0, MAX_DNS_TTL_SECONDS, 'a number of seconds'),
   dnsUpstream: readDnsAddress,
+  metrics: readMetrics,
   logLevel: oneOf(LOG_LEVELS),
 };
 
@@ -270,5 +296,17 @@ export async function loadOptions({ config, flags, env }: OptionSources): Promis
   if (read['name'] === undefined) {
     read['name'] = readName({ text: hostname(), where: "This machine's host name" });
   }
-  return { ...DEFAULT_OPTIONS, ...read } as DaemonOptions;
+  const options = { ...DEFAULT_OPTIONS, ...read } as DaemonOptions;
+  checkTrust(options, given);
+  return options;
+}
+
+/** In an open mesh nothing tells who is at an address. */
+function checkTrust({ gossip, trustedSubnet }: DaemonOptions, given: Layer): void {
+  const [first] = given.trustedSubnet ?? [];
+  if (first === undefined) return;
+  if (gossip === 'open') wrong(first, 'it takes a sealed mesh: leave it out, or --gossip open');
+  if (trustedSubnet.length > MAX_TRUSTED_SUBNETS) {
+    wrong(first, `there may be ${MAX_TRUSTED_SUBNETS} of it, and here are ${trustedSubnet.length}`);
+  }
 }

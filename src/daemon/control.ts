@@ -5,6 +5,8 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  EventsRequest,
+  ExpelledInfo,
   ExposeRequest,
   FdbInfo,
   ForeignVtep,
@@ -12,12 +14,18 @@ import type {
   ForgetRequest,
   IpamPlan,
   JoinReport,
+  KeyInfo,
+  LinkDetail,
+  LinkEvent,
+  LinksStatus,
+  MetricsText,
   NameInfo,
   NameRemoval,
   NameRequest,
   NetworkDetail,
   NetworkInfo,
   NetworkRequest,
+  PathMtuStatus,
   PeerInfo,
   PoolInfo,
   PortRequest,
@@ -38,9 +46,9 @@ import { sealed } from '../encap/sealed.ts';
 import type { JoinOutcome } from '../gossip/join.ts';
 import { PROTOCOL, type Mesh } from '../gossip/driver.ts';
 import { isActive, MEMBER_STATES } from '../gossip/member.ts';
-import { hostIdOf } from '../link/identity.ts';
-import { meshIdOf } from '../link/mesh-secret.ts';
+import type { PathMtuProber } from '../link/pmtu-prober.ts';
 import type { Endpoint } from '../network/endpoint.ts';
+import { metricsText } from '../metrics/metrics.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { describeConflicts } from './conflicts.ts';
@@ -51,12 +59,15 @@ import type { Fabric } from './fabric.ts';
 import type { Forgetting } from './forgetting.ts';
 import { poolInfo } from './ipam-views.ts';
 import { readToken, type Joining } from './joining.ts';
+import type { Keys } from './keys.ts';
+import type { LinkViews } from './link-views.ts';
 import type { Links } from './links.ts';
 import type { Moving } from './moving.ts';
 import type { NameRows } from './name-rows.ts';
 import type { NameService } from './name-service.ts';
+import type { NetworkMtus } from './network-mtus.ts';
 import type { Networks } from './networks.ts';
-import { memberKey, memberMeta, type Peers } from './peers.ts';
+import { memberMeta, type Peers } from './peers.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Repairs } from './repairs.ts';
 import type { Serial } from './serial.ts';
@@ -73,11 +84,12 @@ import {
   vtepInfo,
 } from './views.ts';
 import type { Tokens } from './tokens.ts';
+import type { TrustedPaths } from './trusted-paths.ts';
 import type { Workloads } from './workloads.ts';
 
-/** Said at every start and in every status, until links bring identity and keys. */
+/** Said at every start and in every status of a mesh that is open by choice. */
 export const OPEN_MESH_WARNING =
-  'The mesh is open: whoever reaches this host can join it, and only frames of sealed networks are encrypted; use it on a network you trust.';
+  'Gossip is open (--gossip open): whoever reaches the mesh port of this host can join the mesh, read all of its state and change it; use it on a network you trust.';
 
 const FILTERED_WARNING =
   "This host's firewall judges bridged frames (net.bridge.bridge-nf-call-iptables is 1): its forward rules, such as Docker's, may drop what workloads say to each other; set it to 0 or allow the bridges weft-*.";
@@ -103,12 +115,24 @@ export interface DaemonControlOptions {
   readonly nameService: NameService;
   readonly fabric: Fabric;
   readonly links: Links;
+  readonly linkViews: LinkViews;
+  readonly trusted: Pick<TrustedPaths, 'subnets'>;
   readonly joining: Joining;
+  readonly keys: Keys;
+  /** Whether this mesh's gossip is open by choice. */
+  readonly isOpen: boolean;
+  /** Named counts of the mesh's control messages. */
+  readonly controlCounters: () => Readonly<Record<string, number>>;
+  readonly controlSent: () => LinksStatus['sent'];
   readonly tokens: Tokens;
+  readonly networkMtus: NetworkMtus;
+  readonly pathMtus: PathMtuProber;
   readonly reconciler: Reconciler;
   readonly state: State;
   readonly serial: Serial;
   readonly sysctl: Sysctl;
+  /** Where metrics are served, as a URL has it; undefined: nowhere. */
+  readonly metricsAt: string | undefined;
   /** Port that a target without one means. */
   readonly defaultPort: number;
   /** Port that a foreign VTEP without one has. */
@@ -126,7 +150,9 @@ export class DaemonControl implements Control {
   }
 
   async status(): Promise<Status> {
-    const { dataPlane, dataPlaneReason, mesh, directory, startedAt } = this.#options;
+    const { dataPlane, dataPlaneReason, mesh, directory } = this.#options;
+    const { trusted, metricsAt, startedAt } = this.#options;
+    const views = this.#options.linkViews.links();
     const counters = dataPlane.counters();
     const { kind, features } = dataPlane.description;
     return {
@@ -136,7 +162,9 @@ export class DaemonControl implements Control {
       meshAddress: formatSocketAddress(dataPlane.meshAddress),
       advertise: formatSocketAddress(mesh.self.address),
       vxlanPort: dataPlane.vxlanAddress.port,
-      warnings: await this.#warnings(),
+      ...(trusted.subnets.length > 0 && { trustedSubnets: trusted.subnets }),
+      ...(metricsAt !== undefined && { metrics: metricsAt }),
+      warnings: await this.#warnings(views),
       dataPlane: {
         ...{ kind, features, reason: dataPlaneReason },
         drops: counters.drops,
@@ -147,10 +175,15 @@ export class DaemonControl implements Control {
       },
       gossip: {
         members: this.#memberCounts(),
-        counters: { ...mesh.counters(), ...this.#options.addresses.counters() },
+        counters: {
+          ...mesh.counters(),
+          ...this.#options.addresses.counters(),
+          ...this.#options.controlCounters(),
+        },
       },
       dns: this.#options.nameService.status(),
-      links: this.#options.links.status(),
+      links: { ...this.#linksStatus(views), sent: this.#options.controlSent() },
+      pathMtu: this.#pathMtuStatus(),
       networks: directory.networks().length,
       endpoints: {
         local: directory.endpointsOf(mesh.self.id).length,
@@ -182,24 +215,27 @@ export class DaemonControl implements Control {
   }
 
   async joinByToken(target: string, word: string): Promise<JoinReport> {
-    const { joining, mesh, state } = this.#options;
+    const { joining, keys } = this.#options;
     parseTarget(target, this.#options.defaultPort);
     const token = readToken(word);
     const [address] = await resolveTarget(target, this.#options.defaultPort);
     if (address === undefined) {
       throw new AppError('E_JOIN_UNRESOLVED', `The name "${target}" has no address.`);
     }
-    const secret = await joining.fetch(token, address, target);
-    const report = await this.join([target]);
-    if (secret === undefined) return report;
+    const keyring = await joining.fetch(token, address, target);
+    if (keyring === undefined) return this.join([target]);
+    if (keyring.meshId === keys.keyring.meshId) {
+      keys.learn(keyring);
+      return this.join([target]);
+    }
+    const before = keys.keyring;
+    keys.replace(keyring);
     try {
-      joining.adopt(secret);
+      return await this.join([target]);
     } catch (error) {
-      await mesh.leave();
-      state.setPeers([]);
+      keys.replace(before);
       throw error;
     }
-    return report;
   }
 
   createToken(request: TokenRequest): Promise<TokenText> {
@@ -215,6 +251,42 @@ export class DaemonControl implements Control {
       this.#options.tokens.revoke(id);
       return Promise.resolve();
     });
+  }
+
+  listKeys(): Promise<readonly KeyInfo[]> {
+    return Promise.resolve(this.#options.keys.list());
+  }
+
+  rotateKeys(): Promise<readonly KeyInfo[]> {
+    return this.#change(() => Promise.resolve(this.#options.keys.rotate()));
+  }
+
+  retireKeys(id?: string): Promise<readonly KeyInfo[]> {
+    return this.#change(() => Promise.resolve(this.#options.keys.retire(id)));
+  }
+
+  listExpelled(): Promise<readonly ExpelledInfo[]> {
+    return Promise.resolve(this.#options.keys.expelled());
+  }
+
+  expel(host: string): Promise<ExpelledInfo> {
+    return this.#change(() => {
+      const { keys, mesh, peers } = this.#options;
+      const id = peers.find(host);
+      if (id === mesh.self.id) {
+        throw new AppError(
+          'E_USAGE',
+          `Host ${host} is this one; run "weft expel" on a host that stays, or "weft leave" here.`,
+        );
+      }
+      const name = peers.nameOf(id);
+      keys.expel(id, name);
+      return Promise.resolve({ id, name });
+    });
+  }
+
+  takeBack(host: string): Promise<ExpelledInfo> {
+    return this.#change(() => Promise.resolve(this.#options.keys.takeBack(host)));
   }
 
   async leave(): Promise<void> {
@@ -233,7 +305,10 @@ export class DaemonControl implements Control {
     const { directory } = this.#options;
     const count = (name: string): number => directory.endpoints(name).length;
     return Promise.resolve(
-      directory.networks().map((network) => networkInfo(network, count(network.name))),
+      directory.networks().map((network) => ({
+        ...networkInfo(network, count(network.name)),
+        ...this.#mtuLimit(network),
+      })),
     );
   }
 
@@ -245,6 +320,7 @@ export class DaemonControl implements Control {
     const carried = fabric.get(network.vni);
     return {
       ...networkInfo(network, endpoints.length),
+      ...this.#mtuLimit(network),
       ...(carried && { bridge: carried.bridge, device: carried.device }),
       ...(dns && { dns }),
       createdBy: peers.nameOf(network.createdBy),
@@ -421,6 +497,18 @@ export class DaemonControl implements Control {
     return Promise.resolve([...active, ...idle]);
   }
 
+  links(host?: string): Promise<readonly LinkDetail[]> {
+    return Promise.resolve().then(() => this.#options.linkViews.links(host));
+  }
+
+  events(request: EventsRequest): Promise<readonly LinkEvent[]> {
+    return this.#options.linkViews.events(request);
+  }
+
+  async metrics(): Promise<MetricsText> {
+    return { text: metricsText(await this.status(), await this.links()) };
+  }
+
   fdb(name: string): Promise<readonly FdbInfo[]> {
     const { networks, dataPlane, directory, peers } = this.#options;
     const { vni } = networks.require(name);
@@ -428,6 +516,7 @@ export class DaemonControl implements Control {
     const names = {
       counters: dataPlane.counters(),
       endpointOf: (mac: Mac) => endpoints.get(mac),
+      memberAt: (place: string) => peers.atVtep(place),
       hostName: (host: PeerId) => peers.nameOf(host),
     };
     return Promise.resolve(dataPlane.fdb(vni).map((entry) => fdbInfo(entry, names)));
@@ -484,12 +573,16 @@ export class DaemonControl implements Control {
     }
   }
 
-  async #warnings(): Promise<string[]> {
-    const { directory, moving, peers, state, sysctl } = this.#options;
+  async #warnings(views: readonly LinkDetail[]): Promise<string[]> {
+    const { directory, keys, moving, peers, state, sysctl } = this.#options;
     const failure = state.failure;
     const isFiltered = await sysctl.filtersBridgedFrames();
     return [
-      OPEN_MESH_WARNING,
+      ...(this.#options.isOpen ? [OPEN_MESH_WARNING] : []),
+      ...(keys.hindrance === undefined ? [] : [keys.hindrance]),
+      ...this.#plainWarnings(),
+      ...this.#trustWarnings(views),
+      ...this.#relayWarnings(views),
       ...(failure === undefined
         ? []
         : [`The state directory can't be written (${failure}): a restart would forget changes.`]),
@@ -497,34 +590,85 @@ export class DaemonControl implements Control {
       ...this.#options.addresses.losses,
       ...(moving.hindrance === undefined ? [] : [moving.hindrance]),
       ...this.#options.nameService.warnings(),
-      ...this.#keylessWarnings(),
+      ...this.#options.networkMtus.warnings(),
+      ...this.#foreignWarnings(),
       ...describeConflicts(directory, (host) => peers.nameOf(host)),
     ];
   }
 
+  #plainWarnings(): string[] {
+    const plain = this.#options.directory.networks().filter(({ encap }) => encap !== sealed.name);
+    const names = plain.map(({ name }) => name).sort();
+    if (names.length === 0) return [];
+    const [what, whose] = names.length === 1 ? ['Network', 'its'] : ['Networks', 'their'];
+    return [
+      `${what} ${names.join(', ')}: plain VXLAN, not encrypted; whoever is on the way between the hosts reads ${whose} frames, and whoever reaches their VXLAN port can send some.`,
+    ];
+  }
+
+  #linksStatus(views: readonly LinkDetail[]): ReturnType<Links['status']> {
+    const { peers, counters } = this.#options.links.status();
+    const plain = new Map(
+      views.flatMap(({ peer, trust }) => (trust?.isPlain ? [[peer, trust.why]] : [])),
+    );
+    const withReasons = peers.map((each) => {
+      const why = plain.get(each.peer);
+      return why === undefined ? each : { ...each, plain: why };
+    });
+    return { peers: withReasons, counters };
+  }
+
+  /** Hosts to which frames of sealed networks go in the clear. */
+  #trustWarnings(views: readonly LinkDetail[]): string[] {
+    const plain = views.filter(({ trust }) => trust?.isPlain === true);
+    return plain.map(
+      ({ peer, trust }) =>
+        `Frames of sealed networks go to ${peer} in the clear: ${trust?.why} (--trusted-subnet).`,
+    );
+  }
+
+  /** Hosts that plain networks do not reach, though they share some. */
+  #relayWarnings(views: readonly LinkDetail[]): string[] {
+    const cut = views.filter(
+      ({ state, kind, encapsulations }) =>
+        state === 'alive' && kind === 'relay' && encapsulations.includes('vxlan'),
+    );
+    return cut.map(
+      ({ peer }) =>
+        `Host ${peer} is reached by a relay, which can't carry plain VXLAN: networks of --encap vxlan do not reach it; let it be reached directly, or make them anew with --encap sealed.`,
+    );
+  }
+
   /** Hosts that sealed networks do not reach, while there are such networks. */
-  #keylessWarnings(): string[] {
+  #foreignWarnings(): string[] {
     const { directory, mesh, state } = this.#options;
     if (!directory.networks().some(({ encap }) => encap === sealed.name)) return [];
-    const own = meshIdOf(state.meshSecret);
+    const own = state.keyring.meshId;
     const hosts = mesh.members().filter((member) => isActive(member));
-    const keyless = hosts.filter((member) => memberKey(member) === undefined);
-    const foreign = hosts.filter(
-      (member) => memberKey(member) !== undefined && memberMeta(member)?.mesh !== own,
+    const foreign = hosts.filter((member) => memberMeta(member)?.mesh !== own);
+    return foreign.map(
+      ({ name }) =>
+        `Host ${name} has not joined by a token of this mesh: sealed networks do not reach it; "weft token" there or here, "weft join" on the other.`,
     );
-    const isBound = hostIdOf(state.identity.publicKey) === state.id;
-    return [
-      ...(isBound
-        ? []
-        : [
-            'The id of this host is older than its key, which can not prove it: sealed networks do not reach this host; start it with a new --state-dir.',
-          ]),
-      ...keyless.map(({ name }) => `Host ${name} proves no key: sealed networks do not reach it.`),
-      ...foreign.map(
-        ({ name }) =>
-          `Host ${name} has not joined by a token of this mesh: sealed networks do not reach it; "weft token" there or here, "weft join" on the other.`,
-      ),
-    ];
+  }
+
+  #pathMtuStatus(): PathMtuStatus {
+    const { pathMtus, peers } = this.#options;
+    const paths = pathMtus.status().map(({ peer, mtu, phase, ceiling, roundTrip }) => ({
+      ...{ peer: peers.nameOf(peer), phase, interfaceMtu: ceiling },
+      ...(mtu !== undefined && { mtu }),
+      ...(roundTrip !== undefined && { roundTripMs: Math.round(roundTrip * 1000) / 1000 }),
+    }));
+    return { paths, counters: { ...pathMtus.counters() } };
+  }
+
+  /** What the network has less than it was made with, and why. */
+  #mtuLimit(network: NetworkDefinition): Pick<NetworkInfo, 'mtuLimit'> {
+    const { networkMtus, peers } = this.#options;
+    const limit = networkMtus.limit(network);
+    if (limit === undefined) return {};
+    const { mtu, from, to, pathMtu } = limit;
+    return { mtuLimit: { mtu, from: peers.nameOf(from), to: peers.nameOf(to), pathMtu } };
   }
 
   #memberCounts(): Status['gossip']['members'] {
@@ -542,15 +686,15 @@ export class DaemonControl implements Control {
     const { peers } = this.#options;
     const names = {
       networkName: this.#networkName,
-      peerAt: (address: string) => peers.nameAt(address),
+      memberAt: (place: string) => peers.atVtep(place),
     };
     return counters.vteps.map((vtep) => vtepInfo(vtep, names));
   }
 
   #endpointInfo(endpoint: Endpoint, network: NetworkDefinition | undefined): EndpointInfo {
-    const { peers } = this.#options;
+    const { peers, reconciler } = this.#options;
     return endpointInfo(endpoint, {
-      mtu: network?.mtu ?? 0,
+      mtu: network === undefined ? 0 : reconciler.mtuOf(network),
       hostName: (host) => peers.nameOf(host),
     });
   }

@@ -4,6 +4,7 @@ import type { Endpoint } from '../network/endpoint.ts';
 import { byAge, type NetworkDefinition } from '../network/network.ts';
 import { EndpointIndex, type EndpointPlace } from './endpoint-index.ts';
 import type { EndpointRecord, NetworkRecord, UseRecord, VtepRecord } from './records.ts';
+import { endpointId, endpointKey, endpointOwner } from './row-owners.ts';
 
 /** A row that was changed: `undefined` for what was not there before, or is not there now. */
 export interface RowChange<T> {
@@ -48,7 +49,10 @@ export class Directory {
   readonly #vteps: Rows<VtepRecord>;
   /** Name a network as people do, and not by its id: engines mean whatever bears the name. */
   readonly #uses: Rows<UseRecord>;
-  /** By ids of networks. */
+  readonly #self: PeerId;
+  /** Keys of endpoints' rows by ids of endpoints: more than one if several hosts have the same id. */
+  readonly #keysOf = new Map<string, readonly string[]>();
+  /** Those keys, by ids of networks. */
   readonly #index = new EndpointIndex();
   #nameOf = new Map<string, string>();
   #idOf = new Map<string, string>();
@@ -58,23 +62,27 @@ export class Directory {
   readonly #endpointChange = new Listeners<RowChange<EndpointRecord>>();
   readonly #vtepChange = new Listeners<RowChange<VtepRecord>>();
 
-  constructor(tables: {
-    readonly networks: Rows<NetworkRecord>;
-    readonly endpoints: Rows<EndpointRecord>;
-    readonly vteps: Rows<VtepRecord>;
-    readonly uses: Rows<UseRecord>;
-  }) {
+  constructor(
+    self: PeerId,
+    tables: {
+      readonly networks: Rows<NetworkRecord>;
+      readonly endpoints: Rows<EndpointRecord>;
+      readonly vteps: Rows<VtepRecord>;
+      readonly uses: Rows<UseRecord>;
+    },
+  ) {
+    this.#self = self;
     this.#networks = tables.networks;
     this.#endpoints = tables.endpoints;
     this.#vteps = tables.vteps;
     this.#uses = tables.uses;
-    for (const { key, value } of tables.endpoints.entries()) this.#index.add(key, value);
+    for (const { key, value } of tables.endpoints.entries()) this.#noteEndpoint(key, value);
     this.#readNames();
     tables.networks.onChange(() => this.#namesChanged());
     tables.endpoints.onChange((change) => {
       const { key, value, previous } = change;
-      if (previous !== undefined) this.#index.remove(key, previous);
-      if (value !== undefined) this.#index.add(key, value);
+      if (previous !== undefined) this.#dropEndpoint(key, previous);
+      if (value !== undefined) this.#noteEndpoint(key, value);
       const named = { ...change, value: this.#named(value), previous: this.#named(previous) };
       this.#endpointChange.emit(named);
       this.#lastHasGone(previous?.network);
@@ -135,14 +143,22 @@ export class Directory {
     this.#networks.remove(this.#idOf.get(name) ?? name);
   }
 
+  /** Of several hosts' endpoints with that id this host's own, or else always the same one. */
   endpoint(id: string): Endpoint | undefined {
-    const record = this.#named(this.#endpoints.get(id));
-    return record && { ...record, id };
+    const keys = this.#keysOf.get(id) ?? [];
+    const key = keys.find((each) => endpointOwner(each) === this.#self) ?? keys[0];
+    return key === undefined ? undefined : this.endpointOf(key);
+  }
+
+  /** By the key of its row. */
+  endpointOf(key: string): Endpoint | undefined {
+    const record = this.#named(this.#endpoints.get(key));
+    return record && { ...record, id: endpointId(key) };
   }
 
   endpoints(network?: string): Endpoint[] {
     return network === undefined
-      ? Array.from(this.#endpoints.entries(), ({ key }) => this.endpoint(key)).filter(isThere)
+      ? this.#all(Array.from(this.#endpoints.entries(), ({ key }) => key))
       : this.#all(this.#index.ofNetwork(this.#id(network)));
   }
 
@@ -161,11 +177,12 @@ export class Directory {
   }
 
   putEndpoint({ id, ...record }: Endpoint): void {
-    this.#endpoints.put(id, { ...record, network: this.#id(record.network) });
+    const key = endpointKey({ id, host: record.host });
+    this.#endpoints.put(key, { ...record, network: this.#id(record.network) });
   }
 
-  removeEndpoint(id: string): void {
-    this.#endpoints.remove(id);
+  removeEndpoint(endpoint: Pick<Endpoint, 'host' | 'id'>): void {
+    this.#endpoints.remove(endpointKey(endpoint));
   }
 
   vteps(network?: string): VtepRecord[] {
@@ -195,8 +212,22 @@ export class Directory {
     return names.filter((name) => name !== network);
   }
 
-  #all(ids: Iterable<string>): Endpoint[] {
-    return Array.from(ids, (id) => this.endpoint(id)).filter(isThere);
+  #all(keys: Iterable<string>): Endpoint[] {
+    return Array.from(keys, (key) => this.endpointOf(key)).filter(isThere);
+  }
+
+  #noteEndpoint(key: string, row: EndpointRecord): void {
+    const id = endpointId(key);
+    this.#keysOf.set(id, [...(this.#keysOf.get(id) ?? []), key].sort());
+    this.#index.add(key, row);
+  }
+
+  #dropEndpoint(key: string, row: EndpointRecord): void {
+    const id = endpointId(key);
+    const others = this.#keysOf.get(id)?.filter((each) => each !== key) ?? [];
+    if (others.length === 0) this.#keysOf.delete(id);
+    else this.#keysOf.set(id, others);
+    this.#index.remove(key, row);
   }
 
   /** What rows call a network; a name that none has stands for itself. */

@@ -6,6 +6,7 @@ import type { Directory, RowChange } from './directory.ts';
 import type { FloodedVtep } from './fabric.ts';
 import { MacClaims } from './mac-claims.ts';
 import type { EndpointRecord, VtepRecord } from './records.ts';
+import { endpointId, endpointKey } from './row-owners.ts';
 
 /** A network that this host carries. */
 export interface FedNetwork {
@@ -14,10 +15,15 @@ export interface FedNetwork {
   readonly isSealed?: boolean;
 }
 
-/** Where a member takes VXLAN and, on the same address, what is sealed. */
+/** Where a member takes VXLAN, and what it goes by where all is sealed (src/link/locator.ts). */
 export interface MemberVtep extends Vtep {
-  readonly meshPort?: number;
+  readonly meshPort: number;
+  readonly locator: string;
 }
+
+/** What a member's VTEP on a network goes by. */
+const placeOf = ({ isSealed }: FedNetwork, { address, locator }: MemberVtep): string =>
+  isSealed === true ? locator : address;
 
 /** What the feed writes to. Nothing happens for a network that is no longer carried. */
 export interface FeedTarget {
@@ -85,7 +91,7 @@ export class EndpointFeed {
     if (vtep !== undefined) this.#gainMember(host, vtep);
   }
 
-  #loseMember(host: PeerId, { address }: MemberVtep): void {
+  #loseMember(host: PeerId, vtep: MemberVtep): void {
     for (const opened of this.#opened.values()) {
       const { network } = opened;
       for (const endpoint of this.#directory.endpointsAt({ network, host })) {
@@ -94,18 +100,21 @@ export class EndpointFeed {
     }
     this.#flush();
     this.#vteps.delete(host);
-    const others = this.#hostsAt.get(address);
-    others?.delete(host);
-    if (others?.size === 0) this.#hostsAt.delete(address);
-    for (const opened of this.#opened.values()) this.#syncVtep(opened, address);
+    for (const place of [vtep.address, vtep.locator]) {
+      const others = this.#hostsAt.get(place);
+      others?.delete(host);
+      if (others?.size === 0) this.#hostsAt.delete(place);
+    }
+    for (const opened of this.#opened.values()) this.#syncVtep(opened, placeOf(opened, vtep));
   }
 
   #gainMember(host: PeerId, vtep: MemberVtep): void {
     this.#vteps.set(host, vtep);
-    const others = this.#hostsAt.get(vtep.address) ?? new Set();
-    this.#hostsAt.set(vtep.address, others.add(host));
+    for (const place of [vtep.address, vtep.locator]) {
+      this.#hostsAt.set(place, (this.#hostsAt.get(place) ?? new Set()).add(host));
+    }
     for (const opened of this.#opened.values()) {
-      this.#syncVtep(opened, vtep.address);
+      this.#syncVtep(opened, placeOf(opened, vtep));
       this.#claimAll(opened, host);
     }
     this.#flush();
@@ -118,7 +127,7 @@ export class EndpointFeed {
   }
 
   #change(
-    id: string,
+    key: string,
     record: EndpointRecord | undefined,
     apply: (opened: Opened, endpoint: Endpoint) => void,
   ): void {
@@ -127,12 +136,12 @@ export class EndpointFeed {
     if (vtep === undefined) return;
     for (const rival of this.#directory.rivals(record.network)) {
       const other = this.#opened.get(rival);
-      if (other !== undefined) this.#syncVtep(other, vtep.address);
+      if (other !== undefined) this.#syncVtep(other, placeOf(other, vtep));
     }
     const opened = this.#opened.get(record.network);
     if (opened === undefined) return;
-    apply(opened, { id, ...record });
-    this.#syncVtep(opened, vtep.address);
+    apply(opened, { id: endpointId(key), ...record });
+    this.#syncVtep(opened, placeOf(opened, vtep));
   }
 
   /** A row of the table of foreign VTEPs has changed. */
@@ -158,30 +167,31 @@ export class EndpointFeed {
     }
   }
 
-  readonly #claim = ({ vni, claims }: Opened, endpoint: Endpoint): void => {
-    claims.claim(endpoint.mac, endpoint.id);
-    this.#queue(vni, this.#update('set', endpoint));
+  readonly #claim = (opened: Opened, endpoint: Endpoint): void => {
+    opened.claims.claim(endpoint.mac, endpointKey(endpoint));
+    this.#queue(opened.vni, this.#update(opened, 'set', endpoint));
   };
 
   /** What another endpoint has of it is set again, in the same batch. */
   readonly #release = (opened: Opened, endpoint: Endpoint): void => {
-    opened.claims.release(endpoint.mac, endpoint.id);
-    this.#queue(opened.vni, this.#update('remove', endpoint));
+    opened.claims.release(endpoint.mac, endpointKey(endpoint));
+    this.#queue(opened.vni, this.#update(opened, 'remove', endpoint));
     this.#queueHolder(opened, endpoint.mac);
   };
 
-  #queueHolder({ vni, claims }: Opened, mac: Mac): void {
-    const holder = claims.holder(mac);
-    const endpoint = holder === undefined ? undefined : this.#directory.endpoint(holder);
-    if (endpoint !== undefined) this.#queue(vni, this.#update('set', endpoint));
+  #queueHolder(opened: Opened, mac: Mac): void {
+    const holder = opened.claims.holder(mac);
+    const endpoint = holder === undefined ? undefined : this.#directory.endpointOf(holder);
+    if (endpoint !== undefined) this.#queue(opened.vni, this.#update(opened, 'set', endpoint));
   }
 
-  #update(kind: EndpointUpdate['kind'], endpoint: Endpoint): EndpointUpdate {
+  #update(fed: FedNetwork, kind: EndpointUpdate['kind'], endpoint: Endpoint): EndpointUpdate {
     const { mac, host } = endpoint;
+    const vtep = this.#vteps.get(host);
     const addresses = addressesOf(endpoint)
       .map((text) => parseCidr(text)?.address)
       .flatMap((address) => (address === undefined ? [] : [addressBytes(address)]));
-    return { kind, mac, vtep: this.#vteps.get(host)?.address ?? '', addresses };
+    return { kind, mac, vtep: vtep === undefined ? '' : placeOf(fed, vtep), addresses };
   }
 
   #queue(vni: Vni, update: EndpointUpdate): void {
@@ -215,10 +225,9 @@ export class EndpointFeed {
     if (this.#isRivals(network, hosts)) return undefined;
     const floods = hosts.some((host) => this.#directory.hasEndpoints({ network, host }));
     if (vtep === undefined) return undefined;
-    const { port, meshPort = port } = vtep;
     return isSealed === true
-      ? { address, port: meshPort, floods, isSealed }
-      : { address, port, floods };
+      ? { address, port: vtep.meshPort, floods, isSealed }
+      : { address, port: vtep.port, floods };
   }
 
   #isRivals(network: string, hosts: readonly PeerId[]): boolean {
@@ -231,7 +240,8 @@ export class EndpointFeed {
 
   #wantedVteps(fed: FedNetwork): FloodedVtep[] {
     const foreign = this.#directory.vteps(fed.network).map(({ address }) => address);
-    const addresses = new Set([...this.#hostsAt.keys(), ...foreign]);
+    const members = [...this.#vteps.values()].map((vtep) => placeOf(fed, vtep));
+    const addresses = new Set([...members, ...foreign]);
     return [...addresses]
       .map((address) => this.#wantedVtep(fed, address))
       .filter((vtep) => vtep !== undefined);

@@ -7,7 +7,7 @@ export interface EndpointPlace {
 }
 
 /**
- * Ids of endpoints by network and host, so that a question about one of them, or a change to a row, does
+ * Keys of endpoints' rows by network and host, so that a question about one of them, or a change to a row, does
  * not cost a walk over the table. One set entry an endpoint; every call is O(1) or O(what it returns).
  */
 export class EndpointIndex {

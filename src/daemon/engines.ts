@@ -30,11 +30,12 @@ import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { Sandboxes } from '../network/sandbox.ts';
 import type { Ip } from '../os/ip.ts';
-import type { Netns } from '../os/netns.ts';
+import type { Netns, Sandbox } from '../os/netns.ts';
 import type { ProbePort } from '../os/port-probe.ts';
 import { bareAddress, parseAddress, familyOf } from '../wire/cidr.ts';
 import { formatMac, randomLocalMac } from '../wire/mac.ts';
 import { bothOrNone, type Addresses } from './addresses.ts';
+import type { ClusterHolds } from './cluster-holds.ts';
 import { refuseDisputed } from './conflicts.ts';
 import { plainName, type Directory } from './directory.ts';
 import type { Journal } from './journal.ts';
@@ -60,7 +61,8 @@ export interface EnginesOptions {
   readonly directory: Directory;
   readonly networks: Networks;
   readonly names: Pick<NameRows, 'removeNetwork'>;
-  readonly addresses: Pick<Addresses, 'acquireFrom' | 'release'>;
+  readonly addresses: Pick<Addresses, 'acquireFrom' | 'lent' | 'release'>;
+  readonly holds: Pick<ClusterHolds, 'has'>;
   readonly reservations: Reservations;
   readonly journal: Journal;
   readonly reconciler: Reconciler;
@@ -81,6 +83,7 @@ export interface EnginesOptions {
  */
 export class Engines implements Plumbing {
   readonly #options: EnginesOptions;
+  readonly #seen = new Map<string, Sandbox>();
   /** Endpoints that have no row as yet. */
   readonly #plugging = new Set<string>();
 
@@ -274,7 +277,7 @@ export class Engines implements Plumbing {
       // Without a row there may still be an interface: of a plug that was cut off.
       if (endpoint === undefined || endpoint.host !== self) return false;
       await journal.during('detach', endpoint, async () => {
-        directory.removeEndpoint(id);
+        directory.removeEndpoint(endpoint);
         // Nothing of it may lead to whoever has the address next.
         if (endpoint.ports !== undefined) await reconciler.refreshEdges();
         // An engine that has the network keeps its bridge: nothing is to be reconciled.
@@ -293,7 +296,6 @@ export class Engines implements Plumbing {
     const { directory, reconciler, sandboxes } = this.#options;
     this.#afterwards(async () => {
       await sandboxes.detach(endpoint);
-      // Last: to take the fast path off an interface that is still there takes longer.
       const network = directory.network(endpoint.network);
       if (network) reconciler.refreshMacs(network);
     });
@@ -376,7 +378,17 @@ export class Engines implements Plumbing {
     const { directory, netns, sandboxes, self } = this.#options;
     const endpoint = directory.endpoint(id);
     if (endpoint?.host !== self || !isEngineManaged(endpoint)) return;
-    await sandboxes.refuseTransit(await netns.resolve({ pid }), endpoint.mac);
+    const sandbox = await netns.resolve({ pid });
+    for (const known of this.#seen.keys()) {
+      if (directory.endpoint(known) === undefined) this.#seen.delete(known);
+    }
+    this.#seen.set(id, sandbox);
+    await sandboxes.refuseTransit(sandbox, endpoint.mac);
+  }
+
+  /** Where a container with that endpoint was seen last: its engine's own path need not be visible here. */
+  sandboxOf(id: string): Sandbox | undefined {
+    return this.#seen.get(id);
   }
 
   notes(kind: string): ReadonlyMap<string, unknown> {
@@ -412,9 +424,15 @@ export class Engines implements Plumbing {
     pool: AddressPool,
     wanted: string | undefined,
   ): Promise<GivenAddress> {
-    const { addresses, reservations } = this.#options;
-    const held = wanted === undefined ? undefined : reservations.get(network.id, wanted);
-    if (held === undefined) return addresses.acquireFrom(pool, wanted);
+    const { addresses, holds, reservations } = this.#options;
+    if (wanted === undefined) return addresses.acquireFrom(pool);
+    const held = reservations.get(network.id, wanted);
+    if (held === undefined) {
+      // A cluster's manager has it held, on its own host most likely, for whoever is to have it.
+      return holds.has(network.id, wanted)
+        ? addresses.lent(pool, wanted)
+        : addresses.acquireFrom(pool, wanted);
+    }
     const { address, epoch } = held;
     return { address, ...(epoch === undefined ? {} : { epoch }) };
   }
@@ -423,20 +441,17 @@ export class Engines implements Plumbing {
   async #make(network: NetworkDefinition, endpoint: Endpoint): Promise<void> {
     const { directory, journal, reconciler, sandboxes } = this.#options;
     await journal.during('attach', endpoint, async () => {
-      const { bridge, mtu } = await reconciler.carry(network);
+      const { bridge, mtu, gateway } = await reconciler.carry(network);
       try {
-        await sandboxes.prepare({ endpoint, bridge, mtu });
+        await sandboxes.prepare({ endpoint, bridge, mtu, gateway });
       } catch (error) {
         // The bridge goes again with the next reconciling if nothing else needs it.
         reconciler.request();
         throw error;
       }
+      reconciler.awaitStart(endpoint);
       directory.putEndpoint(endpoint);
       reconciler.refreshLocalMacs(network);
-    });
-    this.#afterwards(() => {
-      reconciler.refreshMacs(network);
-      return Promise.resolve();
     });
   }
 
@@ -475,7 +490,12 @@ export class Engines implements Plumbing {
   #plugged(endpoint: Endpoint, network: NetworkDefinition): Plugged {
     const { id, address, address6, mac } = endpoint;
     return {
-      ...{ endpoint: id, network: this.#info(network), address, mtu: network.mtu },
+      ...{
+        endpoint: id,
+        network: this.#info(network),
+        address,
+        mtu: this.#options.reconciler.mtuOf(network),
+      },
       ...(address6 !== undefined && { address6 }),
       ...{ mac: formatMac(mac), device: engineEndName(id) },
       gateways: defaultGateways(gatewayOf(network)).filter((gateway) =>

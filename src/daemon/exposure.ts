@@ -2,15 +2,14 @@ import type { ExposeRequest } from '../api/control.ts';
 import { canonicalDnsName } from '../base/dns-name.ts';
 import { AppError } from '../base/errors.ts';
 import type { PeerId } from '../base/types.ts';
-import { checkEndpointAddress, HOST_ORIGIN, type Endpoint } from '../network/endpoint.ts';
+import { addressesOf, HOST_ORIGIN, type Endpoint } from '../network/endpoint.ts';
 import { hostPortName } from '../network/names.ts';
-import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
-import { subnetsOf } from '../network/subnets.ts';
+import type { NetworkDefinition } from '../network/network.ts';
 import type { Netns } from '../os/netns.ts';
-import { bareAddress, familyOf } from '../wire/cidr.ts';
+import { bareAddress } from '../wire/cidr.ts';
 import type { Directory } from './directory.ts';
 import type { Networks } from './networks.ts';
-import type { Workloads } from './workloads.ts';
+import { wantedAddresses, type Workloads } from './workloads.ts';
 
 export interface ExposureOptions {
   readonly self: PeerId;
@@ -25,7 +24,8 @@ export interface ExposureOptions {
 /**
  * This host itself on its networks: an endpoint like any other whose sandbox is the host's own namespace,
  * so that tables, names, repair and restarts need to know nothing of it. Its interface `weft-h…` is an end
- * of a pair and not the bridge, which stays a plain wire without addresses.
+ * of a pair and not the bridge, which stays a plain wire without addresses, or is the gateway, which every
+ * host is (docs/adr/0061).
  */
 export class Exposure {
   readonly #options: ExposureOptions;
@@ -35,20 +35,21 @@ export class Exposure {
   }
 
   /** Asked again for the same, it is the endpoint that there is. */
-  async expose({ network: name, ip }: ExposeRequest): Promise<Endpoint> {
+  async expose({ network: name, ...wanted }: ExposeRequest): Promise<Endpoint> {
     const { hostName, networks, netns, workloads } = this.#options;
     const network = networks.require(name);
-    refuseEdge(network);
+    refuseIsolated(network);
     const ifname = hostPortName(network.vni);
     const present = this.#present(network.name);
     if (present === undefined) await networks.checkHostRoutes(network, ifname);
-    else refuseOther(present, network, ip);
+    else refuseOther(present, network, wanted);
     const plain = canonicalDnsName(hostName);
     return workloads.attach(
       {
-        ...{ network: name, ifname: present?.ifname ?? ifname, origin: HOST_ORIGIN },
+        ...{ network: name, ifname: present?.ifname ?? ifname, origin: HOST_ORIGIN, ...wanted },
+        // The host has its own ways out.
+        defaultRoute: false,
         ...(plain !== undefined && present === undefined && { names: [plain] }),
-        ...(ip !== undefined && { ip }),
       },
       await netns.own(),
     );
@@ -87,27 +88,28 @@ export class Exposure {
   }
 }
 
-/** Two ways of the host into one subnet would lead replies astray; IPv6 would have it heed a router there. */
-function refuseEdge(network: NetworkDefinition): void {
-  const { name, edge, addressing } = network;
-  if (edge !== undefined) {
-    throw new AppError(
-      'E_SUBNET_ROUTED',
-      `Network ${name} is ${edge}: every host is on it already, as its gateway ${addressing?.gateway ?? ''}, and can't be twice; expose the host on a network that was created without --routed and --internal.`,
-    );
-  }
-  const six = subnetsOf(network).find((subnet) => familyOf(subnet) === 6);
-  if (six === undefined) return;
+/** By the bridge the host reaches the ports of an isolated network already, and no port reaches another. */
+function refuseIsolated({ name, isolated, addressing }: NetworkDefinition): void {
+  if (isolated !== true) return;
   throw new AppError(
-    'E_SUBNET_INVALID',
-    `Network ${name} has the subnet ${six}; a host joins networks with an IPv4 subnet only.`,
+    'E_NETWORK_ISOLATED',
+    `Network ${name} is isolated: its endpoints reach nobody but the gateway ${addressing?.gateway ?? ''}, which this host is for those here; expose the host on a network without --isolate.`,
   );
 }
 
-function refuseOther(present: Endpoint, { name, subnet }: NetworkDefinition, ip?: string): void {
-  if (ip === undefined || checkEndpointAddress(ip, checkSubnet(subnet)) === present.address) return;
+function refuseOther(
+  present: Endpoint,
+  network: NetworkDefinition,
+  wanted: Pick<ExposeRequest, 'ip' | 'ip6'>,
+): void {
+  const { address, address6 } = wantedAddresses(network, wanted);
+  const isSame =
+    [undefined, present.address].includes(address) &&
+    [undefined, present.address6].includes(address6);
+  if (isSame) return;
+  const has = addressesOf(present).map(bareAddress).join(' and ');
   throw new AppError(
     'E_ENDPOINT_EXISTS',
-    `This host is on network ${name} already, with address ${bareAddress(present.address)}; "weft hide ${name}" first.`,
+    `This host is on network ${network.name} already, with address ${has}; "weft hide ${network.name}" first.`,
   );
 }

@@ -1,14 +1,16 @@
-import { AppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Mac, PortId, Vni, Vtep } from '../base/types.ts';
 import type { DataPlane, EndpointDevice, EndpointUpdate } from '../dataplane/dataplane.ts';
 import type { Bridges, BridgeSpec } from '../network/bridge.ts';
 import { dataPlaneGateway } from '../network/gateway.ts';
 import { bridgeName, gatewayMac, tapName } from '../network/names.ts';
+import { PORT_MTU } from '../network/port-mtu.ts';
 import type { TapDevice } from '../tun/device.ts';
 
-/** A network to be carried. */
+/** A network to be carried; `mtu` is what it has at this moment. */
 export interface CarrySpec extends BridgeSpec {
+  /** That it was made with: never less than `mtu`. */
+  readonly fullMtu: number;
   /** Frames cross the underlay sealed, or not at all. */
   readonly isSealed: boolean;
 }
@@ -62,7 +64,14 @@ export class Fabric {
     return this.#entries.get(vni)?.carried;
   }
 
-  /** Addresses of the VTEPs with which this host shares a sealed network. */
+  /** Whether the networks that both have endpoints on are sealed, by the places that a host's VTEPs have. */
+  sharedWith(places: readonly string[]): boolean[] {
+    return [...this.#entries.values()]
+      .filter(({ vteps }) => places.some((place) => vteps.get(place)?.floods === true))
+      .map(({ carried }) => carried.isSealed);
+  }
+
+  /** Locators of the hosts with which this one shares a sealed network. */
   sealedPeers(): ReadonlySet<string> {
     const vteps = [...this.#entries.values()].flatMap((entry) => [...entry.vteps.values()]);
     const sealed = vteps.filter(({ isSealed, floods }) => isSealed === true && floods);
@@ -71,15 +80,22 @@ export class Fabric {
 
   /** Carries the network from now on. If it rejects, no device or port of this call is left. */
   async carry(spec: CarrySpec): Promise<Carried> {
-    const known = this.get(spec.vni);
-    if (known) return known;
-    this.#checkSealing(spec);
+    const known = this.#entries.get(spec.vni);
+    if (known) return this.#setMtu(known, spec.mtu);
     const changes = await this.#options.bridges.ensureBridge(spec);
     const carried = await this.#plug(spec);
     this.#entries.set(spec.vni, { carried, vteps: new Map(), localMacs: new Set() });
     const { network, vni, bridge, device } = carried;
     this.#options.log.info({ network, vni, bridge, device, changes }, 'network is carried here');
     return carried;
+  }
+
+  /** The devices get it from the auditor, which looks at the bridge and into the sandboxes. */
+  #setMtu(entry: Entry, mtu: number): Carried {
+    if (entry.carried.mtu === mtu) return entry.carried;
+    entry.carried = { ...entry.carried, mtu };
+    this.#options.dataPlane.setSendMtu(entry.carried.vni, mtu);
+    return entry.carried;
   }
 
   /** Stops carrying a network and removes its bridge; false if it was not carried. */
@@ -167,27 +183,19 @@ export class Fabric {
     this.#report([`Device ${entry.carried.device} was deleted; opened again.`]);
   }
 
-  #checkSealing({ network, isSealed }: CarrySpec): void {
-    const { dataPlane } = this.#options;
-    if (!isSealed || dataPlane.sealing !== undefined) return;
-    throw new AppError(
-      'E_DATA_PLANE_UNAVAILABLE',
-      `Network ${network} is sealed, which the ${dataPlane.description.kind} data plane of this host can't carry; run "weft up --data-plane native".`,
-    );
-  }
-
   /** Opens the TAP device, puts it on the bridge and connects it to the data plane. */
   async #plug(spec: CarrySpec): Promise<Carried> {
     const { dataPlane, bridges, openTap } = this.#options;
-    const { vni, mtu, gateway } = spec;
-    const device = openTap(tapName(vni), mtu);
+    const { vni, mtu, fullMtu, gateway } = spec;
+    const device = openTap(tapName(vni), PORT_MTU);
     try {
       await bridges.ensurePort(spec, device.name);
     } catch (error) {
       device.close();
       throw error;
     }
-    dataPlane.addNetwork(vni, { mtu });
+    dataPlane.addNetwork(vni, { mtu: fullMtu });
+    dataPlane.setSendMtu(vni, mtu);
     dataPlane.setGateway(vni, gateway && dataPlaneGateway(vni, gateway));
     const port = dataPlane.addPort(vni, device);
     return { ...spec, bridge: bridgeName(vni), device: device.name, port };

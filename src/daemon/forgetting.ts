@@ -5,6 +5,7 @@ import { ownersOf } from '../ipam/pool.ts';
 import type { Addresses } from './addresses.ts';
 import type { Directory } from './directory.ts';
 import type { NameRows } from './name-rows.ts';
+import type { NetworkMtus } from './network-mtus.ts';
 import type { Peers } from './peers.ts';
 
 const MIN_ID_PREFIX = 4;
@@ -14,6 +15,7 @@ export interface ForgettingOptions {
   readonly directory: Directory;
   readonly peers: Peers;
   readonly names: NameRows;
+  readonly networkMtus: Pick<NetworkMtus, 'removeHost'>;
 }
 
 /** Forgets hosts that will not come back: their addresses first, and then their rows. */
@@ -26,7 +28,7 @@ export class Forgetting {
 
   /** Done again, or by several hosts at once, it changes nothing more. */
   async forget({ host, force = false }: ForgetRequest): Promise<ForgetReport> {
-    const { addresses, directory, names, peers } = this.#options;
+    const { addresses, directory, names, networkMtus, peers } = this.#options;
     const id = this.#find(host);
     if (peers.isAlive(id)) {
       throw new AppError(
@@ -35,11 +37,12 @@ export class Forgetting {
       );
     }
     await addresses.forget(id, force);
-    const endpoints = directory.endpointsOf(id).map((endpoint) => endpoint.id);
+    const endpoints = directory.endpointsOf(id);
     for (const endpoint of endpoints) directory.removeEndpoint(endpoint);
     for (const use of directory.uses()) if (use.host === id) directory.removeUse(use);
     names.removeHost(id);
-    return { host: peers.nameOf(id), id, endpoints };
+    networkMtus.removeHost(id);
+    return { host: peers.nameOf(id), id, endpoints: endpoints.map((endpoint) => endpoint.id) };
   }
 
   #find(text: string): PeerId {

@@ -6,13 +6,13 @@ import { isVoid, ownerOf, windowsOf } from '../ipam/pool.ts';
 import { contains } from '../ipam/range.ts';
 import { addressesOf, givenTo, isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import { bridgeName, hostEndName, parseMark } from '../network/names.ts';
-import { type AddressPool } from '../network/subnets.ts';
+import { subnetsOf, type AddressPool } from '../network/subnets.ts';
 import type { Ip } from '../os/ip.ts';
-import type { Link } from '../os/ip-json.ts';
+import type { Link, LinkAddress } from '../os/ip-json.ts';
 import type { Netns } from '../os/netns.ts';
 import { bareAddress, familyOf } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
-import { sharedAddresses } from './conflicts.ts';
+import { isInside, sharedAddresses } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import { offsetOf } from './pool-spec.ts';
 
@@ -160,8 +160,9 @@ function unreachable(
 function auditInterface(
   endpoint: Endpoint,
   { links, inside }: Seen,
-  { directory }: AuditOptions,
+  options: AuditOptions,
 ): AuditFinding[] {
+  const { directory } = options;
   const { id, network, ifname, sandbox } = endpoint;
   const addresses = addressesOf(endpoint);
   const what = `Endpoint ${id} of network ${network} (${addresses.join(', ')})`;
@@ -193,6 +194,7 @@ function auditInterface(
             `${what} has other addresses on ${ifname} in ${sandbox.path}: ${others}; ${remedy}.`,
           ),
         ]),
+    ...(has ? found.flatMap((each) => auditExtra(each, endpoint, options)) : []),
     ...(hostEnd.master === bridge
       ? []
       : [
@@ -201,6 +203,29 @@ function auditInterface(
             `${what} is on bridge ${hostEnd.master ?? 'none'} instead of ${bridge ?? 'none'}; ${remedy}.`,
           ),
         ]),
+  ];
+}
+
+/**
+ * An address beside the endpoint's own. One of the network's is another's, or will be: Weft gave it to
+ * nobody here. What lies elsewhere, such as an address that a VPN in the container has added, does no harm.
+ */
+function auditExtra(
+  { address, prefixLength }: LinkAddress,
+  endpoint: Endpoint,
+  { directory }: AuditOptions,
+): AuditFinding[] {
+  if (addressesOf(endpoint).some((own) => bareAddress(own) === address)) return [];
+  const { id, ifname, sandbox, network: name } = endpoint;
+  const network = directory.network(name);
+  const given = `${address}/${prefixLength}`;
+  const subnet = network && subnetsOf(network).find((each) => isInside(given, each));
+  if (subnet === undefined) return [];
+  return [
+    error(
+      'interface-address-extra',
+      `Endpoint ${id} of network ${name} has ${given} on ${ifname} in ${sandbox.path} beside its own address, which ${subnet} may give to another endpoint; remove it there with "ip address del ${given} dev ${ifname}".`,
+    ),
   ];
 }
 

@@ -2,8 +2,9 @@ import { AppError } from '../base/errors.ts';
 import { asMillis, type SocketAddress } from '../base/types.ts';
 import type { Mesh } from '../gossip/driver.ts';
 import { isActive } from '../gossip/member.ts';
-import { askForSecret, JOIN_SERVICE, type JoinRefusal } from '../link/invitation.ts';
-import { meshIdOf } from '../link/mesh-secret.ts';
+import { askForKeys, type JoinRefusal } from '../link/invitation.ts';
+import type { Keyring } from '../link/keyring.ts';
+import { BARE_KIND, type MeshStreams } from '../link/mesh-streams.ts';
 import { parseToken, type Token } from '../link/token.ts';
 import { memberMeta } from './peers.ts';
 import type { State } from './state.ts';
@@ -20,6 +21,8 @@ const SENTENCES: Readonly<Record<JoinRefusal | 'silent', (at: string) => string>
   wrong: (at) => `The token is not the one that ${at} printed; copy it again, or make another.`,
   busy: (at) => `Too many hosts ask ${at} to join; try again in some seconds.`,
   lost: (at) => `The host at ${at} gave the joining up halfway; try again.`,
+  expelled: (at) =>
+    `This host is expelled from the mesh of ${at}; "weft expel --undo" there takes it back.`,
   failed: (at) => `The host at ${at} can't write to its disk that the token was used; see there.`,
   silent: (at) =>
     `The host at ${at} does not answer with this token; check that Weft runs there and that the address is right.`,
@@ -38,11 +41,10 @@ export function readToken(word: string): Token {
 export interface JoiningOptions {
   readonly mesh: Mesh;
   readonly state: State;
-  /** The secret is another by now. */
-  readonly secretChanged: () => void;
+  readonly streams: MeshStreams;
 }
 
-/** Gets the secret of a mesh for a token, and makes it this host's own. */
+/** Gets the keys of a mesh for a token. */
 export class Joining {
   readonly #options: JoiningOptions;
 
@@ -51,16 +53,16 @@ export class Joining {
   }
 
   /**
-   * Fetches the secret; undefined if this host has it already. E_TOKEN_REFUSED with the reason, or
-   * E_MESH_SHARED if hosts that share this one's secret would be left behind. Changes nothing here.
+   * Fetches the keys; undefined if this host is of that mesh, and hears of other hosts there. E_TOKEN_REFUSED with the reason, or
+   * E_MESH_SHARED if hosts that share this one's keys would be left behind. Changes nothing here.
    */
-  async fetch(token: Token, at: SocketAddress, target: string): Promise<Buffer | undefined> {
-    const { mesh, state } = this.#options;
-    const own = meshIdOf(state.meshSecret);
-    if (token.meshId === own) return undefined;
+  async fetch(token: Token, at: SocketAddress, target: string): Promise<Keyring | undefined> {
+    const { mesh, state, streams } = this.#options;
+    const own = state.keyring.meshId;
     const companions = mesh
       .members()
       .filter((member) => isActive(member) && memberMeta(member)?.mesh === own);
+    if (token.meshId === own && companions.length > 0) return undefined;
     if (companions.length > 0) {
       const names = companions.map(({ name }) => name).slice(0, 3);
       throw new AppError(
@@ -68,18 +70,12 @@ export class Joining {
         `This host shares its keys with ${names.join(', ')}, of another mesh than the token's; "weft leave" first, then join.`,
       );
     }
-    const secret = await askForSecret(token, state.identity, (question) =>
-      mesh.ask(at, JOIN_SERVICE, question, ANSWER_WITHIN),
+    const keyring = await askForKeys(token, state.identity, (question) =>
+      streams.askBare(BARE_KIND.joining, at, question, ANSWER_WITHIN),
     );
-    if (typeof secret === 'string') {
-      throw new AppError('E_TOKEN_REFUSED', SENTENCES[secret](target));
+    if (typeof keyring === 'string') {
+      throw new AppError('E_TOKEN_REFUSED', SENTENCES[keyring](target));
     }
-    return secret;
-  }
-
-  /** On disk, then in use. E_STATE if the disk refuses. */
-  adopt(secret: Buffer): void {
-    this.#options.state.setMeshSecret(secret);
-    this.#options.secretChanged();
+    return keyring;
   }
 }

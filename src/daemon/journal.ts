@@ -66,9 +66,9 @@ export class Journal {
 
   /**
    * After a start, before anything is reconciled: undoes each attach whose row did not reach the disk
-   * and completes each detach and move. Interfaces follow, since the auditor removes what no row knows;
-   * that of a moved endpoint is removed by `unplug`, to be made anew, unless a container engine made it:
-   * then it keeps address and MAC.
+   * and completes each detach and move. `unplug` removes the interface, which may not bear the mark yet by
+   * which the auditor would know it; that of a moved endpoint to be made anew, unless a container engine
+   * made it: then it keeps address and MAC.
    */
   async recover(
     directory: Directory,
@@ -86,7 +86,10 @@ export class Journal {
         continue;
       }
       const isKept = act === 'attach' && directory.endpoint(endpoint.id) !== undefined;
-      if (!isKept) await this.#remove(act, endpoint, directory, log);
+      if (!isKept) {
+        await this.#remove(act, endpoint, directory, log);
+        await unplug(endpoint.id);
+      }
       this.#store.end(endpoint.id);
     }
   }
@@ -97,7 +100,7 @@ export class Journal {
     // Only what is there leaves a tombstone. Should we die between the two, the note says what is meant.
     await this.#begin('detach', endpoint);
     directory.putEndpoint(endpoint);
-    directory.removeEndpoint(id);
+    directory.removeEndpoint(endpoint);
     log.info({ endpoint: id, network, address, act }, 'cut off by a crash; endpoint removed');
   }
 

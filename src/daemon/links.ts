@@ -1,24 +1,40 @@
-import type { Clock, Timer } from '../base/clock.ts';
+import { Alarm, coalesce } from '../base/alarm.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
-import { asMillis, type PeerId } from '../base/types.ts';
-import type { Sealing } from '../dataplane/dataplane.ts';
+import type { PeerId } from '../base/types.ts';
+import type { DataPlane, Sealing } from '../dataplane/dataplane.ts';
 import type { SealingCipher } from '../encap/sealed.ts';
 import { isActive, type Member } from '../gossip/member.ts';
 import { sessionConfig } from '../link/session-config.ts';
-import { Sessions, type Contact, type Instant, type SessionEffect } from '../link/sessions.ts';
-import type { DatagramChannel } from '../underlay/datagram.ts';
+import {
+  Sessions,
+  type Contact,
+  type Instant,
+  type SessionEffect,
+  type SessionInfo,
+} from '../link/sessions.ts';
+import type { PathChannel } from '../underlay/datagram.ts';
+import { locatorOf } from '../link/locator.ts';
 import type { LinksStatus } from '../api/control.ts';
-import { memberKey, type MemberSource } from './peers.ts';
+import type { LinkEvents } from './link-events.ts';
+import type { PathKeeper } from './path-keeper.ts';
+import { isRelayedAddress } from './routed-control.ts';
+import type { Keys, KeysChange } from './keys.ts';
+import type { MemberSource } from './peers.ts';
 import type { State } from './state.ts';
 
 export interface LinksOptions {
-  readonly channel: DatagramChannel;
-  /** Undefined where the data plane can't seal: then no handshake is answered. */
-  readonly sealing: Sealing | undefined;
+  readonly channel: PathChannel;
+  readonly paths: PathKeeper;
+  readonly events: LinkEvents;
+  readonly sealing: Sealing;
+  /** What stands before handshakes that come. */
+  readonly gate: Pick<DataPlane, 'setHandshakeKeys'>;
   readonly state: State;
+  readonly keys: Keys;
   readonly members: MemberSource;
-  /** Addresses of the hosts with which this one shares a sealed network. */
+  /** Locators of the hosts with which this one shares a sealed network. */
   readonly sealedPeers: () => ReadonlySet<string>;
   readonly ciphers: readonly SealingCipher[];
   readonly rekeySeconds: number;
@@ -35,20 +51,21 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #sessions: Sessions;
   readonly #wanted = new Set<PeerId>();
-  #timer: Timer | undefined;
-  #isRefreshing = false;
+  readonly #alarm: Alarm;
   #isStopped = false;
 
   constructor(options: LinksOptions) {
-    const { channel, sealing, state, members, ciphers, rng } = options;
+    const { channel, state, keys, members, ciphers, rng } = options;
     this.#options = options;
     this.#sessions = new Sessions({
       ...{ self: state.id, identity: state.identity, ciphers, rng },
-      secret: sealing && state.meshSecret,
+      keys: keys.psks(),
       stampFloor: state.stampFloor,
-      contact: (id) => contactOf(members.member(id)),
+      contact: (id) => (keys.keyring.isExpelled(id) ? undefined : contactOf(members.member(id))),
       config: sessionConfig(options.rekeySeconds),
     });
+    this.#openGate();
+    this.#alarm = new Alarm(options.clock, () => this.#perform(this.#sessions.expire(this.#now())));
     channel.onReceive((bytes, from) => {
       if (!this.#isStopped) this.#perform(this.#sessions.receive(bytes, from, this.#now()));
     });
@@ -56,29 +73,27 @@ export class Links {
 
   /** Gossip says something else of a member. */
   memberChanged(id: PeerId): void {
-    this.#perform(this.#sessions.changed(id, this.#now()));
+    this.#perform(this.#sessions.changed(id));
     this.refresh();
   }
 
   /** Has sessions with those that share a sealed network with this host, and no others; soon. */
-  refresh(): void {
-    if (this.#isRefreshing || this.#isStopped) return;
-    this.#isRefreshing = true;
-    queueMicrotask(() => {
-      this.#isRefreshing = false;
-      if (!this.#isStopped) this.#refresh();
-    });
+  readonly refresh = coalesce(() => {
+    if (!this.#isStopped) this.#refresh();
+  });
+
+  /** The mesh has other keys from now on, or this host is of another mesh; they are on disk already. */
+  keysChanged({ isOtherMesh }: KeysChange): void {
+    const { keys, members } = this.#options;
+    if (this.#isStopped) return;
+    if (isOtherMesh) this.#perform(this.#sessions.moveTo(keys.psks(), this.#now()));
+    else this.#sessions.setKeys(keys.psks());
+    this.#openGate();
+    // Whoever is expelled is no contact any more.
+    for (const { id } of members.members()) this.memberChanged(id);
   }
 
-  /** The mesh has another secret from now on; it is on disk already. */
-  secretChanged(): void {
-    const { sealing, state } = this.#options;
-    if (sealing !== undefined) {
-      this.#perform(this.#sessions.setSecret(state.meshSecret, this.#now()));
-    }
-  }
-
-  status(): LinksStatus {
+  status(): Omit<LinksStatus, 'sent'> {
     const { clock, members } = this.#options;
     const peers = this.#sessions.sessions(clock.now()).map(({ peer, cipher, age, unanswered }) => ({
       peer: members.member(peer)?.name ?? peer,
@@ -87,21 +102,34 @@ export class Links {
       ...(age === undefined ? {} : { keyAgeSeconds: Math.floor(age / 1000) }),
       unanswered,
     }));
-    return { peers, counters: this.#sessions.counters() };
+    const counters = { ...this.#sessions.counters(), ...this.#options.paths.counters() };
+    return { peers, counters };
+  }
+
+  /** Every session, for `weft links`. */
+  sessions(): SessionInfo[] {
+    return this.#sessions.sessions(this.#options.clock.now());
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#alarm.set(undefined);
+  }
+
+  /** To all that was made with a key of the mesh, and to nothing else. */
+  #openGate(): void {
+    this.#options.gate.setHandshakeKeys(this.#sessions.macOneKeys());
   }
 
   #refresh(): void {
-    const addresses = this.#options.sealedPeers();
-    const wanted = this.#options.members
+    const { sealedPeers, members, paths } = this.#options;
+    const locators = sealedPeers();
+    const wanted = members
       .members()
-      .filter(({ address }) => addresses.has(address.address))
+      .filter(({ id }) => locators.has(locatorOf(id)))
       .map(({ id }) => id);
     const isWanted = new Set(wanted);
+    paths.setShared(isWanted);
     for (const id of this.#wanted) {
       if (isWanted.has(id)) continue;
       this.#wanted.delete(id);
@@ -120,33 +148,26 @@ export class Links {
 
   #perform(effects: readonly SessionEffect[]): void {
     for (const effect of effects) this.#performOne(effect);
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const { nextDue } = this.#sessions;
-    if (nextDue === undefined || this.#isStopped) return;
-    const { clock } = this.#options;
-    this.#timer = clock.after(asMillis(Math.max(0, nextDue - clock.now())), () =>
-      this.#perform(this.#sessions.expire(this.#now())),
-    );
+    if (!this.#isStopped) this.#alarm.set(this.#sessions.nextDue);
   }
 
   #performOne(effect: SessionEffect): void {
-    const { channel, sealing, state } = this.#options;
+    const { sealing, state } = this.#options;
     switch (effect.kind) {
       case 'send':
-        channel.send(effect.bytes, effect.to);
+        this.#send(effect);
         break;
       case 'add-receive-key':
-        sealing?.addReceiveKey(effect.address, effect.key);
+        sealing.addReceiveKey(effect.address, effect.key);
         break;
       case 'remove-receive-key':
-        sealing?.removeReceiveKey(effect.index);
+        sealing.removeReceiveKey(effect.index);
         break;
       case 'set-send-key':
-        sealing?.setSendKey(effect.address, effect.key);
+        sealing.setSendKey(effect.address, effect.key);
         break;
       case 'clear-send-key':
-        sealing?.clearSendKey(effect.address);
+        sealing.clearSendKey(effect.address);
         break;
       case 'stamp':
         state.noteStamp(effect.stamp);
@@ -157,20 +178,30 @@ export class Links {
     }
   }
 
+  /** What answers a datagram goes back to where that came from, or by the path to its sender if a relay brought it. */
+  #send({ bytes, peer, from }: Extract<SessionEffect, { readonly kind: 'send' }>): void {
+    const { channel, paths } = this.#options;
+    if (from !== undefined && isRelayedAddress(from)) {
+      channel.send(bytes, from);
+      return;
+    }
+    const path = from === undefined ? peer && paths.pathTo(peer) : { to: from };
+    if (path !== undefined) channel.sendBy(bytes, path);
+  }
+
   #tell(event: SessionEvent): void {
-    const { log, members } = this.#options;
-    const fields = { peer: members.member(event.peer)?.name, id: event.peer };
-    if (event.kind === 'lost') log.warn(fields, 'no keys for a peer any more');
-    else if (event.isRekey) log.debug(fields, 'new keys for a peer');
-    else log.info(fields, 'a link to a peer is sealed');
+    const { log, members, events } = this.#options;
+    const name = members.member(event.peer)?.name ?? event.peer;
+    if (event.kind === 'lost') events.add('keys', name, `no keys for ${name} any more`);
+    else if (event.isRekey) log.debug({ peer: name, id: event.peer }, 'new keys for a peer');
+    else events.add('keys', name, `the link to ${name} is sealed`);
   }
 }
 
 type SessionEvent = Extract<SessionEffect, { readonly kind: 'established' | 'lost' }>;
 
-/** Live members whose id proves their key. */
+/** Whom a link can be made to. */
 function contactOf(member: Member | undefined): Contact | undefined {
   if (member === undefined || !isActive(member)) return undefined;
-  const publicKey = memberKey(member);
-  return publicKey && { publicKey, address: member.address };
+  return { publicKey: member.key, locator: locatorOf(member.id) };
 }

@@ -17,7 +17,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
       notifySocket: process.env['NOTIFY_SOCKET'],
       logger,
       out: (text) => void process.stdout.write(text),
-      settled: giveBack,
+      settled: () => giveBack(systemClock),
       exit: (status) => process.exit(status),
     },
     (wanted, log) => {

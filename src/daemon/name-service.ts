@@ -10,7 +10,7 @@ import { Resolver } from '../dns/resolver.ts';
 import { DnsServer } from '../dns/server.ts';
 import type { DnsSockets, ListenAt } from '../dns/sockets.ts';
 import type { Zone } from '../dns/zone.ts';
-import type { InterfaceAddress } from '../os/device-socket.ts';
+import type { InterfaceAddress } from '../os/interface-addresses.ts';
 import { hostPortName } from '../network/names.ts';
 import { Askers } from './askers.ts';
 import type { Directory } from './directory.ts';
@@ -23,7 +23,10 @@ const LOOK_EVERY = asMillis(1000);
 /** What names need of the host: sockets, the addresses of interfaces, the host's own resolv.conf. */
 export interface DnsSeam {
   openSockets(counts: DnsCounts): DnsSockets;
-  interfaceAddresses(devices: ReadonlySet<string>): readonly InterfaceAddress[];
+  /** Undefined if they can't be told now. */
+  interfaceAddresses(
+    devices: ReadonlySet<string>,
+  ): Promise<readonly InterfaceAddress[] | undefined>;
   /** The text of /etc/resolv.conf as it is now. */
   resolvConf(): string;
 }
@@ -55,6 +58,7 @@ export class NameService {
   readonly #server: DnsServer;
   #timer: Timer | undefined;
   #isStopped = false;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: NameServiceOptions) {
     this.#options = options;
@@ -72,6 +76,7 @@ export class NameService {
         isOurs: (server) => this.#isOurs(server),
       }),
       permit: (at, asker) => this.#askers.permit(at, asker),
+      version: () => zone.version + this.#askers.version,
     });
   }
 
@@ -82,10 +87,16 @@ export class NameService {
     this.#lookAgain();
   }
 
-  /** Listens on the addresses that there are by now. */
-  async refresh(): Promise<void> {
+  /** Listens on the addresses that there are by now. What was seen first is done first. */
+  refresh(): Promise<void> {
+    this.#turn = this.#turn.then(() => this.#refresh());
+    return this.#turn;
+  }
+
+  async #refresh(): Promise<void> {
     if (this.#isStopped || this.#options.settings.dns === 'off') return;
-    await this.#server.listenAt(this.#wanted());
+    const wanted = await this.#wanted();
+    if (wanted !== undefined) await this.#server.listenAt(wanted);
   }
 
   /** Networks, or endpoints of this host, have changed. */
@@ -93,9 +104,15 @@ export class NameService {
     this.#askers.changed();
   }
 
+  /** A host has come, died, left or been forgotten. */
+  membersChanged(): void {
+    this.#options.zone.livesChanged();
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
+    await this.#turn;
     await this.#server.listenAt([]);
   }
 
@@ -134,7 +151,8 @@ export class NameService {
     });
   }
 
-  #wanted(): readonly ListenAt[] {
+  /** Undefined if it can't be told now: what is listened at stays. */
+  async #wanted(): Promise<readonly ListenAt[] | undefined> {
     const { fabric, seam, settings } = this.#options;
     const networks = new Map(
       fabric.carried().flatMap(({ bridge, network, vni }) => [
@@ -142,12 +160,12 @@ export class NameService {
         [hostPortName(vni), network],
       ]),
     );
-    const onBridges = seam
-      .interfaceAddresses(new Set(networks.keys()))
-      .map(({ device, index, address }) => ({
-        ...{ address, port: DNS_PORT, device: { name: device, index } },
-        network: networks.get(device) ?? '',
-      }));
+    const addresses = await seam.interfaceAddresses(new Set(networks.keys()));
+    if (addresses === undefined) return undefined;
+    const onBridges = addresses.map(({ device, index, address }) => ({
+      ...{ address, port: DNS_PORT, device: { name: device, index } },
+      network: networks.get(device) ?? '',
+    }));
     return [...onBridges, ...settings.dnsListen];
   }
 

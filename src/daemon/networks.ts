@@ -3,9 +3,8 @@ import { AppError } from '../base/errors.ts';
 import { randomHex, type Rng } from '../base/rng.ts';
 import type { PeerId } from '../base/types.ts';
 import type { NetworkRequest } from '../api/control.ts';
-import type { EncapsulationRegistry } from '../encap/registry.ts';
+import { DEFAULT_ENCAPSULATION, type EncapsulationRegistry } from '../encap/registry.ts';
 import { checkNetworkMtu, type IpFamily } from '../encap/mtu.ts';
-import { sealed } from '../encap/sealed.ts';
 import { checkVni } from '../encap/vni.ts';
 import {
   checkNetworkFree,
@@ -23,6 +22,7 @@ import type { Route } from '../os/ip-json.ts';
 import { checkAddressing, checkReservedCount } from '../network/addressing.ts';
 import { subnetsOf, uniqueLocalSubnet } from '../network/subnets.ts';
 import { formatCidr, overlaps, parseCidr, type Cidr, familyOf } from '../wire/cidr.ts';
+import { CLUSTER, type ClusterHolds } from './cluster-holds.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
 
@@ -40,10 +40,9 @@ export interface NetworksOptions {
   /** Names of those that know of one subnet only. */
   readonly singleStack: () => readonly string[];
   readonly leaseSeconds: number;
-  /** Why this host can't carry sealed networks; undefined if it can. */
-  readonly unsealed: string | undefined;
   /** Who holds addresses of a network on this host without an endpoint, by the network's id. */
   readonly holders: (pool: string) => readonly string[];
+  readonly clusterHolds: Pick<ClusterHolds, 'ofNetwork' | 'remove'>;
   readonly wallNow: () => number;
 }
 
@@ -73,9 +72,12 @@ export class Networks {
     checkNetworkName(request.name);
     const subnet = checkSubnet(request.subnet);
     const isDual = this.#checkDual(request, subnet);
-    const existing = directory.networks();
-    const encapsulation = encapsulations.get(request.encap ?? 'vxlan');
-    this.#checkSealing(encapsulation.name);
+    const isIsolated = isToBeIsolated(request);
+    const all = directory.networks();
+    const named = all.find(({ name }) => name === request.name);
+    const isShared = request.shared === true;
+    const existing = isShared ? all.filter((network) => network !== named) : all;
+    const encapsulation = encapsulations.get(request.encap ?? DEFAULT_ENCAPSULATION);
     const { mtu: underlayMtu, family } = await this.#options.underlay();
     const mtu = checkNetworkMtu(
       request.mtu,
@@ -102,8 +104,14 @@ export class Networks {
       createdAt: new Date(wallNow()).toISOString(),
       ...(origin === undefined ? {} : { origin }),
       ...(request.edge === undefined ? {} : { edge: request.edge }),
+      ...(isIsolated && { isolated: true }),
       addressing,
     };
+    if (named !== undefined) {
+      // The other host that makes it was faster, and this one has heard of it.
+      if (named.id === network.id) return named;
+      checkNetworkFree(network, [named]);
+    }
     this.#checkEdges(network, existing);
     await this.checkRoutes(network);
     directory.putNetwork(network);
@@ -118,7 +126,7 @@ export class Networks {
     if (network.edge === undefined) return;
     const routes = await this.#options.routes();
     for (const subnet of subnetsOf(network)) {
-      const route = foreignRoute(subnet, routes, bridgeName(network.vni));
+      const route = foreignRoute(subnet, routes, [bridgeName(network.vni)]);
       if (route === undefined) continue;
       throw new AppError(
         'E_SUBNET_ROUTED',
@@ -127,21 +135,18 @@ export class Networks {
     }
   }
 
-  /** As `checkRoutes`, for this host to join a network by an interface of that name. */
-  async checkHostRoutes({ name, subnet }: NetworkDefinition, ifname: string): Promise<void> {
-    const route = foreignRoute(subnet, await this.#options.routes(), ifname);
-    if (route === undefined) return;
-    throw new AppError(
-      'E_SUBNET_ROUTED',
-      `Subnet ${subnet} of network ${name} overlaps the route "${route}" of this host, which can't join it then; remove the route, or hide the host from what it leads to.`,
-    );
-  }
-
-  /** A host that could not carry the network must not make others carry it. */
-  #checkSealing(encap: string): void {
-    const { unsealed } = this.#options;
-    if (encap !== sealed.name || unsealed === undefined) return;
-    throw new AppError('E_DATA_PLANE_UNAVAILABLE', unsealed);
+  /** As `checkRoutes`, for this host to join a network by an interface of that name. As its gateway it has a route. */
+  async checkHostRoutes(network: NetworkDefinition, ifname: string): Promise<void> {
+    const routes = await this.#options.routes();
+    const own = [ifname, ...(network.edge === undefined ? [] : [bridgeName(network.vni)])];
+    for (const subnet of subnetsOf(network)) {
+      const route = foreignRoute(subnet, routes, own);
+      if (route === undefined) continue;
+      throw new AppError(
+        'E_SUBNET_ROUTED',
+        `Subnet ${subnet} of network ${network.name} overlaps the route "${route}" of this host, which can't join it then; remove the route, or hide the host from what it leads to.`,
+      );
+    }
   }
 
   /**
@@ -231,8 +236,9 @@ export class Networks {
 
   /** Removes a network that nothing needs; with its foreign VTEPs. */
   remove(name: string, hostName: (host: PeerId) => string): void {
-    const { directory, holders } = this.#options;
-    const held = holders(this.require(name).id);
+    const { directory, holders, clusterHolds } = this.#options;
+    const { id } = this.require(name);
+    const held = holders(id);
     if (held.length > 0) {
       throw new AppError(
         'E_NETWORK_IN_USE',
@@ -241,6 +247,7 @@ export class Networks {
     }
     const users = directory
       .uses(name)
+      .filter(({ host }) => host !== CLUSTER)
       .map(({ host }) => hostName(host))
       .sort();
     if (users.length > 0) {
@@ -265,6 +272,9 @@ export class Networks {
     for (const merged of directory.mergedNetworks()) {
       if (mergeTarget(directory, merged)?.name === name) directory.removeNetwork(merged.id);
     }
+    // A Swarm that was thrown away says nothing of what it had; of another, no host has it by now.
+    for (const { address } of clusterHolds.ofNetwork(id)) clusterHolds.remove(id, address);
+    directory.removeUse({ network: name, host: CLUSTER });
     directory.removeNetwork(name);
   }
 }
@@ -274,32 +284,43 @@ function isOverlap(one: string, other: string): boolean {
   return a !== undefined && b !== undefined && overlaps(a, b);
 }
 
-/** A route that leads elsewhere than by a device for a part of the subnet, as ip(8) writes it. */
+/** A route that leads elsewhere than by some devices for a part of the subnet, as ip(8) writes it. */
 function foreignRoute(
   subnet: string,
   routes: readonly Route[],
-  device: string,
+  own: readonly string[],
 ): string | undefined {
-  const route = routeInTheWay(checkSubnet(subnet), routes, (each) => each === device);
+  const route = routeInTheWay(checkSubnet(subnet), routes, (device = '') => own.includes(device));
   if (route === undefined) return undefined;
   const by = [route.gateway && `via ${route.gateway}`, route.device && `dev ${route.device}`];
   return [route.destination, ...by].filter(Boolean).join(' ');
 }
 
+/** E_GATEWAY_MISSING for a plain wire, on which there would be nobody left to reach. */
+function isToBeIsolated({ name, edge, isolate }: NetworkRequest): boolean {
+  if (isolate !== true) return false;
+  if (edge !== undefined) return true;
+  throw new AppError(
+    'E_GATEWAY_MISSING',
+    `Network ${name} is to be isolated and has no gateway, so its endpoints would reach nobody; add --routed or --internal.`,
+  );
+}
+
 type SharedRequest = Pick<
   NetworkDefinition,
   'name' | 'subnet' | 'subnet6' | 'vni' | 'mtu' | 'edge'
->;
+> & { readonly isolate?: boolean };
 
 /**
  * The same wherever the same is asked for among the same hosts, and another if anything differs: then the
  * hosts' networks are two, of which the later one stays.
  */
 function sharedId(
-  { name, subnet, subnet6, vni, mtu, edge }: SharedRequest,
+  { name, subnet, subnet6, vni, mtu, edge, isolate }: SharedRequest,
   addressing: Addressing,
 ): string {
   const second = subnet6 === undefined ? [] : [subnet6];
-  const text = JSON.stringify([name, subnet, vni, mtu, addressing, edge, ...second]);
+  const isolated = isolate === true ? ['isolated'] : [];
+  const text = JSON.stringify([name, subnet, vni, mtu, addressing, edge, ...second, ...isolated]);
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }

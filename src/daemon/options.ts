@@ -1,6 +1,7 @@
 import { DEFAULT_MESH_PORT, DEFAULT_SOCKET, DEFAULT_VXLAN_PORT } from '../base/defaults.ts';
 import type { Scope } from '../plugin/docker/driver.ts';
 import type { SocketAddress } from '../base/types.ts';
+import type { Cidr } from '../wire/cidr.ts';
 import { REKEY_SECONDS } from '../link/session-config.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../dataplane/flood-limit.ts';
 
@@ -15,6 +16,9 @@ export const DOCKER_SCOPES = ['local', 'global'] as const satisfies readonly Sco
 
 export type DataPlaneChoice = (typeof DATA_PLANES)[number];
 
+export const GOSSIP_CHOICES = ['sealed', 'open'] as const;
+export type GossipChoice = (typeof GOSSIP_CHOICES)[number];
+
 export const FAST_PATHS = ['auto', 'off'] as const;
 export type FastPathChoice = (typeof FAST_PATHS)[number];
 
@@ -27,6 +31,12 @@ export interface Listen {
   readonly port: number;
 }
 
+/** Where metrics are served: an address of this host or a name for one, and a TCP port that is not 0. */
+export interface MetricsAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** All that a daemon is told before it starts. Checked: whoever holds one need not check again. */
 export interface DaemonOptions {
   /** This host's name in the mesh: 1 to 63 letters, digits, `.`, `_` or `-`. Default: the host name. */
@@ -35,6 +45,13 @@ export interface DaemonOptions {
   readonly listen: Listen;
   /** What other hosts are told to send to, if not an address found out; no port: the mesh port. */
   readonly advertise?: { readonly address: string; readonly port?: number };
+  /**
+   * Absolute path of a file with the first key of the mesh, 32 bytes in Base64: hosts that are given the same
+   * one are of one mesh from the start. Default: none, the host makes a key, and takes others by a token.
+   */
+  readonly meshKeyFile?: string;
+  /** Whether what hosts tell each other is sealed with the mesh's keys; the same on every host. Default `sealed`. */
+  readonly gossip: GossipChoice;
   /** UDP port of plain VXLAN, 0 to 65535; 0 picks a free one. Default 4789. */
   readonly vxlanPort: number;
   /** Absolute path of the directory with the daemon's memory. Default /var/lib/weft. */
@@ -59,6 +76,11 @@ export interface DaemonOptions {
   readonly ipamLeaseSeconds: number;
   /** Hours that a host's endpoints keep their addresses while it is away. 1 to 8760. Default 24. */
   readonly ipamEndpointLeaseHours: number;
+  /**
+   * Subnets on which frames of sealed networks may go in the clear, to hosts that trust this one's address
+   * likewise. No host bits, not every address; at most 32. Default none: all frames are sealed.
+   */
+  readonly trustedSubnet: readonly Cidr[];
   /** Seconds after which a sealed link changes its keys. 10 to 120. Default 120. */
   readonly linkRekeySeconds: number;
   /**
@@ -83,13 +105,19 @@ export interface DaemonOptions {
   readonly dnsTtl: number;
   /** Who is asked for all other names; none: the name servers of /etc/resolv.conf. Default none. */
   readonly dnsUpstream: readonly SocketAddress[];
+  /** Where Prometheus may ask, by plain HTTP and without a password. Default nowhere. */
+  readonly metrics?: MetricsAddress;
   /** Least severe line that is logged. Default `info`. */
   readonly logLevel: LogLevel;
 }
 
 /** Every default but the name, which is the machine's. */
-export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'dockerPlugin'> = {
+export const DEFAULT_OPTIONS: Omit<
+  DaemonOptions,
+  'name' | 'advertise' | 'dockerPlugin' | 'meshKeyFile' | 'metrics'
+> = {
   listen: { addresses: ['0.0.0.0', '::'], port: DEFAULT_MESH_PORT },
+  gossip: 'sealed',
   vxlanPort: DEFAULT_VXLAN_PORT,
   stateDir: '/var/lib/weft',
   socket: DEFAULT_SOCKET,
@@ -100,6 +128,7 @@ export const DEFAULT_OPTIONS: Omit<DaemonOptions, 'name' | 'advertise' | 'docker
   join: [],
   ipamLeaseSeconds: 300,
   ipamEndpointLeaseHours: 24,
+  trustedSubnet: [],
   linkRekeySeconds: REKEY_SECONDS.default,
   dockerSocket: '/var/run/docker.sock',
   dockerScope: 'local',

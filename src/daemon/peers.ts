@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { AppError } from '../base/errors.ts';
 import type { PeerId, SocketAddress } from '../base/types.ts';
 import type { PeerCapabilities } from '../dataplane/dataplane.ts';
 import { decodeCbor, encodeCbor } from '../gossip/cbor.ts';
 import { isActive, type Member, type MemberRecord } from '../gossip/member.ts';
-import { hostIdOf } from '../link/identity.ts';
+import { locatorOf } from '../link/locator.ts';
 import type { MemberVtep } from './endpoint-feed.ts';
+import type { KeyMember } from './keys.ts';
 import { parseMemberMeta, type MemberMeta } from './records.ts';
 
 /** What the daemon needs of the mesh to know its peers. */
@@ -27,15 +29,6 @@ export function memberMeta(member: MemberRecord): MemberMeta | undefined {
   return parseMemberMeta(decodeCbor(member.meta)?.value);
 }
 
-/**
- * A member's X25519 public key, if its id is the id of that key. Anybody can gossip another key for a host,
- * and nobody one that fits.
- */
-export function memberKey(member: MemberRecord): Uint8Array | undefined {
-  const key = memberMeta(member)?.key;
-  return key !== undefined && hostIdOf(key) === member.id ? key : undefined;
-}
-
 /** What a member's data plane can do; of one that does not say, the least. */
 export const peerCapabilities = (member: MemberRecord): PeerCapabilities => ({
   takesPartialChecksums: memberMeta(member)?.partialChecksums ?? false,
@@ -46,8 +39,22 @@ export function memberVtep(member: Member): MemberVtep | undefined {
   const port = isActive(member) ? memberMeta(member)?.vxlanPort : undefined;
   return port === undefined
     ? undefined
-    : { address: member.address.address, port, meshPort: member.address.port };
+    : {
+        ...{ address: member.address.address, port, meshPort: member.address.port },
+        locator: locatorOf(member.id),
+      };
 }
+
+/** The live members' keys, and what they say of the mesh's. */
+export function keyMembers(source: MemberSource): KeyMember[] {
+  return source.members().flatMap((member) => {
+    if (!isActive(member)) return [];
+    const { id, name, address, key: publicKey } = member;
+    return [{ id, name, address, publicKey, notice: memberMeta(member)?.keys }];
+  });
+}
+
+const MIN_ID_PREFIX = 4;
 
 /** Questions about the other hosts. */
 export class Peers {
@@ -83,8 +90,33 @@ export class Peers {
       : (this.#source.member(id)?.name ?? id);
   }
 
+  /** The host of that name or id, or whose id begins like this. E_HOST_MISSING if there is none, or several. */
+  find(text: string): PeerId {
+    const matches = this.ids().filter(
+      (id) =>
+        id === text ||
+        this.nameOf(id) === text ||
+        (text.length >= MIN_ID_PREFIX && id.startsWith(text)),
+    );
+    const [only, ...others] = matches;
+    if (only !== undefined && others.length === 0) return only;
+    throw new AppError(
+      'E_HOST_MISSING',
+      only === undefined
+        ? `There is no host ${text}; "weft peers" lists those that there are.`
+        : `"${text}" names ${matches.length} hosts; give one of the ids ${matches.join(', ')}.`,
+    );
+  }
+
   nameAt(address: string): string | undefined {
     return this.#source.members().find((member) => member.address.address === address)?.name;
+  }
+
+  /** The member whose VTEP goes by that address or locator. */
+  atVtep(place: string): Member | undefined {
+    return this.#source
+      .members()
+      .find(({ id, address }) => address.address === place || locatorOf(id) === place);
   }
 
   /** All hosts that the mesh remembers, this one among them. */

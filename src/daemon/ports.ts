@@ -4,7 +4,8 @@ import { AppError, isAppError } from '../base/errors.ts';
 import { MAX_PORTS, type Endpoint, type PublishedPort } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import type { ProbePort } from '../os/port-probe.ts';
-import { canonicalAddress } from '../wire/cidr.ts';
+import { subnetsOf } from '../network/subnets.ts';
+import { canonicalAddress, familyOf } from '../wire/cidr.ts';
 
 /** What `choosePorts` looks at. */
 export interface PortsAsked {
@@ -35,6 +36,7 @@ export async function choosePorts(asked: PortsAsked): Promise<readonly Published
   if (network.edge !== 'routed') throw noWayIn(network);
   for (const request of wanted) {
     const port = normalPort(request);
+    refuseForeignFamily(port, network);
     if (ports.some((other) => isSamePort(other, port))) continue;
     ports.push(await chooseInRange(port, request.hostPortEnd ?? 0, ports, asked));
   }
@@ -135,6 +137,17 @@ function taken(port: PublishedPort, why: string): AppError {
   return new AppError(
     'E_PORT_TAKEN',
     `Port ${formatPort(port)} ${why}; give another, or 0 to have a free one chosen.`,
+  );
+}
+
+/** No packet could come by a port at an address of a family that the network has not. */
+function refuseForeignFamily({ hostAddress }: PublishedPort, network: NetworkDefinition): void {
+  const subnets = subnetsOf(network);
+  if (hostAddress === undefined) return;
+  if (subnets.some((subnet) => familyOf(subnet) === familyOf(hostAddress))) return;
+  throw new AppError(
+    'E_PORT_INVALID',
+    `A port is to be published at ${hostAddress}, and network ${network.name} has only ${subnets.join(' and ')}; give an address of that family, or none for all.`,
   );
 }
 

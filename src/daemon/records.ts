@@ -4,7 +4,7 @@ import type { PeerId, Vni } from '../base/types.ts';
 import { MAX_PORTS, MAX_ROUTES, PORT_PROTOCOLS, type Endpoint } from '../network/endpoint.ts';
 import { MAX_ENDPOINT_NAMES } from '../network/endpoint-names.ts';
 import { MAX_VOTERS } from '../ipam/pool.ts';
-import { DH_BYTES } from '../link/noise/key-pair.ts';
+import { KEYS_NOTICE_BYTES } from '../link/keyring.ts';
 import {
   LEASE_SECONDS,
   MAX_RESERVED,
@@ -35,6 +35,7 @@ const networkRecord = z.object({
   createdAt: z.string().max(40),
   origin: z.enum(['docker']).exactOptional(),
   edge: z.enum(NETWORK_EDGES).exactOptional(),
+  isolated: z.literal(true).exactOptional(),
   addressing: z
     .object({
       founders: z.array(peerId).min(1).max(MAX_VOTERS),
@@ -65,7 +66,7 @@ const endpointRoute = z.object({
 
 const rateLimit = z.object({ rate: z.int().min(1), burst: z.int().min(1) });
 
-/** Without the id, which is the key. */
+/** Keyed by `HOST ENDPOINT`. */
 const endpointRecord = z.object({
   /** The network's id. */
   network: z.string().max(64),
@@ -98,7 +99,18 @@ const vtepRecord = z.object({
 });
 
 /** Keyed by `NETWORK HOST`: container engines of that host have the network in their lists. */
-const useRecord = z.object({ network: z.string().max(64), host: peerId });
+const useRecord = z.object({
+  network: z.string().max(64),
+  host: peerId,
+  /** Of the cluster's use: what the cluster calls the network. */
+  clusterId: z.string().max(128).exactOptional(),
+});
+/** Keyed by `NETWORK ADDRESS`: a cluster of engines has given the address out, and `host` holds it. */
+const clusterHoldRecord = z.object({
+  network: networkId,
+  address: z.string().max(64),
+  host: peerId,
+});
 /** Keyed by the endpoint's id: it must get other addresses than these. */
 const moveRecord = z.object({
   from: z.string().max(64),
@@ -114,31 +126,60 @@ const nameRecord = z.object({
   host: peerId,
 });
 
-const publicKey = z
+/** What a host's paths leave for a network, if less than the network was made with; keyed by `NETWORK HOST`. */
+const mtuRecord = z.object({
+  /** The network's id. */
+  network: z.string().max(64),
+  host: peerId,
+  mtu: z.int().min(1).max(65535),
+  /** The host to which the narrowest path leads, and that path's MTU. */
+  peer: peerId,
+  path: z.int().min(1).max(65535),
+});
+
+/** Tags of hosts, one after another. */
+const TAG_BYTES = 8;
+const MAX_BROKEN = 480;
+
+/** Keyed by a host's id: the hosts that it can't reach directly, by their tags. */
+const brokenRecord = z.object({
+  tags: z
+    .instanceof(Uint8Array)
+    .refine(
+      ({ length }) => length % TAG_BYTES === 0 && length <= MAX_BROKEN * TAG_BYTES,
+    ) as unknown as z.ZodType<Uint8Array>,
+});
+
+const keysNotice = z
   .instanceof(Uint8Array)
-  .refine((key) => key.length === DH_BYTES) as unknown as z.ZodType<Uint8Array>;
+  .refine((notice) => notice.length === KEYS_NOTICE_BYTES) as unknown as z.ZodType<Uint8Array>;
 const memberMeta = z.object({
   version: z.string().max(32),
   vxlanPort: z.int().min(1).max(65535),
   /** The host completes partial checksums. Hosts that do not say so get whole ones. */
   partialChecksums: z.boolean().default(false),
-  /** The host's X25519 public key. Whose key it is, its id tells (`src/link/identity.ts`). */
-  key: publicKey.exactOptional(),
-  /** Which secret the host has (`src/link/mesh-secret.ts`). */
+  /** Whose keys the host has (`src/link/keyring.ts`). */
   mesh: z
     .string()
     .regex(/^[0-9a-f]{16}$/)
     .exactOptional(),
+  /** What it has of them (`KeysNotice`). */
+  keys: keysNotice.exactOptional(),
   /** The host gives out addresses of both subnets of a network (docs/adr/0028). */
   dualStack: z.boolean().default(false),
+  /** Where else the host may be reached (`src/link/candidates.ts`). Absent: it answers no probes of paths. */
+  paths: (z.instanceof(Uint8Array) as unknown as z.ZodType<Uint8Array>).exactOptional(),
 });
 
 export type NetworkRecord = Omit<NetworkDefinition, 'id'>;
 export type EndpointRecord = Omit<Endpoint, 'id'>;
 export type UseRecord = Readonly<z.infer<typeof useRecord>>;
+export type ClusterHoldRecord = Readonly<z.infer<typeof clusterHoldRecord>>;
 export type VtepRecord = Readonly<z.infer<typeof vtepRecord>>;
 export type MoveRecord = Readonly<z.infer<typeof moveRecord>>;
+export type MtuRecord = Readonly<z.infer<typeof mtuRecord>>;
 export type NameRecord = Readonly<z.infer<typeof nameRecord>>;
+export type BrokenRecord = Readonly<z.infer<typeof brokenRecord>>;
 /** What a host says of itself beside what gossip knows. */
 export type MemberMeta = Readonly<z.infer<typeof memberMeta>>;
 
@@ -151,9 +192,31 @@ export const parseVtepRecord = (value: unknown): VtepRecord | undefined =>
   vtepRecord.safeParse(value).data;
 export const parseUseRecord = (value: unknown): UseRecord | undefined =>
   useRecord.safeParse(value).data;
+export const parseClusterHoldRecord = (value: unknown): ClusterHoldRecord | undefined =>
+  clusterHoldRecord.safeParse(value).data;
 export const parseMoveRecord = (value: unknown): MoveRecord | undefined =>
   moveRecord.safeParse(value).data;
 export const parseNameRecord = (value: unknown): NameRecord | undefined =>
   nameRecord.safeParse(value).data;
+export const parseMtuRecord = (value: unknown): MtuRecord | undefined =>
+  mtuRecord.safeParse(value).data;
+export const parseBrokenRecord = (value: unknown): BrokenRecord | undefined =>
+  brokenRecord.safeParse(value).data;
 export const parseMemberMeta = (value: unknown): MemberMeta | undefined =>
   memberMeta.safeParse(value).data;
+
+/** The tags of a row, and the row of tags; more than fit are left out. */
+export function brokenTags({ tags }: BrokenRecord): bigint[] {
+  const bytes = Buffer.from(tags.buffer, tags.byteOffset, tags.length);
+  return Array.from({ length: tags.length / TAG_BYTES }, (_, index) =>
+    bytes.readBigUInt64BE(index * TAG_BYTES),
+  );
+}
+
+export function brokenRow(tags: readonly bigint[]): BrokenRecord {
+  const bytes = Buffer.alloc(Math.min(tags.length, MAX_BROKEN) * TAG_BYTES);
+  for (const [index, tag] of tags.slice(0, MAX_BROKEN).entries()) {
+    bytes.writeBigUInt64BE(tag, index * TAG_BYTES);
+  }
+  return { tags: Uint8Array.from(bytes) };
+}

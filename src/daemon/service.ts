@@ -4,6 +4,7 @@ import { listenPrivately } from '../api/listen.ts';
 import type { Face } from '../api/face.ts';
 import { createServer, type ApiServer } from '../api/server.ts';
 import type { Logger } from '../base/log.ts';
+import { openMetricsServer } from '../metrics/server.ts';
 import type { DockerDriver } from '../plugin/docker/driver.ts';
 import { createPluginServer } from '../plugin/docker/server.ts';
 import {
@@ -96,6 +97,11 @@ async function start(
     logger: host.logger,
   });
   undo.push(() => server.close());
+  if (options.metrics !== undefined) {
+    const { control } = daemon;
+    const metrics = await openMetricsServer({ control, at: options.metrics, logger: host.logger });
+    undo.push(() => metrics.close());
+  }
   if (options.dockerPlugin !== undefined) {
     undo.push(await openDockerPlugin(daemon.docker, options.dockerPlugin));
   }

@@ -1,20 +1,24 @@
-import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../base/errors.ts';
-import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
+import type { PeerId, SocketAddress } from '../base/types.ts';
 import { hostIdOf } from '../link/identity.ts';
-import { MESH_SECRET_BYTES } from '../link/mesh-secret.ts';
-import { KeyPair } from '../link/noise/key-pair.ts';
+import { Keyring } from '../link/keyring.ts';
+import type { KeyPair } from '../link/noise/key-pair.ts';
+import { SEED_BYTES, SigningKey } from '../link/signing-key.ts';
 import { checkStateFile } from './state-file.ts';
+import type { KeyHolder } from './keys.ts';
 import type { TokenRecord } from './tokens.ts';
 import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
 
 /*
  * Keys of the one LMDB database. Rows sort by table, so that a scan reads them in order.
- *   ['meta', 'identity']     the private half of this host's X25519 key, 32 bytes
- *   ['meta', 'id']           this host's PeerId, as text: the key's, but for states that are older than keys
- *   ['meta', 'secret']       the secret of the mesh, 32 bytes
+ *   ['meta', 'seed']         of this host's key (src/link/signing-key.ts), 32 bytes
+ *   ['meta', 'identity']     in states that are older than seeds: a key that can't sign, and that is refused
+ *   ['meta', 'keyring']      the keys of the mesh (src/link/keyring.ts)
+ *   ['meta', 'primary-key']  id of the key of the mesh in use, as text
+ *   ['meta', 'roster']       JSON of the hosts that can be asked for keys
+ *   ['meta', 'secret']       32 bytes, where a state is older than keyrings: the one key of the mesh
  *   ['meta', 'stamp']        what stamps of handshakes have to be above, as decimal text
  *   ['meta', 'incarnation']  the last incarnation announced, as decimal text
  *   ['meta', 'peers']        JSON array of socket addresses to rejoin
@@ -27,9 +31,12 @@ import { LmdbStore, sentenceOf, type Key, type Store } from './store.ts';
 /** The daemon's user alone reads what holds its private key. */
 const FILE_MODE = 0o600;
 
-const IDENTITY = ['meta', 'identity'];
-const ID = ['meta', 'id'];
+const SEED = ['meta', 'seed'];
+const OLD_IDENTITY = ['meta', 'identity'];
+const KEYRING = ['meta', 'keyring'];
 const SECRET = ['meta', 'secret'];
+const PRIMARY_KEY = ['meta', 'primary-key'];
+const ROSTER = ['meta', 'roster'];
 const STAMP = ['meta', 'stamp'];
 /** Stamps are noted in advance, rounded up to this many milliseconds, so that few are written. */
 const STAMP_STEP = 60_000;
@@ -41,6 +48,14 @@ interface Note {
   readonly kind: string;
   readonly key: string;
   readonly value: unknown;
+}
+
+/** A host of the roster as it lies on disk. */
+interface WrittenHolder {
+  readonly id: PeerId;
+  /** Base64. */
+  readonly key: string;
+  readonly address: SocketAddress;
 }
 
 /** A change on its way to the disk; without bytes, a removal. */
@@ -57,11 +72,14 @@ interface Write {
  */
 export class State {
   readonly id: PeerId;
-  /** On disk before anybody hears of it. */
-  readonly identity: KeyPair;
+  /** This host's identity, on disk before anybody hears of it. */
+  readonly signingKey: SigningKey;
   readonly #store: Store;
-  #secret: Buffer;
+  #keyring: Keyring;
+  #roster: readonly KeyHolder[] | undefined;
   readonly #pending = new Set<Promise<void>>();
+  /** Removals of notes that nobody waits for. */
+  readonly #ending = new Set<Promise<void>>();
   /** What was last noted under a meta key: every member event notes, few of them change anything. */
   readonly #noted = new Map<Key, string>();
   /** The last write of a key that the disk has refused. */
@@ -72,28 +90,28 @@ export class State {
   /** Why the last note was refused, until the disk takes a write again. */
   #noteRefused: string | undefined;
 
-  /** Throws what the store throws if it can't be written. */
-  constructor(store: Store) {
+  /** `firstKey`: of the mesh, if the store has none. Throws what the store throws if it can't be written. */
+  constructor(store: Store, firstKey?: Uint8Array) {
     this.#store = store;
-    const known = store.get(IDENTITY);
-    this.identity = known === undefined ? KeyPair.generate() : KeyPair.from(known);
-    if (known === undefined) store.putNow(IDENTITY, this.identity.exportPrivate());
-    const secret = store.get(SECRET);
-    this.#secret = secret ?? randomBytes(MESH_SECRET_BYTES);
-    if (secret === undefined) store.putNow(SECRET, this.#secret);
-    this.id = asPeerId(this.#text(ID) ?? hostIdOf(this.identity.publicKey));
-    store.putNow(ID, Buffer.from(this.id));
+    this.signingKey = this.#readIdentity();
+    this.#keyring = this.#readKeyring(firstKey);
+    this.id = hostIdOf(this.identity.publicKey);
+  }
+
+  /** The same key for handshakes. */
+  get identity(): KeyPair {
+    return this.signingKey.pair;
   }
 
   /** Opens or creates the state in `directory`; E_STATE if the disk or its permissions refuse. */
-  static open(directory: string): State {
+  static open(directory: string, firstKey?: Uint8Array): State {
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       const path = join(directory, 'state.mdb');
       checkStateFile(path);
       closeSync(openSync(path, 'a', FILE_MODE));
       chmodSync(path, FILE_MODE);
-      return new State(new LmdbStore(path));
+      return new State(new LmdbStore(path), firstKey);
     } catch (cause) {
       if (cause instanceof AppError) throw cause;
       throw new AppError(
@@ -123,19 +141,44 @@ export class State {
     this.#note(INCARNATION, String(incarnation));
   }
 
-  /** 32 bytes that every host of the mesh has: made at the first start, replaced by joining with a token. */
-  get meshSecret(): Buffer {
-    return this.#secret;
+  /** The keys of the mesh: made at the first start, replaced by joining with a token. */
+  get keyring(): Keyring {
+    return this.#keyring;
   }
 
   /** On disk when it returns; E_STATE if the disk refuses it, and then the old one stays. */
-  setMeshSecret(secret: Uint8Array): void {
+  setKeyring(keyring: Keyring): void {
     try {
-      this.#store.putNow(SECRET, secret);
+      this.#store.putNow(KEYRING, keyring.encode());
     } catch (cause) {
       throw this.#unwritable(sentenceOf(cause), cause, '; this host keeps the keys that it had');
     }
-    this.#secret = Buffer.from(secret);
+    this.#keyring = keyring;
+  }
+
+  /** The key of the mesh that this host sealed with last. */
+  get primaryKey(): string | undefined {
+    return this.#text(PRIMARY_KEY);
+  }
+
+  notePrimaryKey(id: string): void {
+    this.#note(PRIMARY_KEY, id);
+  }
+
+  /** Hosts of this mesh that were heard of, with what it takes to ask them for keys. */
+  get roster(): readonly KeyHolder[] {
+    this.#roster ??= (JSON.parse(this.#text(ROSTER) ?? '[]') as WrittenHolder[]).map(
+      ({ id, key, address }) => ({ id, address, publicKey: Buffer.from(key, 'base64') }),
+    );
+    return this.#roster;
+  }
+
+  setRoster(roster: readonly KeyHolder[]): void {
+    this.#roster = roster;
+    const written = roster.map(({ id, publicKey, address }): WrittenHolder => {
+      return { id, key: Buffer.from(publicKey).toString('base64'), address };
+    });
+    this.#note(ROSTER, JSON.stringify(written));
   }
 
   /** What stamps of handshakes have to be above. */
@@ -229,9 +272,12 @@ export class State {
     }
   }
 
-  /** It is done or undone: the note goes with the next transaction. */
+  /**
+   * It is done or undone: the note goes with the next transaction, for which `settled` does not wait. A
+   * crash before that has it done once more, and nothing later can be on the disk then.
+   */
   end(key: string): void {
-    this.#write({ key: ['doing', key] });
+    this.#write({ key: ['doing', key] }, this.#ending);
   }
 
   /** What was begun and not ended. */
@@ -276,8 +322,8 @@ export class State {
   }
 
   /**
-   * Settles when everything queued so far is on disk, and what was refused before as well; E_STATE if
-   * the disk refuses it.
+   * Settles when everything queued so far is on disk, and what was refused before as well, but for notes
+   * that have ended; E_STATE if the disk refuses it.
    */
   async settled(): Promise<void> {
     this.#retry();
@@ -288,8 +334,46 @@ export class State {
   /** What the disk still refuses is lost. */
   async close(): Promise<void> {
     this.#retry();
-    await Promise.all(this.#pending);
+    await Promise.all([...this.#pending, ...this.#ending]);
     await this.#store.close();
+  }
+
+  #readIdentity(): SigningKey {
+    const seed = this.#store.get(SEED);
+    if (seed === undefined) {
+      if (this.#store.get(OLD_IDENTITY) === undefined) return this.#makeIdentity();
+      throw new AppError(
+        'E_STATE',
+        "The state directory is of an earlier version of Weft, whose key can't sign what this host says; name a new one with --state-dir and join the mesh again by a token.",
+      );
+    }
+    const key = seed.length === SEED_BYTES ? SigningKey.from(seed) : undefined;
+    if (key !== undefined) return key;
+    throw new AppError(
+      'E_STATE',
+      'The key of this host in the state directory is damaged; name a new one with --state-dir and join the mesh again by a token.',
+    );
+  }
+
+  #makeIdentity(): SigningKey {
+    const key = SigningKey.generate();
+    this.#store.putNow(SEED, key.exportSeed());
+    return key;
+  }
+
+  #readKeyring(firstKey: Uint8Array | undefined): Keyring {
+    const known = this.#store.get(KEYRING);
+    if (known !== undefined) {
+      const keyring = Keyring.decode(known);
+      if (keyring !== undefined) return keyring;
+      throw new AppError(
+        'E_STATE',
+        'The keys of the mesh in the state directory are damaged; name a new one with --state-dir and join the mesh again by a token.',
+      );
+    }
+    const keyring = Keyring.create(this.#store.get(SECRET) ?? firstKey);
+    this.#store.putNow(KEYRING, keyring.encode());
+    return keyring;
   }
 
   #unwritable(
@@ -308,7 +392,7 @@ export class State {
     for (const write of [...this.#refused.values()]) this.#write(write);
   }
 
-  #write(write: Write): void {
+  #write(write: Write, pending = this.#pending): void {
     const { key, bytes } = write;
     const name = JSON.stringify(key);
     this.#refused.delete(name);
@@ -322,10 +406,10 @@ export class State {
         this.#why = sentenceOf(error);
       })
       .then(() => {
-        this.#pending.delete(tracked);
+        pending.delete(tracked);
         if (this.#last.get(name) === write) this.#last.delete(name);
       });
-    this.#pending.add(tracked);
+    pending.add(tracked);
   }
 
   #note(key: Key, text: string): void {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { loadHost } from '../base/host-addon.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
@@ -9,13 +10,15 @@ import { createNativeDataPlane } from '../dataplane/native/native-data-plane.ts'
 import type { SealingCipher } from '../encap/sealed.ts';
 import { systemExec } from '../os/exec.ts';
 import { ChangingFile } from '../os/changing-file.ts';
-import { interfaceAddresses, openBoundSocket } from '../os/device-socket.ts';
+import { openBoundSocket } from '../os/device-socket.ts';
+import { interfaceAddresses } from '../os/interface-addresses.ts';
 import { IpTool } from '../os/ip.ts';
 import { systemNetns } from '../os/netns.ts';
 import { NftTool } from '../os/nft.ts';
 import { probePort } from '../os/port-probe.ts';
 import { loadPerform } from '../os/netlink/addon.ts';
 import { NetlinkIp, netlinkWriter } from '../os/netlink/netlink-ip.ts';
+import { NetlinkPolicyRouting } from '../os/netlink/netlink-policy-routing.ts';
 import { ProcSysctl } from '../os/sysctl.ts';
 import { TcTool } from '../os/tc.ts';
 import { openOnLadder } from '../tun/offload-ladder.ts';
@@ -65,7 +68,7 @@ function openTap({ log }: SystemDeps): Seams['openTap'] {
 }
 
 /** Names: sockets on single interfaces, and the host's own name servers. */
-function dnsSeam(): Seams['dns'] {
+function dnsSeam(ip: NetlinkIp): Seams['dns'] {
   const resolvConf = new ChangingFile('/etc/resolv.conf');
   return {
     openSockets: (counts) =>
@@ -74,7 +77,7 @@ function dnsSeam(): Seams['dns'] {
           openBoundSocket({ protocol, address, port, ...(device && { device: device.name }) }),
         counts,
       ),
-    interfaceAddresses,
+    interfaceAddresses: (devices) => interfaceAddresses(ip, devices),
     resolvConf: () => resolvConf.read(),
   };
 }
@@ -88,14 +91,16 @@ function fastCiphers(): readonly SealingCipher[] {
 /** The real kernel, disk and sockets of this host. */
 export function systemSeams(deps: SystemDeps): Seams {
   const perform = loadPerform();
+  const ip = new NetlinkIp(perform, new IpTool(systemExec));
   return {
-    dns: dnsSeam(),
+    ip,
+    dns: dnsSeam(ip),
     fastCiphers,
-    ip: new NetlinkIp(perform, new IpTool(systemExec)),
     netns: systemNetns,
     sysctl: new ProcSysctl(systemExec, '/proc/sys/net', netlinkWriter(perform)),
+    policyRouting: new NetlinkPolicyRouting(perform, (index) => loadHost().interfaceName(index)),
     ...{ nft: new NftTool(systemExec), tc: new TcTool(systemExec), probePort },
-    openState: (directory) => State.open(directory),
+    openState: (directory, firstKey) => State.open(directory, firstKey),
     dataPlanes: dataPlanes(deps),
     openStreams: (wanted) => openTcpStream(wanted, deps),
     openTap: openTap(deps),

@@ -1,7 +1,6 @@
 import { AppError, isAppError } from '../base/errors.ts';
 import type { TokenInfo, TokenRequest, TokenText } from '../api/control.ts';
 import type { Invitations } from '../link/invitation.ts';
-import { meshIdOf } from '../link/mesh-secret.ts';
 import { formatToken, makeToken } from '../link/token.ts';
 import type { State } from './state.ts';
 
@@ -50,7 +49,7 @@ export class Tokens implements Invitations {
       );
     }
     const { state, wallNow } = this.#options;
-    const token = makeToken(meshIdOf(state.meshSecret));
+    const token = makeToken(state.keyring.meshId);
     const createdAt = wallNow();
     this.#save({
       ...{ id: token.id, key: token.key.toString('hex'), uses: count, joiners: [], createdAt },

@@ -7,7 +7,7 @@ import type {
   Traffic,
   VtepInfo,
 } from '../api/control.ts';
-import { formatSocketAddress, type Mac, type PeerId, type Vni } from '../base/types.ts';
+import { formatSocketAddress, type Mac, type PeerId, type Vni, type Vtep } from '../base/types.ts';
 import type {
   DataPlaneCounters,
   FdbEntry,
@@ -19,7 +19,7 @@ import type { Member, MemberRecord } from '../gossip/member.ts';
 import { isEngineManaged, type Endpoint } from '../network/endpoint.ts';
 import type { NetworkDefinition } from '../network/network.ts';
 import { formatMac } from '../wire/mac.ts';
-import { memberKey, memberMeta } from './peers.ts';
+import { memberMeta } from './peers.ts';
 import type { VtepRecord } from './records.ts';
 
 /** Turns what the daemon knows into what `Control` answers: plain JSON. */
@@ -35,13 +35,12 @@ export function peerInfo(
   since: { readonly wall: number; readonly isSelf: boolean },
 ): PeerInfo {
   const meta = memberMeta(member);
-  const key = memberKey(member);
   return {
     ...{ name: member.name, id: member.id, state: member.state, self: since.isSelf },
     ...{ address: formatSocketAddress(member.address), incarnation: member.incarnation },
     ...{ vxlanPort: meta?.vxlanPort ?? 0, version: meta?.version ?? 'unknown' },
     since: new Date(since.wall).toISOString(),
-    ...(key && { key: Buffer.from(key).toString('base64') }),
+    key: Buffer.from(member.key).toString('base64'),
   };
 }
 
@@ -58,12 +57,14 @@ export function networkInfo(network: NetworkDefinition, endpoints: number): Netw
     mtu,
     encap,
     edge,
+    isolated,
     addressing: { range, range6, gateway, gateway6, reserved } = {},
   } = network;
   return {
     ...{ name, id, vni, subnet, ...(subnet6 && { subnet6 }), mtu, endpoints },
     encap: encap === 'sealed' ? 'sealed' : 'vxlan',
     ...(edge && { edge }),
+    ...(isolated === true && { isolated }),
     ...(range === undefined ? {} : { ipRange: range }),
     ...(range6 === undefined ? {} : { ipRange6: range6 }),
     ...(gateway === undefined ? {} : { gateway }),
@@ -105,18 +106,24 @@ export function endpointInfo(
   };
 }
 
-/** What names a VTEP's role: members by address, foreign ones by row. */
+/** What names a VTEP's role: members by address or locator, foreign ones by row. */
 export interface VtepNames {
   readonly networkName: (vni: Vni) => string;
-  readonly peerAt: (address: string) => string | undefined;
+  readonly memberAt: (place: string) => MemberRecord | undefined;
 }
 
-export function vtepInfo(counters: VtepCounters, { networkName, peerAt }: VtepNames): VtepInfo {
-  const peer = peerAt(counters.vtep.address);
+/** Where a VTEP is, for people: a member that goes by its locator is at the address that it announces. */
+function vtepPlace(vtep: Vtep, member: MemberRecord | undefined): string {
+  const isLocator = member !== undefined && member.address.address !== vtep.address;
+  return formatSocketAddress(isLocator ? member.address : vtep);
+}
+
+export function vtepInfo(counters: VtepCounters, { networkName, memberAt }: VtepNames): VtepInfo {
+  const member = memberAt(counters.vtep.address);
   return {
     network: networkName(counters.vni),
-    address: formatSocketAddress(counters.vtep),
-    ...(peer === undefined ? { origin: 'foreign' } : { origin: 'member', peer }),
+    address: vtepPlace(counters.vtep, member),
+    ...(member === undefined ? { origin: 'foreign' } : { origin: 'member', peer: member.name }),
     ...traffic(counters),
   };
 }
@@ -135,14 +142,16 @@ export interface FdbNames {
   readonly counters: DataPlaneCounters;
   readonly endpointOf: (mac: Mac) => Endpoint | undefined;
   readonly hostName: (host: PeerId) => string;
+  readonly memberAt: (place: string) => MemberRecord | undefined;
 }
 
-export function fdbInfo(entry: FdbEntry, { counters, endpointOf, hostName }: FdbNames): FdbInfo {
+export function fdbInfo(entry: FdbEntry, names: FdbNames): FdbInfo {
+  const { counters, endpointOf, hostName, memberAt } = names;
   const { target } = entry;
   const endpoint = entry.origin === 'static' ? endpointOf(entry.mac) : undefined;
   const place =
     target.kind === 'vtep'
-      ? `vtep ${formatSocketAddress(target.vtep)}`
+      ? `vtep ${vtepPlace(target.vtep, memberAt(target.vtep.address))}`
       : `port ${counters.ports.find(({ port }) => port === target.port)?.device ?? target.port}`;
   return {
     ...{ mac: formatMac(entry.mac), origin: entry.origin, target: place },

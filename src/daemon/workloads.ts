@@ -8,11 +8,12 @@ import {
   checkEndpointFree,
   checkEndpointMac,
   DEFAULT_IFNAME,
+  HOST_ORIGIN,
   type Endpoint,
 } from '../network/endpoint.ts';
 import { checkEndpointNames } from '../network/endpoint-names.ts';
 import { checkEndpointRoutes } from '../network/endpoint-routes.ts';
-import { defaultGateways, gatewayOf } from '../network/gateway.ts';
+import { gatewayOf } from '../network/gateway.ts';
 import { bridgeName, checkIfname, gatewayMac } from '../network/names.ts';
 import { checkSubnet, type NetworkDefinition } from '../network/network.ts';
 import { poolOfFamily, poolsOf, type AddressPool } from '../network/subnets.ts';
@@ -157,16 +158,16 @@ export class Workloads {
       );
     }
     if (endpoint.host !== self) {
-      directory.removeEndpoint(endpoint.id);
+      directory.removeEndpoint(endpoint);
       return endpoint;
     }
     await journal.during('detach', endpoint, async () => {
-      directory.removeEndpoint(endpoint.id);
-      // Nothing of it may lead to whoever has the address next.
-      if (endpoint.ports !== undefined) await reconciler.refreshEdges();
+      directory.removeEndpoint(endpoint);
       reconciler.request();
+      // Nothing of it may lead to whoever has the address next.
+      if (hasRules(endpoint)) await reconciler.refreshEdges();
+      if (isHost(endpoint)) await reconciler.refreshHostRoutes();
       await sandboxes.detach(endpoint);
-      // Last: to take the fast path off an interface that is still there stops the event loop for 10 ms.
       const network = directory.network(endpoint.network);
       if (network) reconciler.refreshMacs(network);
     });
@@ -206,10 +207,11 @@ export class Workloads {
 
   /** If the table refuses, the interface goes again. */
   async #publish(endpoint: Endpoint): Promise<void> {
-    if (endpoint.ports === undefined) return;
+    if (!hasRules(endpoint)) return;
     const { reconciler, sandboxes } = this.#options;
     try {
       await reconciler.refreshEdges(endpoint);
+      if (isHost(endpoint)) await reconciler.refreshHostRoutes(endpoint);
     } catch (error) {
       await sandboxes.detach(endpoint);
       reconciler.request();
@@ -232,10 +234,9 @@ export class Workloads {
     const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
     const network = networks.require(endpoint.network);
-    const { vni, mtu } = network;
-    const gateways = defaultGateways(gatewayOf(network));
     const differences = await sandboxes.examine({
-      ...{ endpoint, bridge: bridgeName(vni), mtu, gateways },
+      ...{ endpoint, bridge: bridgeName(network.vni), gateway: gatewayOf(network) },
+      mtu: reconciler.mtuOf(network),
     });
     if (network.edge === undefined) return differences;
     return [...differences, ...(await reconciler.examineEdges())];
@@ -258,6 +259,7 @@ export class Workloads {
       (mac === undefined || checkEndpointMac(mac) === present.mac);
     if (isSame) {
       await this.#plug(network, present);
+      if (isHost(present)) await this.#options.reconciler.refreshHostRoutes();
       return names === undefined ? present : this.#name(present, checkEndpointNames(names));
     }
     throw new AppError(
@@ -327,8 +329,7 @@ export class Workloads {
     try {
       if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
       const { bridge, mtu, gateway } = await reconciler.carry(network);
-      const gateways = defaultGateways(gateway);
-      await sandboxes.attach({ endpoint, bridge, mtu, gateways });
+      await sandboxes.attach({ endpoint, bridge, mtu, gateway });
     } catch (error) {
       // The bridge goes again with the next reconciling if no endpoint of this host needs it.
       reconciler.request();
@@ -395,6 +396,11 @@ export class Workloads {
   }
 }
 
+const isHost = ({ origin }: Endpoint): boolean => origin === HOST_ORIGIN;
+
+/** Whether the table of nftables speaks of an endpoint: it has ports, or is the host itself. */
+const hasRules = (endpoint: Endpoint): boolean => endpoint.ports !== undefined || isHost(endpoint);
+
 export const withNames = (names: readonly string[]): { readonly names?: readonly string[] } =>
   names.length === 0 ? {} : { names };
 
@@ -411,7 +417,7 @@ export function checkWanted(pool: AddressPool, ip: string): string {
 }
 
 /** The addresses that a person asked for, as `checkWanted`; E_ADDRESS_OUTSIDE. */
-function wantedAddresses(
+export function wantedAddresses(
   network: NetworkDefinition,
   { ip, ip6 }: Pick<AttachRequest, 'ip' | 'ip6'>,
 ): WantedAddresses {

@@ -4,6 +4,7 @@ import { addressesOf } from '../network/endpoint.ts';
 import { subnetsOf } from '../network/subnets.ts';
 import type { Directory, Rows } from './directory.ts';
 import type { EndpointRecord, NameRecord } from './records.ts';
+import { endpointKey } from './row-owners.ts';
 
 /** What names are made of. */
 export interface NameSources {
@@ -25,7 +26,7 @@ export function feedZone(zone: Zone, { directory, names }: NameSources, domain: 
   directory.onNetworks(setNetworks);
   const putEndpoint = (key: string, value: EndpointRecord | undefined): void =>
     zone.put(`endpoint ${key}`, value && endpointEntry(value, domain));
-  for (const { id, ...value } of directory.endpoints()) putEndpoint(id, value);
+  for (const endpoint of directory.endpoints()) putEndpoint(endpointKey(endpoint), endpoint);
   directory.onEndpoint(({ key, value }) => putEndpoint(key, value));
   follow(names, (key, value) => zone.put(`name ${key}`, value && nameEntry(value)));
 }

@@ -1,6 +1,9 @@
 import { DROP_REASONS, type DropReason } from './drop-reason.ts';
 import type { TrafficCounters } from './dataplane.ts';
 
+/** Where the index of a reason may stand: there is none. */
+export const NO_DROP = -1;
+
 /** Index of each reason in the array of drop counters: its place in `DROP_REASONS`. */
 export const DROP = Object.fromEntries(
   DROP_REASONS.map((reason, index) => [reason, index]),

@@ -1,4 +1,4 @@
-import type { Mac, Millis, PortId, SocketAddress, Vni, Vtep } from '../base/types.ts';
+import type { Mac, Millis, PeerPath, PortId, SocketAddress, Vni, Vtep } from '../base/types.ts';
 import type { TapDevice } from '../tun/device.ts';
 import type { SealingKey } from '../encap/sealed.ts';
 import type { DatagramChannel } from '../underlay/datagram.ts';
@@ -50,10 +50,13 @@ export interface FdbCounters {
   readonly flushed: number;
 }
 
-/** Questions of local stations that the data plane answered for endpoints on other hosts. */
+/** What the data plane has said to local stations by itself. */
 export interface AnswerCounters {
+  /** Answers for endpoints on other hosts. */
   readonly arp: number;
   readonly nd: number;
+  /** ICMP: a packet to another host was longer than the network takes. */
+  readonly tooBig: number;
 }
 
 export interface DataPlaneCounters {
@@ -62,6 +65,7 @@ export interface DataPlaneCounters {
   readonly vteps: readonly VtepCounters[];
   readonly fdb: FdbCounters;
   readonly answered: AnswerCounters;
+  readonly relayed: RelayCounters;
 }
 
 /** Facts for `weft status`: one line each, in words. */
@@ -93,10 +97,41 @@ export interface DataPlaneOptions {
   readonly unknownUnicastRate?: number;
 }
 
+/** A key of the mesh. */
+export interface EnvelopeKey {
+  /** What an envelope tells of it in the open: 0 to 255. */
+  readonly hint: number;
+  /** 32 bytes. */
+  readonly secret: Uint8Array;
+}
+
 /** The host's end of an endpoint's veth pair. */
 export interface EndpointDevice {
   readonly mac: Mac;
   readonly device: string;
+}
+
+/** As a relay: where datagrams for a host go next. */
+export interface RelayHop {
+  readonly to: SocketAddress;
+  /** `to` is the host itself, which gets the datagram without its relay header. */
+  readonly isLast: boolean;
+}
+
+/**
+ * Sealed frames of all networks to and from a peer since its path was set or cleared. tx counts those
+ * handed to the socket; rx those that were opened, by whichever path they came.
+ */
+export interface PathCounters extends TrafficCounters {
+  /** Since a frame of the peer was last opened, before the path was set or after; `undefined`: never yet. */
+  readonly silence: Millis | undefined;
+}
+
+/** What this host passed on for others. */
+export interface RelayCounters {
+  readonly datagrams: number;
+  /** Of their UDP payload, as it was sent. */
+  readonly bytes: number;
 }
 
 /** What a network's VTEP is for, beside what the FDB says of it. */
@@ -104,11 +139,14 @@ export interface VtepOptions {
   /** Whether floods go to it. Frames from it are taken in any case. Default true. */
   readonly floods?: boolean;
   /**
-   * `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused; only for a data plane
-   * that has `sealing`. Default `vxlan`. That of a VTEP that is there is not changed.
+   * `sealed` VTEPs are on the peer's mesh port, and plain VXLAN from them is refused. Default `vxlan`. That
+   * of a VTEP that is there is not changed.
    */
   readonly encapsulation?: 'vxlan' | 'sealed';
 }
+
+/** As native/core/unsealed.hpp has it. */
+export const MAX_UNSEALED_SOURCES = 8;
 
 /** Receive keys of one peer that may stand side by side: the one before, the current and the next. */
 export const MAX_RECEIVE_KEYS = 3;
@@ -149,7 +187,10 @@ export const MAX_GATEWAY_ADDRESSES = 3;
 
 /** What the host behind an underlay address has announced of itself. */
 export interface PeerCapabilities {
-  /** It completes inner TCP and UDP checksums that were left partial (docs/wire-format.md). */
+  /**
+   * It completes inner TCP and UDP checksums that were left partial, and combines congestion marks of outer
+   * and inner headers: it has a native data plane (docs/wire-format.md).
+   */
   readonly takesPartialChecksums: boolean;
 }
 
@@ -173,6 +214,8 @@ export interface PeerCapabilities {
  *     answered at once and not forwarded (docs/adr/0018); whether an address is free is not answered.
  *  7. On a network with a gateway, a frame from or to its MAC, and ARP or neighbour discovery that
  *     speaks of its addresses, is neither sent to a VTEP nor taken from one (docs/adr/0026).
+ *  8. A relayed datagram from a relay peer goes on to the hop of its tag, with one off its hop limit, and
+ *     never into a network of this host (docs/adr/0047).
  */
 export interface DataPlane {
   readonly description: DataPlaneDescription;
@@ -183,10 +226,15 @@ export interface DataPlane {
   readonly vxlanAddress: SocketAddress;
   /** Control datagrams of the mesh port. */
   readonly control: DatagramChannel;
-  /** Absent: this data plane carries no sealed networks. */
-  readonly sealing?: Sealing;
+  /** Keys of sealed frames. What is sealed is told by its receiver index alone, wherever it comes from. */
+  readonly sealing: Sealing;
 
   addNetwork(vni: Vni, options: { readonly mtu: number }): void;
+  /**
+   * Longest IP packet that ports may send from now on, at most the network's MTU, which it is at first.
+   * What VTEPs send is still taken up to the network's MTU: it came by a path that carries it.
+   */
+  setSendMtu(vni: Vni, mtu: number): void;
   /** Removes its ports (closing their devices), VTEPs and FDB. */
   removeNetwork(vni: Vni): void;
 
@@ -197,6 +245,46 @@ export interface DataPlane {
   /** An existing VTEP with the same address takes the new port, and whether floods go to it. */
   addVtep(vni: Vni, vtep: Vtep, options?: VtepOptions): void;
   removeVtep(vni: Vni, address: string): void;
+
+  /**
+   * Sealed frames for the peer whose VTEPs have this address go by this path; `undefined`: straight to
+   * the VTEP's address and port. Takes effect between two frames; what was sent before may come after.
+   * @throws AppError E_ADDRESS_INVALID
+   */
+  setPath(address: string, path: PeerPath | undefined): void;
+  /**
+   * Frames in the clear are taken as the peer's if they come from one of these addresses and ports and name
+   * one of its receive keys; all others are dropped. At most `MAX_UNSEALED_SOURCES`; at first there are none.
+   * @throws AppError E_ADDRESS_INVALID
+   */
+  setUnsealedSources(address: string, sources: readonly SocketAddress[]): void;
+  pathCounters(address: string): PathCounters;
+  /** Sends a control datagram by a path; what `control.send` does, if no relay is on it. */
+  sendRelayed(bytes: Uint8Array, path: PeerPath): void;
+
+  /**
+   * As a relay, what comes for the host with this tag goes on to `next`; `undefined`: no longer. Never
+   * give this host's own tag or address.
+   * @throws AppError E_ADDRESS_INVALID
+   */
+  setRoute(tag: bigint, next: RelayHop | undefined): void;
+  /** Makes these the underlay addresses from which relayed datagrams are taken. At first there are none. */
+  setRelayPeers(addresses: ReadonlySet<string>): void;
+
+  /**
+   * Keys of mac1 of handshakes, 32 bytes each and copied. Initiations and responses that were made with
+   * none of them are dropped as `mesh_handshake_foreign`; until keys are set, none is. Of those that were,
+   * and of other handshakes, so many a second go up, and the rest are `mesh_handshake_shed` (docs/adr/0065).
+   */
+  setHandshakeKeys(keys: readonly Uint8Array[]): void;
+
+  /**
+   * The keys of a mesh whose control is sealed, copied. Of control that is no handshake and not sealed
+   * under one of them 100 datagrams a second go up, 200 at once, and the rest are `mesh_envelope_shed`
+   * (docs/adr/0063); until keys are set all goes up. A data plane that receives on the event loop would
+   * save nothing, and has no such method.
+   */
+  setEnvelopeKeys?(keys: readonly EnvelopeKey[]): void;
 
   /** Holds for every VTEP with this address, those added later included. */
   setPeer(address: string, capabilities: PeerCapabilities): void;

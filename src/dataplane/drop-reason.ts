@@ -25,10 +25,20 @@ export const DROP_REASONS = [
   'vxlan_source_local', // inner source MAC belongs to an endpoint of this host: spoofed or looped
   'vxlan_source_spoofed', // inner source MAC is pinned to another host: spoofed, or its row is late
   'vxlan_gateway', // to, from or about the gateway of the network, which this host has itself
+  'vxlan_ecn', // marked on the way (CE), but the inner packet knows no marks (RFC 6040 §4.2)
   'vxlan_no_port', // known destination is another VTEP, or no local port: split horizon forbids relaying
   // From the underlay, mesh port.
   'mesh_unknown', // first byte is no kind that we know
   'mesh_queue_full', // more control datagrams than the event loop has taken
+  'mesh_handshake_foreign', // mac1 is wrong: for another host, or by nobody of this mesh
+  'mesh_handshake_shed', // more handshakes than one source, or all together, may send (docs/adr/0065)
+  'mesh_envelope_shed', // control that nobody of the mesh has sealed, and more than a few of it (docs/adr/0063)
+  // From the underlay, datagrams on the mesh port that are for another host.
+  'relay_malformed', // no datagram behind the relay header, or another relay header
+  'relay_stranger', // the sender is no host that this one relays for
+  'relay_unknown', // no route to the host of that tag
+  'relay_hop_limit', // too many relays: the routes of two or more hosts make a loop
+  'relay_loop', // the next hop is where it came from
   // From the underlay, sealed frames on the mesh port.
   'sealed_short', // datagram shorter than the sealed header and its tag
   'sealed_session_unknown', // no session with that receiver index
@@ -42,7 +52,12 @@ export const DROP_REASONS = [
   'sealed_source_local',
   'sealed_source_spoofed',
   'sealed_gateway',
+  'sealed_ecn',
   'sealed_no_port',
+  // From the underlay, frames of sealed networks in the clear (docs/adr/0059), mesh port.
+  'unsealed_short', // datagram shorter than the header
+  'unsealed_unknown', // no session with that receiver index
+  'unsealed_not_agreed', // the sender is at no address from which its host may send in the clear
   // On the way out.
   'sealed_no_key', // the VTEP takes sealed frames only, and there is no session with its host
   'sealed_key_exhausted', // the session's key has sealed as many frames as it may

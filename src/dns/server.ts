@@ -1,7 +1,8 @@
 import { isAppError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { formatSocketAddress } from '../base/types.ts';
-import type { DnsCounts } from './counters.ts';
+import { AnswerCache, type KeptAnswer } from './answer-cache.ts';
+import type { DnsCounter, DnsCounts } from './counters.ts';
 import type { Forwarder } from './forwarder.ts';
 import { encodeRefusal, encodeReply, parseQuery, RCODE, type Query, type Reply } from './packet.ts';
 import type { Resolver } from './resolver.ts';
@@ -16,16 +17,24 @@ export interface Permission {
 }
 
 export interface DnsServerOptions {
-  readonly resolver: Resolver;
+  readonly resolver: Pick<Resolver, 'resolve'>;
   readonly forwarder: Pick<Forwarder, 'forward'>;
   readonly sockets: Pick<DnsSockets, 'listen'>;
   readonly permit: (at: ListenAt, asker: string) => Permission | undefined;
+  /** Another one whenever `resolver` or `permit` could say something else than before; it only grows. */
+  readonly version: () => number;
   readonly counts: DnsCounts;
   readonly log: Logger;
 }
 
 const TC = 0x02;
 const FLAGS_AT = 2;
+
+/** Where somebody asks, with the answers that were given there. */
+interface Place {
+  readonly at: ListenAt;
+  readonly cache: AnswerCache;
+}
 
 const keyOf = ({ address, port, device }: ListenAt): string =>
   JSON.stringify([address, port, device?.name, device?.index]);
@@ -72,8 +81,9 @@ export class DnsServer {
     const { sockets, log } = this.#options;
     const where = { address: formatSocketAddress(at), device: at.device?.name };
     try {
+      const cache = new AnswerCache();
       const listener = await sockets.listen(at, (message, asker, transport) =>
-        this.#handle(at, message, asker, transport),
+        this.#handle({ at, cache }, message, asker, transport),
       );
       this.#listeners.set(key, { at, listener });
       this.#failures.delete(key);
@@ -87,13 +97,29 @@ export class DnsServer {
   }
 
   #handle(
-    at: ListenAt,
+    { at, cache }: Place,
     message: Buffer,
     asker: string,
     transport: Transport,
   ): Buffer | undefined | Promise<Buffer | undefined> {
-    const { counts, permit } = this.#options;
+    const { counts, version } = this.#options;
     counts[transport]++;
+    if (transport === 'tcp') return this.#answer(at, message, asker, transport);
+    const kept = cache.find(message, asker, version());
+    if (kept === undefined) return this.#answer(at, message, asker, transport, cache);
+    for (const counter of kept.counts) counts[counter]++;
+    return kept.bytes;
+  }
+
+  /** `cache` is given where the answer may be kept. */
+  #answer(
+    at: ListenAt,
+    message: Buffer,
+    asker: string,
+    transport: Transport,
+    cache?: AnswerCache,
+  ): Buffer | undefined | Promise<Buffer | undefined> {
+    const { counts, permit } = this.#options;
     const parsed = parseQuery(message);
     if (parsed.kind === 'ignore') {
       counts.ignored++;
@@ -110,9 +136,15 @@ export class DnsServer {
       return encodeReply(query, { rcode: RCODE.refused }, transport);
     }
     const verdict = this.#options.resolver.resolve(query, permission.view);
-    if (verdict.kind === 'reply') return this.#reply(query, verdict.reply, transport);
-    if (permission.mayForward) return this.#forward(query, message, transport);
-    return this.#reply(query, { rcode: RCODE.refused }, transport);
+    if (verdict.kind === 'forward' && permission.mayForward) {
+      return this.#forward(query, message, transport);
+    }
+    const reply = verdict.kind === 'reply' ? verdict.reply : { rcode: RCODE.refused };
+    const answer = this.#reply(query, reply, transport);
+    for (const counter of answer.counts) counts[counter]++;
+    // Several addresses come in another order each time.
+    if ((reply.answers?.length ?? 0) <= 1) cache?.keep(message, asker, answer);
+    return answer.bytes;
   }
 
   async #forward(query: Query, message: Buffer, transport: Transport): Promise<Buffer> {
@@ -120,14 +152,15 @@ export class DnsServer {
     return answer ?? encodeReply(query, { rcode: RCODE.serverFailure }, transport);
   }
 
-  #reply(query: Query, reply: Reply, transport: Transport): Buffer {
-    const { counts } = this.#options;
+  #reply(query: Query, reply: Reply, transport: Transport): KeptAnswer {
     const bytes = encodeReply(query, reply, transport);
-    if (reply.rcode === RCODE.nameError) counts.noName++;
-    else if (reply.rcode !== RCODE.noError) counts.refused++;
-    else if (reply.answers?.length === 0) counts.noData++;
-    else counts.answered++;
-    if (((bytes[FLAGS_AT] ?? 0) & TC) !== 0) counts.truncated++;
-    return bytes;
+    const isCut = ((bytes[FLAGS_AT] ?? 0) & TC) !== 0;
+    return { bytes, counts: [kindOf(reply), ...(isCut ? (['truncated'] as const) : [])] };
   }
+}
+
+function kindOf({ rcode, answers }: Reply): DnsCounter {
+  if (rcode === RCODE.nameError) return 'noName';
+  if (rcode !== RCODE.noError) return 'refused';
+  return answers?.length === 0 ? 'noData' : 'answered';
 }

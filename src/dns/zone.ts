@@ -1,12 +1,5 @@
 import type { PeerId } from '../base/types.ts';
-import {
-  bareAddress,
-  canonicalAddress,
-  containsAddress,
-  parseAddress,
-  parseCidr,
-  type Cidr,
-} from '../wire/cidr.ts';
+import { containsAddress, parseAddress, parseCidr, type Cidr } from '../wire/cidr.ts';
 import { MultiMap } from './multi-map.ts';
 
 /** Some names of some addresses: what an endpoint's row or a row of `weft dns add` says. */
@@ -44,13 +37,25 @@ export class Zone {
   readonly #isAlive: (host: PeerId) => boolean;
   readonly #entries = new Map<string, ZoneEntry>();
   readonly #parts = new Map<string | undefined, Part>();
+  #version = 0;
 
   constructor(isAlive: (host: PeerId) => boolean) {
     this.#isAlive = isAlive;
   }
 
+  /** Another one whenever an answer could be another one. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A host lives, or no longer. */
+  livesChanged(): void {
+    this.#version++;
+  }
+
   /** Makes `entry` what the key stands for; undefined: nothing. */
   put(key: string, entry: ZoneEntry | undefined): void {
+    this.#version++;
     const previous = this.#entries.get(key);
     if (previous !== undefined) this.#remove(previous);
     this.#entries.delete(key);
@@ -61,6 +66,7 @@ export class Zone {
 
   /** A network's subnets, in which nobody else knows an address; undefined: there is no such network. */
   setNetwork(network: string, subnets: readonly string[] | undefined): void {
+    this.#version++;
     const part = this.#part(network);
     part.subnets = (subnets ?? []).map(parseCidr).filter((subnet) => subnet !== undefined);
     this.#prune(network, part);
@@ -196,9 +202,4 @@ export class Zone {
 function parentsOf(name: string): string[] {
   const labels = name.split('.');
   return labels.slice(1).map((_, index) => labels.slice(index + 1).join('.'));
-}
-
-/** An address as zones hold it, from `10.7.0.2/24` or `10.7.0.2`. */
-export function zoneAddress(text: string): string | undefined {
-  return canonicalAddress(bareAddress(text));
 }

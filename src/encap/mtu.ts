@@ -35,6 +35,12 @@ export const MAX_IP_PACKET_BYTES = 65535;
  */
 export const MIN_NETWORK_MTU: Readonly<Record<IpFamily, number>> = { 4: 552, 6: 1280 };
 
+/**
+ * Least MTU that a path between two hosts is believed to have: what is narrower is broken, and a network
+ * on it is no use. IPv4: as above; IPv6: as above.
+ */
+export const MIN_PATH_MTU: Readonly<Record<IpFamily, number>> = MIN_NETWORK_MTU;
+
 /** What a network's frames travel over. */
 export interface MtuPath {
   /** Of the hosts' own network: the least along the way. */

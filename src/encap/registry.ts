@@ -4,6 +4,9 @@ import type { NetworkEncapsulation } from './encapsulation.ts';
 import { sealed } from './sealed.ts';
 import { vxlan } from './vxlan.ts';
 
+/** What a network gets that names none. */
+export const DEFAULT_ENCAPSULATION = sealed.name;
+
 /** Encapsulations by name. A network names one; whoever builds the registry decides which exist. */
 export class EncapsulationRegistry {
   readonly #formats = new Map<string, NetworkEncapsulation>();

@@ -1,10 +1,9 @@
-import ipaddr from 'ipaddr.js';
-import { asPeerId, type PeerId, type SocketAddress } from '../base/types.ts';
+import { asPeerId, type PeerId } from '../base/types.ts';
+import { addressBytes, addressFrom } from './address.ts';
 import { weft } from './generated/wire.js';
 import { MAX_COUNT, MAX_MILLIS } from './hybrid-clock.ts';
 import {
   isHostName,
-  isUnspecified,
   MAX_INCARNATION,
   MAX_META_BYTES,
   type MemberRecord,
@@ -12,6 +11,7 @@ import {
   type VersionRange,
 } from './member.ts';
 import { isTableName, MAX_KEY_BYTES, MAX_VALUE_BYTES, type Row } from './replica.ts';
+import { HOST_KEY_BYTES, SIGNATURE_BYTES, type IdOf } from './signatures.ts';
 
 /**
  * The pieces that every gossip message is made of: addresses, claims and rows, to and from wire.proto.
@@ -34,12 +34,19 @@ export interface Claim {
   readonly accuser?: PeerId;
 }
 
-/** What every message may carry; `malformed*` count what had to be skipped. */
+/**
+ * Most claims and rows that one message may carry. Each may have to be verified, at 0.1 to 0.2 ms: so many
+ * do not keep the event loop for 50 ms.
+ */
+export const SIGNED_MAX = 128;
+
+/** What every message may carry; `malformed*` count what had to be skipped, `excess` what is over `SIGNED_MAX`. */
 export interface Cargo {
   readonly claims: readonly Claim[];
   readonly rows: readonly Row[];
   readonly malformedClaims: number;
   readonly malformedRows: number;
+  readonly excess: number;
 }
 
 export const idBytes = (id: PeerId): Uint8Array => Buffer.from(id, 'hex');
@@ -48,28 +55,6 @@ export function idFrom(bytes: Uint8Array): PeerId | undefined {
   return bytes.length === PEER_ID_BYTES
     ? asPeerId(Buffer.from(bytes.buffer, bytes.byteOffset, PEER_ID_BYTES).toString('hex'))
     : undefined;
-}
-
-export function addressBytes({ address, port }: SocketAddress): weft.gossip.Address.$Properties {
-  const ip = isUnspecified(address) ? [] : ipaddr.parse(address).toByteArray();
-  return { ip: Uint8Array.from(ip), port };
-}
-
-/** IPv4 mapped into IPv6 comes out as IPv4, so that one host has one textual address. */
-export function normalizeIp(text: string): string {
-  const ip = ipaddr.process(text);
-  return ip instanceof ipaddr.IPv6 ? ip.toRFC5952String() : ip.toString();
-}
-
-export function addressFrom(
-  message: weft.gossip.Address.$Properties | null | undefined,
-): SocketAddress | undefined {
-  const { ip, port } = message ?? {};
-  if (port === undefined || port === null || port < 1 || port > 65535) return undefined;
-  if (!ip || ip.length === 0) return { address: '0.0.0.0', port };
-  if (ip.length === 4) return { address: ip.join('.'), port };
-  if (ip.length !== 16) return undefined;
-  return { address: normalizeIp(ipaddr.fromByteArray([...ip]).toString()), port };
 }
 
 export function rangeFrom(min: number, max: number): VersionRange | undefined {
@@ -88,7 +73,8 @@ const STATES_BY_CODE = new Map(
 
 export function claimMessage({ record, accuser }: Claim): weft.gossip.Claim.$Properties {
   return {
-    id: idBytes(record.id),
+    key: record.key,
+    signature: record.signature,
     state: STATE_CODES[record.state],
     incarnation: record.incarnation,
     name: record.name,
@@ -100,44 +86,58 @@ export function claimMessage({ record, accuser }: Claim): weft.gossip.Claim.$Pro
   };
 }
 
-export function recordFrom(message: weft.gossip.Claim.$Properties): MemberRecord | undefined {
+/** A copy of bytes that have this length, or undefined. */
+const exactly = (bytes: Uint8Array, length: number): Uint8Array | undefined =>
+  bytes.length === length ? Uint8Array.from(bytes) : undefined;
+
+/** Whether the member has signed it is not looked at. */
+export function recordFrom(
+  message: weft.gossip.Claim.$Properties,
+  idOf: IdOf,
+): MemberRecord | undefined {
   const { name, incarnation, meta, ...rest } = message as Decoded<typeof message>;
-  const id = idFrom(rest.id);
+  const key = exactly(rest.key, HOST_KEY_BYTES);
+  const signature = exactly(rest.signature, SIGNATURE_BYTES);
   const state = STATES_BY_CODE.get(rest.state);
   const address = addressFrom(message.address);
   const protocol = rangeFrom(rest.minVersion, rest.maxVersion);
-  if (!id || !state || !address || !protocol || !isHostName(name)) return undefined;
+  if (!key || !signature || !state || !address || !protocol || !isHostName(name)) return undefined;
   if (incarnation > MAX_INCARNATION || meta.length > MAX_META_BYTES) return undefined;
-  return { id, name, address, incarnation, state, protocol, meta: Uint8Array.from(meta) };
+  return {
+    ...{ id: idOf(key), name, address, incarnation, state, protocol },
+    ...{ meta: Uint8Array.from(meta), key, signature },
+  };
 }
 
-function claimFrom(message: weft.gossip.Claim.$Properties): Claim | undefined {
-  const record = recordFrom(message);
+function claimFrom(message: weft.gossip.Claim.$Properties, idOf: IdOf): Claim | undefined {
+  const record = recordFrom(message, idOf);
   if (record === undefined) return undefined;
   const accuser = idFrom((message as Decoded<typeof message>).accuser);
   return accuser === undefined ? { record } : { record, accuser };
 }
 
-function rowMessage({ table, key, stamp, author, value }: Row): weft.gossip.Row.$Properties {
-  const head = { table, key, ...stamp, author: idBytes(author) };
+function rowMessage(row: Row): weft.gossip.Row.$Properties {
+  const { table, key, stamp, authorKey, signature, value } = row;
+  const head = { table, key, ...stamp, authorKey, signature };
   return value === undefined ? head : { ...head, value };
 }
 
-function rowFrom(message: weft.gossip.Row.$Properties): Row | undefined {
+function rowFrom(message: weft.gossip.Row.$Properties, idOf: IdOf): Row | undefined {
   const { table, key, count, value, ...rest } = message as Decoded<typeof message>;
   // 64-bit numbers come as Long; beyond 2^53 the conversion rounds, and the range check refuses.
   const millis = Number(rest.millis.toString());
-  const author = idFrom(rest.author);
+  const authorKey = exactly(rest.authorKey, HOST_KEY_BYTES);
+  const signature = exactly(rest.signature, SIGNATURE_BYTES);
   const keyBytes = Buffer.byteLength(key);
-  if (!author || !isTableName(table) || keyBytes === 0 || keyBytes > MAX_KEY_BYTES)
-    return undefined;
+  if (!authorKey || !signature || !isTableName(table)) return undefined;
+  if (keyBytes === 0 || keyBytes > MAX_KEY_BYTES) return undefined;
   if (millis > MAX_MILLIS || count > MAX_COUNT || value.length > MAX_VALUE_BYTES) return undefined;
   const isTombstone = value.length === 0;
   return {
     table,
     key,
     stamp: { millis, count },
-    author,
+    ...{ author: idOf(authorKey), authorKey, signature },
     value: isTombstone ? undefined : Uint8Array.from(value),
   };
 }
@@ -147,17 +147,24 @@ function sift<M, T>(messages: readonly M[], read: (message: M) => T | undefined)
   return messages.map(read).filter((item) => item !== undefined);
 }
 
-export function cargoFrom(message: {
-  readonly claims: readonly weft.gossip.Claim.$Properties[];
-  readonly rows: readonly weft.gossip.Row.$Properties[];
-}): Cargo {
-  const claims = sift(message.claims, claimFrom);
-  const rows = sift(message.rows, rowFrom);
+export function cargoFrom(
+  message: {
+    readonly claims: readonly weft.gossip.Claim.$Properties[];
+    readonly rows: readonly weft.gossip.Row.$Properties[];
+  },
+  idOf: IdOf,
+): Cargo {
+  const toldClaims = message.claims.slice(0, SIGNED_MAX);
+  const toldRows = message.rows.slice(0, SIGNED_MAX - toldClaims.length);
+  const claims = sift(toldClaims, (claim) => claimFrom(claim, idOf));
+  const rows = sift(toldRows, (row) => rowFrom(row, idOf));
+  const told = toldClaims.length + toldRows.length;
   return {
     claims,
     rows,
-    malformedClaims: message.claims.length - claims.length,
-    malformedRows: message.rows.length - rows.length,
+    malformedClaims: toldClaims.length - claims.length,
+    malformedRows: toldRows.length - rows.length,
+    excess: message.claims.length + message.rows.length - told,
   };
 }
 
@@ -175,8 +182,8 @@ export function encodeRow(row: Row): Uint8Array {
 }
 
 /** Reads back one row that `encodeRow` wrote. */
-export function decodeRow(bytes: Uint8Array): Row | undefined {
-  return attempt(() => cargoFrom(proto.Datagram.decode(bytes)).rows[0]);
+export function decodeRow(bytes: Uint8Array, idOf: IdOf): Row | undefined {
+  return attempt(() => cargoFrom(proto.Datagram.decode(bytes), idOf).rows[0]);
 }
 
 /** Protobuf's reader throws at broken bytes: here that is an answer like any other. */

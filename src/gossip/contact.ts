@@ -1,6 +1,7 @@
 import type { PeerId } from '../base/types.ts';
 import { Presence } from './presence.ts';
 import type { Row } from './replica.ts';
+import { SIGNATURE_BYTES } from './signatures.ts';
 
 /** Rows of this table are a host's notes to itself: saved as others are, never sent, never taken. */
 export const LOCAL_TABLE = 'local';
@@ -18,6 +19,22 @@ interface ContactSettings {
   readonly retention: number;
   /** Wall time at which this host started, in ms since the Unix epoch. */
   readonly started: number;
+}
+
+/** This host. */
+interface Writer {
+  readonly id: PeerId;
+  readonly key: Uint8Array;
+}
+
+/** Nobody is shown a note, so none is signed. */
+const UNSIGNED = new Uint8Array(SIGNATURE_BYTES);
+
+function noteRow(key: string, millis: number, writer: Writer, value?: Uint8Array): Row {
+  return {
+    ...{ table: LOCAL_TABLE, key, stamp: { millis, count: 0 }, value },
+    ...{ author: writer.id, authorKey: writer.key, signature: UNSIGNED },
+  };
 }
 
 /**
@@ -51,16 +68,13 @@ export class Contact {
   }
 
   /** The reading as a row to be saved. */
-  untilRow(author: PeerId): Row {
-    const stamp = { millis: this.#until ?? 0, count: 0 };
-    return { table: LOCAL_TABLE, key: KEYS.until, stamp, author, value: undefined };
+  untilRow(writer: Writer): Row {
+    return noteRow(KEYS.until, this.#until ?? 0, writer);
   }
 
   /** When this host ran, as a row to be saved. */
-  presenceRow(author: PeerId, wall: number): Row {
-    const stamp = { millis: wall, count: 0 };
-    const value = this.#presence.encode(wall);
-    return { table: LOCAL_TABLE, key: KEYS.presence, stamp, author, value };
+  presenceRow(writer: Writer, wall: number): Row {
+    return noteRow(KEYS.presence, wall, writer, this.#presence.encode(wall));
   }
 
   /**

@@ -5,12 +5,14 @@ import type { Counters } from './counters.ts';
 import type { Outbox } from './effects.ts';
 import { isActive, Roster, type Member, type MemberRecord } from './member.ts';
 import { encodeHeader, GOSSIP_KIND } from './message.ts';
+import { signMember, type MemberDescription, type Signatures } from './signatures.ts';
 
 /** Whether this host takes part: `detached` after it has left, until the next join. */
 export type Phase = 'attached' | 'leaving' | 'detached';
 
 interface CoreSettings {
-  readonly self: MemberRecord;
+  readonly self: MemberDescription;
+  readonly signatures: Signatures;
   readonly label: string;
   readonly config: GossipConfig;
   readonly rng: Rng;
@@ -26,21 +28,38 @@ export class Core {
   readonly outbox: Outbox;
   readonly label: string;
   readonly roster = new Roster();
-  /** This host's own record; only `Membership` replaces it. */
-  self: MemberRecord;
+  readonly signatures: Signatures;
   phase: Phase = 'attached';
   /** Members that were held dead and live after all, since the present input began. */
   readonly returned = new Set<PeerId>();
+  #self: MemberRecord;
   #exchanges = 0;
   #wakingUntil = -Infinity;
 
-  constructor({ self, label, config, rng, counters, outbox }: CoreSettings) {
-    this.self = self;
+  constructor({ self, signatures, label, config, rng, counters, outbox }: CoreSettings) {
+    this.signatures = signatures;
+    this.#self = signMember(self, signatures);
     this.label = label;
     this.config = config;
     this.rng = rng;
     this.counters = counters;
     this.outbox = outbox;
+  }
+
+  /** This host's own record. */
+  get self(): MemberRecord {
+    return this.#self;
+  }
+
+  /** Signs what this host says of itself from now on; only `Membership` changes it. */
+  describeSelf(self: MemberDescription): void {
+    this.#self = signMember(self, this.signatures);
+  }
+
+  /** Whether the host is alive or suspect; this one is. */
+  isActive(id: PeerId): boolean {
+    const member = this.roster.get(id);
+    return id === this.#self.id || (member !== undefined && isActive(member));
   }
 
   /** N of the formulas: members alive or suspect, this host included. */

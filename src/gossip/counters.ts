@@ -23,6 +23,8 @@ export const COUNTERS = [
   'suspicionsRaised',
   'deathsDeclared',
   'refutations',
+  /** Rows of this host's that it wrote once more, since another had deleted them or told an old version. */
+  'rowsRefuted',
   'nameConflicts',
   'rowsAccepted',
   'broadcastsEvicted',
@@ -48,11 +50,19 @@ export const COUNTERS = [
   /** An indirect probe beyond what this host relays at a time. */
   'dropRelay',
   'claimMalformed',
+  /** What it says of a member, that member has not signed. */
+  'claimForged',
   /** An incarnation further ahead than its host can have come: forged. */
   'claimLeap',
   /** `membersMax` active members are kept already. */
   'memberQuota',
   'rowMalformed',
+  /** Its author has not signed it. */
+  'rowForged',
+  /** Its author is not the host whose row it is; nobody but that host writes it, or deletes it while it lives. */
+  'rowForeign',
+  /** Claims and rows beyond `SIGNED_MAX` in one message. */
+  'cargoExcess',
   /** The row's stamp lies further ahead of the wall clock than `clockAheadMax`. */
   'rowFuture',
   /** The value is longer than its table allows. */

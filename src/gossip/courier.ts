@@ -56,11 +56,6 @@ export class Courier {
     this.#put(`m${self.id}`, encodeClaim({ record: self }));
   }
 
-  /** Whether `mute` is at work. */
-  get isMuted(): boolean {
-    return this.#isMuted;
-  }
-
   /** Queues a row; false if it is too large for a datagram, so that only push-pull can carry it. */
   announceRow(row: Row): boolean {
     if (this.#isMuted) return true;
@@ -105,6 +100,11 @@ export class Courier {
     for (const member of members) {
       this.#dispatch(member.address, { kind: 'news' }, member, [claim]);
     }
+  }
+
+  /** Tells one member of a row at once. */
+  tellRow(member: Member, row: Row): void {
+    this.#dispatch(member.address, { kind: 'news' }, member, [encodeRow(row)]);
   }
 
   clear(): void {

@@ -35,6 +35,7 @@ import {
   SERVICE_KIND,
 } from './service.ts';
 import { isTableName, MAX_VALUE_BYTES, type RowChange } from './replica.ts';
+import type { Signatures } from './signatures.ts';
 import { Table } from './table.ts';
 
 /** Mesh protocol versions that this build speaks. */
@@ -55,6 +56,7 @@ export const nullRowStore: RowStore = { save: () => undefined, drop: () => undef
 
 export interface MeshOptions {
   readonly self: {
+    /** That of the key by which `signatures` signs. */
     readonly id: PeerId;
     /** Letters, digits, `.`, `_`, `-`; at most 63. */
     readonly name: string;
@@ -65,6 +67,7 @@ export interface MeshOptions {
     /** Default `PROTOCOL`. */
     readonly protocol?: VersionRange;
   };
+  readonly signatures: Signatures;
   /** Higher than in any earlier run if that is known; any value works. */
   readonly incarnation: number;
   /** Hosts with different labels ignore each other. At most 64 bytes. */
@@ -92,6 +95,8 @@ export interface MeshTableOptions<T> {
   readonly validate: (value: unknown, key: string) => T | undefined;
   /** Longest CBOR value in bytes; default 4096, at most 65536. */
   readonly valueBytes?: number;
+  /** The host whose row the key's is, if it is one host's: nobody else's word counts. Pure. */
+  readonly owner?: (key: string) => PeerId | undefined;
 }
 
 /** Answers a question at once; undefined refuses it. `body` must not be kept. */
@@ -111,6 +116,7 @@ export class Mesh {
   readonly #rows: RowStore;
   readonly #tables = new Map<string, Table<unknown>>();
   readonly #members = new Listeners<MemberEvent>();
+  readonly #silent = new Listeners<PeerId>();
   readonly #timers = new Set<ClockTimer>();
   readonly #joins = new Map<number, (outcome: JoinOutcome) => void>();
   readonly #leaves: (() => void)[] = [];
@@ -129,7 +135,7 @@ export class Mesh {
   /** @throws AppError E_NAME_INVALID, E_ADDRESS_INVALID, E_CONFIG */
   constructor(options: MeshOptions) {
     checkOptions(options);
-    const { self, incarnation, label, config, rng } = options;
+    const { self, signatures, incarnation, label, config, rng } = options;
     this.#options = options;
     this.#rows = options.rows ?? nullRowStore;
     this.#machine = new Machine(
@@ -143,7 +149,7 @@ export class Mesh {
           protocol: self.protocol ?? PROTOCOL,
           meta: self.meta ?? new Uint8Array(),
         },
-        ...{ label, config, rng },
+        ...{ signatures, label, config, rng },
       },
       this.#now(),
     );
@@ -217,11 +223,19 @@ export class Mesh {
     return this.#members.add(listener);
   }
 
+  /** Adds a listener for members that did not answer a ping directly and in time. */
+  onSilent(listener: (id: PeerId) => void): () => void {
+    return this.#silent.add(listener);
+  }
+
   /** Defines a table of the mesh, once per name. */
-  table<T>(name: string, { validate, valueBytes = 4096 }: MeshTableOptions<T>): Table<T> {
+  table<T>(name: string, { validate, valueBytes = 4096, owner }: MeshTableOptions<T>): Table<T> {
     assert(!this.#tables.has(name), `table ${name} is defined twice`);
     assert(isTableName(name) && valueBytes <= MAX_VALUE_BYTES, `table ${name} is out of range`);
-    this.#machine.replica.define(name, { validate, valueBytes });
+    this.#machine.replica.define(name, {
+      ...{ validate, valueBytes },
+      ...(owner === undefined ? {} : { owner }),
+    });
     const table = new Table<T>(name, this.#machine.replica, (...row) => this.#write(...row));
     this.#tables.set(name, table as unknown as Table<unknown>);
     return table;
@@ -342,7 +356,7 @@ export class Mesh {
   /** Saved first, so that a store that fails leaves everything as it was. */
   #write(table: string, key: string, value: unknown): boolean {
     const at = this.#now();
-    const row = this.#machine.replica.prepare(table, key, value, this.self.id, at.wall);
+    const row = this.#machine.replica.prepare(table, key, value, at.wall);
     if (row === undefined) return false;
     this.#rows.save(table, key, encodeRow(row));
     this.#perform(this.#machine.commit(row, at));
@@ -368,6 +382,9 @@ export class Mesh {
         break;
       case 'member':
         this.#tellMember(effect.member, effect.previous);
+        break;
+      case 'silent':
+        this.#silent.emit(effect.id);
         break;
       case 'forgotten': {
         this.#members.emit({

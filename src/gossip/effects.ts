@@ -44,6 +44,8 @@ export type Effect =
   | { readonly kind: 'joined'; readonly exchange: number; readonly outcome: JoinOutcome }
   /** A member is new, or its state or description changed. `previous` is undefined for a new one. */
   | { readonly kind: 'member'; readonly member: Member; readonly previous: Member | undefined }
+  /** A member has not answered a direct ping in time; whether it lives is not said by that. */
+  | { readonly kind: 'silent'; readonly id: PeerId }
   /** A member is forgotten: long dead, or this host has left. */
   | { readonly kind: 'forgotten'; readonly member: Member }
   /** Two live hosts carry one name; both go on, told apart by id. */

@@ -15,12 +15,14 @@ export interface HeldTable {
 /** Who wrote rows, and how many of them are kept. One object an author, shared by its rows. */
 export interface Author {
   readonly id: PeerId;
+  readonly key: Uint8Array;
   rows: number;
 }
 
 /**
  * A row as a replica keeps it: itself the stamp of its version, and an item of the hash tree. The value
- * stays CBOR, in a string with one character a byte: a Uint8Array would cost 200 bytes more a row.
+ * stays CBOR, in a string with one character a byte, and so does the signature: a Uint8Array would cost 200
+ * bytes more a row.
  */
 export class HeldRow implements Stamp, Leafed<HeldRow> {
   readonly table: HeldTable;
@@ -33,9 +35,10 @@ export class HeldRow implements Stamp, Leafed<HeldRow> {
   readonly high: number;
   next: HeldRow | undefined = undefined;
   readonly #bytes: string | undefined;
+  readonly #signature: string;
   #decoded: unknown = undefined;
 
-  constructor(table: HeldTable, author: Author, { key, stamp, value }: Row) {
+  constructor(table: HeldTable, author: Author, { key, stamp, value, signature }: Row) {
     const bytes = value && latin1(value);
     const version = `${stamp.millis} ${stamp.count} ${author.id} ${bytes ?? ''}`;
     const name = `${table.name} ${key}`;
@@ -49,6 +52,7 @@ export class HeldRow implements Stamp, Leafed<HeldRow> {
       ...hashWords(`${name} ${version}`, 2),
     ] as [number, number, number];
     this.#bytes = bytes;
+    this.#signature = latin1(signature);
   }
 
   get isTombstone(): boolean {
@@ -59,7 +63,9 @@ export class HeldRow implements Stamp, Leafed<HeldRow> {
   get row(): Row {
     const { table, key, author, millis, count } = this;
     return {
-      ...{ table: table.name, key, stamp: { millis, count }, author: author.id },
+      ...{ table: table.name, key, stamp: { millis, count } },
+      ...{ author: author.id, authorKey: author.key },
+      signature: Buffer.from(this.#signature, 'latin1'),
       value: this.#bytes === undefined ? undefined : Buffer.from(this.#bytes, 'latin1'),
     };
   }

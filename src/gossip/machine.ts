@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { AppError } from '../base/errors.ts';
 import type { Rng } from '../base/rng.ts';
 import type { SocketAddress } from '../base/types.ts';
@@ -21,6 +22,7 @@ import {
 import { ProbeOrder } from './probe-order.ts';
 import { Prober } from './probe.ts';
 import { Replica, type Row, type RowChange } from './replica.ts';
+import type { IdOf, MemberDescription, Signatures } from './signatures.ts';
 import { Synchroniser } from './sync.ts';
 
 /** Datagrams longer than this are nobody's gossip: twice what the largest `datagramBytes` allows. */
@@ -29,12 +31,11 @@ const MAX_DATAGRAM_BYTES = 16_384;
 /** From one search for what is old enough to be forgotten to the next. */
 const COLLECT_EVERY_MS = 60_000;
 
-/** More rows than this in one exchange are passed on by exchanges, not each to everybody by gossip. */
-const BULK_ROWS = 256;
-
 export interface MachineSettings {
   /** What this host says of itself; its state must be `alive`. */
-  readonly self: MemberRecord;
+  readonly self: MemberDescription;
+  /** This host's key, and how others' signatures are verified. Its id is that of the key. */
+  readonly signatures: Signatures;
   readonly label: string;
   readonly config: GossipConfig;
   readonly rng: Rng;
@@ -60,15 +61,20 @@ export class Machine {
   readonly #sync: Synchroniser;
 
   /** @throws AppError E_CONFIG if an option is out of its range */
-  constructor({ self, label, config, rng }: MachineSettings, at: Instant) {
+  constructor({ self, signatures, label, config, rng }: MachineSettings, at: Instant) {
     verify(config);
+    assert(signatures.idOf(signatures.publicKey) === self.id, 'the id is that of another key');
     const counters = new Counters();
-    const core = new Core({ self, label, config, rng, counters, outbox: new Outbox(at) });
+    const outbox = new Outbox(at);
+    const core = new Core({ self, signatures, label, config, rng, counters, outbox });
     const awareness = new Awareness(config.awarenessMax);
     this.#awareness = awareness;
     const order = new ProbeOrder(self.id);
     this.#core = core;
-    this.replica = new Replica(config, counters);
+    this.replica = new Replica(config, counters, {
+      signatures,
+      isActive: (id) => core.isActive(id),
+    });
     this.#courier = new Courier(core);
     this.#membership = new Membership(core, this.#courier, order, awareness);
     this.#prober = new Prober(core, this.#courier, awareness, order, (id) => {
@@ -205,13 +211,13 @@ export class Machine {
   /** Applies a row that `replica.prepare` made on this host, and tells the mesh. */
   commit(row: Row, at: Instant): Effect[] {
     return this.#handle(at, () => {
-      if (this.#takeRow(row, 'local', true)) this.#sync.confirm();
+      if (this.#takeRow(row, 'local')) this.#sync.confirm();
     });
   }
 
   /** Takes back a row that was saved before a restart; tells nobody. False if the bytes are no row. */
   load(bytes: Uint8Array, at: Instant): boolean {
-    const row = decodeRow(bytes);
+    const row = decodeRow(bytes, this.#idOf);
     if (row === undefined) this.#core.counters.add('rowMalformed');
     else if (row.table === LOCAL_TABLE) this.#sync.loadNote(row);
     else this.replica.merge(row, at.wall, 'local');
@@ -239,6 +245,8 @@ export class Machine {
     return undefined;
   }
 
+  readonly #idOf: IdOf = (key) => this.#core.signatures.idOf(key);
+
   /** Cheap checks first; the name of the counter for what fails. */
   #read(bytes: Buffer, kind: number): Datagram | CounterName {
     const { self, label, phase } = this.#core;
@@ -250,7 +258,7 @@ export class Machine {
       return 'dropVersion';
     }
     if (phase === 'detached') return 'dropDetached';
-    const datagram = decodeDatagram(bytes, header.bodyAt);
+    const datagram = decodeDatagram(bytes, header.bodyAt, this.#idOf);
     if (datagram === undefined) return 'dropMalformed';
     return datagram.sender === self.id ? 'dropEcho' : datagram;
   }
@@ -321,38 +329,53 @@ export class Machine {
         break;
       case 'leave':
         this.#membership.leave(timer.round);
+        // Joins that were asked for meanwhile are still under way.
+        if (this.#core.phase === 'detached') this.#sync.abandon();
         break;
     }
   }
 
   /** Merges the claims and rows that any message carries; returns how many rows were news. */
   #take(
-    { claims, rows, malformedClaims, malformedRows }: Cargo,
+    { claims, rows, malformedClaims, malformedRows, excess }: Cargo,
     source: 'gossip' | 'sync',
   ): number {
     const { counters } = this.#core;
     counters.add('claimMalformed', malformedClaims);
     counters.add('rowMalformed', malformedRows);
-    for (const claim of claims) this.#membership.merge(claim, source);
-    const isBulk = source === 'sync' && rows.length > BULK_ROWS;
-    const news = rows.filter((row) => this.#takeRow(row, 'remote', !isBulk)).length;
-    if (isBulk && news > 0 && !this.#courier.isMuted) this.#sync.hasten();
-    return news;
+    counters.add('cargoExcess', excess);
+    // Hosts pass on only what they have verified: who sends what is forged gets no more of it looked at.
+    if (!claims.every((claim) => this.#membership.merge(claim, source))) return 0;
+    return rows.filter((row) => this.#takeRow(row, 'remote')).length;
   }
 
-  /** Merges a row and, unless it comes with many, passes it on. False if it was no news. */
-  #takeRow(row: Row, origin: RowChange['origin'], isTold: boolean): boolean {
+  /** Merges a row and passes it on. False if it was no news. */
+  #takeRow(row: Row, origin: RowChange['origin']): boolean {
     const { outbox, counters } = this.#core;
     if (row.table === LOCAL_TABLE) {
       counters.add('rowMalformed');
       return false;
     }
+    const refutation = origin === 'remote' && this.replica.refutation(row, outbox.at.wall);
+    if (refutation) {
+      counters.add('rowsRefuted');
+      return this.#takeRow(refutation, 'local');
+    }
     const change = this.replica.merge(row, outbox.at.wall, origin);
-    if (change === undefined) return false;
+    if (change === undefined) {
+      if (origin === 'remote') this.#askOwner(row);
+      return false;
+    }
     outbox.push({ kind: 'row', change });
-    if (isTold && !this.#courier.announceRow(row)) this.#sync.hasten();
+    if (!this.#courier.announceRow(row)) this.#sync.hasten();
     if (origin === 'local') this.#courier.hasten();
     return true;
+  }
+
+  #askOwner(row: Row): void {
+    const id = this.replica.ownerToAsk(row);
+    const owner = id && this.member(id);
+    if (owner !== undefined) this.#courier.tellRow(owner, row);
   }
 
   #collect(): void {

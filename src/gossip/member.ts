@@ -1,6 +1,7 @@
 import type { Rng } from '../base/rng.ts';
 import { randomInt } from '../base/rng.ts';
 import type { Millis, PeerId, SocketAddress } from '../base/types.ts';
+import type { MemberDescription } from './signatures.ts';
 
 /**
  * What a host is held to be. Upwards in this list wins at equal incarnation:
@@ -18,7 +19,10 @@ export interface VersionRange {
   readonly max: number;
 }
 
-/** What is said of a member. All but `state` is decided by the member itself, per incarnation. */
+/**
+ * What is said of a member. All but `state` is decided by the member itself, per incarnation, and signed
+ * by it; of the states only `left` is.
+ */
 export interface MemberRecord {
   readonly id: PeerId;
   readonly name: string;
@@ -29,6 +33,10 @@ export interface MemberRecord {
   readonly protocol: VersionRange;
   /** Opaque to gossip, at most `MAX_META_BYTES`. */
   readonly meta: Uint8Array;
+  /** The member's public key, of which its id is made. */
+  readonly key: Uint8Array;
+  /** Of all this by that key (`memberBytes`). */
+  readonly signature: Uint8Array;
 }
 
 /** A record as this host holds it. Immutable: a change makes a new object. */
@@ -75,7 +83,7 @@ export function isUnspecified(address: string): boolean {
 }
 
 /** Whether two records describe the host alike (state and incarnation aside). */
-export function isSameDescription(one: MemberRecord, other: MemberRecord): boolean {
+export function isSameDescription(one: MemberDescription, other: MemberDescription): boolean {
   return (
     one.name === other.name &&
     isSameAddress(one.address, other.address) &&

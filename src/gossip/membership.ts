@@ -14,6 +14,7 @@ import {
   type MemberRecord,
 } from './member.ts';
 import type { ProbeOrder } from './probe-order.ts';
+import { isSignedMember } from './signatures.ts';
 import { Suspicion } from './suspicion.ts';
 
 /** How a claim came: `gossip` by datagram, `sync` as part of somebody's whole state. */
@@ -24,6 +25,12 @@ const LEAVE = { rounds: 3, spacingMs: 100, hosts: 64 } as const;
 
 /** Addresses of forgotten dead members that are still called. */
 const LAST_ADDRESSES_MAX = 64;
+
+/** Of a claim, who says so and how it came. */
+interface Told {
+  readonly accuser: PeerId | undefined;
+  readonly source: ClaimSource;
+}
 
 interface RunningSuspicion {
   readonly incarnation: number;
@@ -62,17 +69,25 @@ export class Membership {
     }
   }
 
-  /** Takes in what somebody claims of a member; passes it on if it is news. */
-  merge({ record, accuser }: Claim, source: ClaimSource): void {
-    if (record.id === this.#core.self.id) {
-      this.#hearOfSelf(record);
-      return;
-    }
+  /**
+   * Takes in what somebody claims of a member; passes it on if it is news. False if the claim is forged: then
+   * nothing that came with it is worth looking at.
+   */
+  merge(claim: Claim, source: ClaimSource): boolean {
+    const { record, accuser } = claim;
+    if (record.id === this.#core.self.id) return this.#hearOfSelf(record);
     const known = this.#core.roster.get(record.id);
-    if (!this.#isUsable(record, known)) return;
-    if (known !== undefined) this.#compare(soften(record, known, source), known, accuser);
+    if (known !== undefined && isToldOf(record, known)) {
+      this.#compare({ ...known, state: record.state }, known, { accuser, source });
+      return true;
+    }
     // A stranger's death is no news: taking it in would keep the long dead in circulation for ever.
-    else if (isActive(record) && this.#hasRoom()) this.#apply(record, accuser);
+    const isNews = known === undefined ? isActive(record) : supersedes(record, known);
+    if (!isNews || !this.#isUsable(record, known)) return true;
+    if (!this.#isSigned(record)) return false;
+    if (known !== undefined) this.#compare(record, known, { accuser, source });
+    else if (this.#hasRoom()) this.#apply(record, accuser);
+    return true;
   }
 
   /** A probe of this host's own found the member silent. */
@@ -116,7 +131,7 @@ export class Membership {
     if (round > 0 && core.phase !== 'leaving') return;
     if (round === 0) {
       core.phase = 'leaving';
-      core.self = { ...core.self, state: 'left' };
+      core.describeSelf({ ...core.self, state: 'left' });
     }
     if (round === LEAVE.rounds || core.roster.active === 0) {
       this.#detach();
@@ -171,13 +186,38 @@ export class Membership {
     return oldest;
   }
 
-  #compare(record: MemberRecord, known: Member, accuser: PeerId | undefined): void {
+  #isSigned(record: MemberRecord): boolean {
+    const isSigned = isSignedMember(record, this.#core.signatures);
+    if (!isSigned) this.#core.counters.add('claimForged');
+    return isSigned;
+  }
+
+  #compare(record: MemberRecord, known: Member, { accuser, source }: Told): void {
+    if (record.state === 'dead' && isActive(known)) {
+      this.#hearOfDeath(record, known, source);
+      return;
+    }
     const isSameSuspicion =
       record.state === 'suspect' &&
       known.state === 'suspect' &&
       record.incarnation === known.incarnation;
     if (isSameSuspicion && accuser !== undefined) this.#confirm(known, accuser);
     else if (supersedes(record, known)) this.#apply(record, accuser);
+  }
+
+  /**
+   * Somebody holds a member dead that lives for this host. Nobody's word is enough for that: it may be a lie, or
+   * as old as the cut between two halves of the mesh. The member becomes a suspect and gets the least time
+   * that a suspect has to answer; from a whole-state exchange, all of it.
+   */
+  #hearOfDeath(record: MemberRecord, known: Member, source: ClaimSource): void {
+    const suspect: MemberRecord = { ...record, state: 'suspect' };
+    if (supersedes(suspect, known)) this.#apply(suspect, undefined);
+    const member = this.#core.roster.get(known.id);
+    const running = this.#suspicions.get(known.id);
+    if (source === 'sync' || member === undefined || running === undefined) return;
+    running.suspicion.condemn();
+    this.#await(member, running, running.suspicion.deadline - this.#core.outbox.at.now);
   }
 
   #apply(record: MemberRecord, accuser: PeerId | undefined): void {
@@ -238,22 +278,26 @@ export class Membership {
 
   /**
    * Somebody speaks of this host. Whatever is not what it says itself, in its present or a later
-   * incarnation (a suspicion, or what it said before a restart), it overrules by a higher one.
+   * incarnation (a suspicion, or what it said before a restart), it overrules by a higher one. False if
+   * it has never said that.
    */
-  #hearOfSelf(record: MemberRecord): void {
+  #hearOfSelf(record: MemberRecord): boolean {
     const { self, phase, counters } = this.#core;
-    if (phase === 'leaving' || record.incarnation < self.incarnation) return;
-    if (this.#isLeap(record, self.incarnation)) return;
-    const isTrue = record.state === 'alive' && isSameDescription(record, self);
-    if (isTrue && record.incarnation === self.incarnation) return;
+    if (phase === 'leaving' || record.incarnation < self.incarnation) return true;
+    const isDoubt = record.state === 'suspect' || record.state === 'dead';
+    const isOwn = record.incarnation === self.incarnation && isSameDescription(record, self);
+    if (isOwn && record.state === 'alive') return true;
+    if (this.#isLeap(record, self.incarnation)) return true;
+    if (!(isOwn && isDoubt) && !this.#isSigned(record)) return false;
     counters.add('refutations');
     if (record.state === 'suspect') this.#awareness.note(1);
     this.#reincarnate(self, record.incarnation);
+    return true;
   }
 
   /** Takes a higher incarnation than `incarnation` and tells the mesh. */
   #reincarnate(self: MemberRecord, incarnation: number): void {
-    this.#core.self = { ...self, incarnation: above(incarnation) };
+    this.#core.describeSelf({ ...self, incarnation: above(incarnation) });
     if (!isUnspecified(self.address.address)) this.#courier.announceSelf();
   }
 
@@ -262,7 +306,8 @@ export class Membership {
     for (const member of [...core.roster.all()]) this.#forget(member);
     this.#lastAddresses = [];
     this.#courier.clear();
-    core.self = { ...core.self, state: 'alive', incarnation: above(core.self.incarnation) };
+    const { self } = core;
+    core.describeSelf({ ...self, state: 'alive', incarnation: above(self.incarnation) });
     core.phase = 'detached';
     core.outbox.push({ kind: 'left' });
   }
@@ -281,10 +326,8 @@ export class Membership {
 const above = (incarnation: number): number => Math.min(MAX_INCARNATION, incarnation + 1);
 
 /**
- * A death told in a whole-state exchange may be as old as the cut between two halves of the mesh: a
- * member that this host holds to live becomes a suspect by it and gets the time to answer.
+ * Whether the claim is about what is held already and says another state at most. Then what it says of the
+ * member need not be looked at; but that a member has left, only that member says.
  */
-function soften(record: MemberRecord, known: Member, source: ClaimSource): MemberRecord {
-  const isOldDeath = source === 'sync' && record.state === 'dead' && isActive(known);
-  return isOldDeath ? { ...record, state: 'suspect' } : record;
-}
+const isToldOf = (record: MemberRecord, known: Member): boolean =>
+  record.incarnation === known.incarnation && record.state !== 'left';

@@ -84,7 +84,8 @@ export class Prober {
     const probe = this.#probes.get(sequence);
     const target = probe && this.#core.roster.get(probe.target);
     if (probe === undefined || target === undefined) return;
-    const { roster, rng, config } = this.#core;
+    const { roster, rng, config, outbox } = this.#core;
+    outbox.push({ kind: 'silent', id: target.id });
     const helpers = roster.pick(
       config.indirectProbes,
       rng,
@@ -174,7 +175,9 @@ export class Prober {
     if (sequence === undefined) return false;
     this.#calls.delete(exchange);
     const header = answer && decodeHeader(answer, STREAM_KIND);
-    const body = header && decodeDatagram(answer, header.bodyAt)?.body;
+    const body =
+      header &&
+      decodeDatagram(answer, header.bodyAt, (key) => this.#core.signatures.idOf(key))?.body;
     const isAck = body?.kind === 'ack' && body.sequence === sequence;
     if (answer !== undefined && !isAck) this.#core.counters.add('dropMalformed');
     if (isAck && this.#probes.delete(sequence)) this.#core.counters.add('probesSavedByStream');

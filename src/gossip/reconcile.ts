@@ -1,8 +1,8 @@
-import { encodeRow } from './cargo.ts';
+import { encodeRow, SIGNED_MAX } from './cargo.ts';
 import { DIGEST_BYTES, FAN_OUT, levelOf, MAX_LEVEL, ROOT, type HashTree } from './hash-tree.ts';
 import type { HeldRow } from './held-row.ts';
 import { compareStamps } from './hybrid-clock.ts';
-import { MAX_SYNC_BYTES, Parcel, VISITS_MAX } from './parcel.ts';
+import { Parcel, VISITS_MAX } from './parcel.ts';
 import { encodePostponed, encodeRange, type Difference, type Label, type Range } from './range.ts';
 import { AFTER_ALL, compareRecent, versionOf, type Recent, type RecentRows } from './recent.ts';
 import type { Opening } from './sync-message.ts';
@@ -29,9 +29,6 @@ const LIST_MAX = 32;
 const EAGER_BYTES = 65_536;
 /** Room for the numbers of `RANGES_MAX` postponed nodes. */
 const POSTPONED_BYTES = 65_536;
-
-/** About what a row takes in a message: to ask for no more rows than an answer has room for. */
-const ROW_BYTES = 128;
 
 /** Nodes below `node` whose digests by `tree` are not those given. */
 function* differing(tree: Tree, node: number, digests: Buffer, salt: number): Generator<number> {
@@ -62,7 +59,7 @@ function describe(tree: Tree, node: number, salt: number): Range {
 
 /** Adds rows as long as there is room; false if it ran out. */
 function addRows(rows: Iterable<HeldRow>, parcel: Parcel): boolean {
-  for (const { row } of rows) if (!parcel.add(encodeRow(row))) return false;
+  for (const { row } of rows) if (!parcel.addSigned(encodeRow(row))) return false;
   return true;
 }
 
@@ -74,7 +71,7 @@ export function answerOpening(own: Rows, opening: Opening, salt: number, parcel:
   if (recent !== undefined && answerRecent(own, recent, salt, parcel, EAGER_BYTES)) return;
   const hasNothing = opening.rows.every((byte) => byte === 0);
   const few = new Parcel(new Uint8Array(), EAGER_BYTES);
-  if (hasNothing && addRows(tree.under(ROOT), few) && parcel.add(few.finish())) return;
+  if (hasNothing && addRows(tree.under(ROOT), few) && parcel.addAll(few)) return;
   parcel.add(encodeRange(describe(tree, ROOT, salt)));
 }
 
@@ -107,13 +104,14 @@ function answerRecent(
   const rows = new Parcel(
     new Uint8Array(),
     Math.min(eager ?? Infinity, parcel.room - RECENT_BYTES),
+    parcel.signed,
   );
   const isAllSent = addRows(theyLack, rows);
   const isBrief = eager !== undefined && isAllSent && weLack.length === 0;
   const said = isBrief ? SAID_ALL : recent.describe(since, salt);
   parcel.add(encodeRange({ node: ROOT, kind: 'recent', ...said, root: tree.root() }));
   if (weLack.length > 0) parcel.add(encodeRange({ node: ROOT, kind: 'wanted', wanted: weLack }));
-  if (isAllSent || eager === undefined) parcel.add(rows.finish());
+  if (isAllSent || eager === undefined) parcel.addAll(rows);
   return true;
 }
 
@@ -288,12 +286,12 @@ export class Reconciliation {
   fill(parcel: Parcel): number {
     const sent = this.#fillRows(parcel);
     this.#asked = new Map();
-    let answerBytes = 0;
+    let rowsWanted = 0;
     for (const [node, question] of this.#agenda) {
-      if (answerBytes > MAX_SYNC_BYTES) break;
+      if (rowsWanted > SIGNED_MAX) break;
       const range = this.#rangeOf(node, question);
       if (!parcel.add(encodeRange(range))) break;
-      answerBytes += ROW_BYTES * rowsAsked(range);
+      rowsWanted += rowsAsked(range);
       this.#asked.set(node, question);
       this.#agenda.delete(node);
     }
@@ -305,7 +303,7 @@ export class Reconciliation {
     // A full request must still ask, or it would get no answer to go on from.
     parcel.reserve(RECENT_BYTES);
     for (const held of this.#pushes) {
-      if (!parcel.add(encodeRow(held.row))) break;
+      if (!parcel.addSigned(encodeRow(held.row))) break;
       this.#pushes.delete(held);
       this.#pushed.add(held);
       sent++;

@@ -6,14 +6,18 @@ import { HashTree } from './hash-tree.ts';
 import { HeldRow, readValue, type Author, type HeldTable } from './held-row.ts';
 import { compareStamps, HybridClock, type Stamp } from './hybrid-clock.ts';
 import { RecentRows } from './recent.ts';
+import { isSignedRow, signRow, type Signatures, type UnsignedRow } from './signatures.ts';
 
 /** One version of one row. Immutable. */
 export interface Row {
   readonly table: string;
   readonly key: string;
   readonly stamp: Stamp;
-  /** Who wrote this version. */
+  /** Who wrote this version: the host with `authorKey`. */
   readonly author: PeerId;
+  readonly authorKey: Uint8Array;
+  /** By that key, over all but it (`rowBytes`). */
+  readonly signature: Uint8Array;
   /** CBOR; `undefined` is a tombstone: the remembered deletion. */
   readonly value: Uint8Array | undefined;
 }
@@ -33,6 +37,11 @@ export interface TableOptions {
   readonly valueBytes: number;
   /** The value as the table wants it, or `undefined` if it is not one. Must be a pure function. */
   readonly validate: (value: unknown, key: string) => unknown;
+  /**
+   * The host that alone writes the row of this key; others may delete it while that host is not active.
+   * Undefined, or an answer of undefined: any member writes it. Pure.
+   */
+  readonly owner?: (key: string) => PeerId | undefined;
 }
 
 export const MAX_KEY_BYTES = 256;
@@ -76,12 +85,20 @@ interface ReplicaSettings {
   readonly rowsPerAuthorMax: number;
 }
 
+/** What a replica goes by when it decides who may write what. */
+export interface Trust {
+  readonly signatures: Signatures;
+  /** Whether the host is held to live: then nobody else deletes its rows. */
+  readonly isActive: (id: PeerId) => boolean;
+}
+
 /** Rows whose decoded value is kept beside the bytes; the others are decoded each time they are read. */
 const DECODED_MAX = 16_384;
 
 /**
- * All tables' rows: last writer wins per key, by the hybrid clock. Tables that this host does not define are
- * kept and passed on unread, so that hosts of different versions can share a mesh.
+ * All tables' rows: last writer wins per key, by the hybrid clock. Each version is signed by its author, and
+ * where a key belongs to one host only that host's count. Tables that this host does not define are kept and
+ * passed on unread, so that hosts of different versions can share a mesh.
  */
 export class Replica {
   /** Digests of all rows, kept as they change. For reading. */
@@ -90,14 +107,18 @@ export class Replica {
   readonly recent = new RecentRows(this.tree);
   readonly #settings: ReplicaSettings;
   readonly #counters: Counters;
+  readonly #trust: Trust;
+  readonly #self: PeerId;
   readonly #clock: HybridClock;
   readonly #tables = new Map<string, HeldTable>();
   readonly #authors = new Map<PeerId, Author>();
   #decoded = 0;
 
-  constructor(settings: ReplicaSettings, counters: Counters) {
+  constructor(settings: ReplicaSettings, counters: Counters, trust: Trust) {
     this.#settings = settings;
     this.#counters = counters;
+    this.#trust = trust;
+    this.#self = trust.signatures.idOf(trust.signatures.publicKey);
     this.#clock = new HybridClock(settings.clockAheadMax);
   }
 
@@ -137,25 +158,62 @@ export class Replica {
   }
 
   /**
-   * Makes the next version of a row, stamped and checked, and changes nothing else: `merge` applies it.
-   * `undefined` deletes. Returns `undefined` if that would change nothing.
+   * Makes this host's next version of a row, stamped, checked and signed, and changes nothing else: `merge`
+   * applies it. `undefined` deletes. Returns `undefined` if that would change nothing.
    * @throws AppError E_USAGE if the key or the value is not what the table allows, or the quota is full
    */
-  prepare(
-    table: string,
-    key: string,
-    value: unknown,
-    author: PeerId,
-    wall: number,
-  ): Row | undefined {
+  prepare(table: string, key: string, value: unknown, wall: number): Row | undefined {
     const held = this.#find(table, key);
     const current = held?.isTombstone === false ? held.row : undefined;
     if (value === undefined && current === undefined) return undefined;
     const bytes = value === undefined ? undefined : this.#encode(table, key, value);
     const isSame = current !== undefined && compareValues(current.value, bytes) === 0;
-    if (isSame && current.author === author) return undefined;
-    if (held === undefined) this.#checkQuota(author);
-    return { table, key, stamp: this.#clock.tick(wall, held), author, value: bytes };
+    if (isSame && current.author === this.#self) return undefined;
+    if (held === undefined) this.#checkQuota(this.#self);
+    return this.#sign({ table, key, stamp: this.#clock.tick(wall, held), value: bytes });
+  }
+
+  /**
+   * What this host has to say to a version of a row of its own that came from elsewhere, if anything: it has the
+   * last word. A later deletion, by a host that held this one dead, is answered with what is held here; an
+   * old version that is unknown here (deleted so long ago that it is forgotten) with its deletion. The answer
+   * is an update to be merged.
+   */
+  refutation(row: Row, wall: number): Row | undefined {
+    if (this.#ownerOf(row) !== this.#self) return undefined;
+    const { table, key, stamp } = row;
+    const held = this.#find(table, key);
+    const isForeign = row.author !== this.#self;
+    if (isForeign ? !this.#isDeletionOf(row, held) : !this.#isForgotten(row, held, wall)) {
+      return undefined;
+    }
+    if (!isSignedRow(row, this.#trust.signatures)) return undefined;
+    return this.#sign({ table, key, stamp: this.#clock.tick(wall, stamp), value: held?.row.value });
+  }
+
+  /**
+   * The host that should hear of a version that is refused here: a living one whose row another has deleted. Only
+   * its own last word ends that everywhere.
+   */
+  ownerToAsk(row: Row): PeerId | undefined {
+    const owner = this.#ownerOf(row);
+    const isOthers = owner !== undefined && owner !== this.#self && owner !== row.author;
+    return isOthers && row.value === undefined && this.#trust.isActive(owner) ? owner : undefined;
+  }
+
+  /** Whether it is a deletion that would replace what is held. */
+  #isDeletionOf(row: Row, held: HeldRow | undefined): boolean {
+    return row.value === undefined && (held === undefined || isLater(row, held));
+  }
+
+  /** Whether the row is one that nobody remembers to have been deleted. */
+  #isForgotten({ value, stamp }: Row, held: HeldRow | undefined, wall: number): boolean {
+    const isOld = stamp.millis + this.#settings.tombstoneRetention / 2 < wall;
+    return value !== undefined && held === undefined && isOld;
+  }
+
+  #sign(row: UnsignedRow): Row {
+    return signRow(row, this.#trust.signatures);
   }
 
   /** Whether any version of the row is here, a tombstone included. */
@@ -168,9 +226,17 @@ export class Replica {
     return this.#clock.tick(wall).millis;
   }
 
-  /** The deletion, made now, of a row that is offered and not held. It counts as the row's author's. */
-  burial({ table, key, stamp, author }: Row, wall: number): Row {
-    return { table, key, stamp: this.#clock.tick(wall, stamp), author, value: undefined };
+  /**
+   * The deletion, made now, of a row that is offered and not held; undefined if that is not for this host to
+   * do: the row is of a host that lives, or half of what this host may write is written.
+   */
+  burial(row: Row, wall: number): Row | undefined {
+    const { table, key, stamp } = row;
+    const mine = this.#authors.get(this.#self)?.rows ?? 0;
+    const owner = this.#ownerOf(row);
+    const isMine = owner === undefined || owner === this.#self || !this.#trust.isActive(owner);
+    if (!isMine || mine >= this.#settings.rowsPerAuthorMax / 2) return undefined;
+    return this.#sign({ table, key, stamp: this.#clock.tick(wall, stamp), value: undefined });
   }
 
   /** Takes a version in if it is news; returns the change, or `undefined` if nothing changed. */
@@ -184,13 +250,11 @@ export class Replica {
     if (held === undefined && !this.#admits(row, wall, origin)) return undefined;
     const judged = this.#judge(row);
     if (judged === undefined) return undefined;
+    if (origin === 'remote' && !this.#isAuthentic(row)) return undefined;
     const [previous, previousValue] = [held?.row, held?.value];
     this.#clock.observe(row.stamp, wall);
     if (held !== undefined) this.#drop(held);
-    this.#hold(
-      new HeldRow(this.#tableOf(row.table), this.#authorOf(row.author), row),
-      judged.value,
-    );
+    this.#hold(new HeldRow(this.#tableOf(row.table), this.#authorOf(row), row), judged.value);
     this.#counters.add('rowsAccepted');
     return { row, previous, value: judged.value, previousValue, origin };
   }
@@ -291,8 +355,29 @@ export class Replica {
     return this.#tables.get(name) ?? { name, rows: new Map(), options: undefined };
   }
 
-  #authorOf(id: PeerId): Author {
-    return this.#authors.get(id) ?? { id, rows: 0 };
+  #authorOf({ author: id, authorKey }: Row): Author {
+    return this.#authors.get(id) ?? { id, key: authorKey, rows: 0 };
+  }
+
+  #ownerOf({ table, key }: Pick<Row, 'table' | 'key'>): PeerId | undefined {
+    return this.#tables.get(table)?.options?.owner?.(key);
+  }
+
+  /** Whether the author may write the row and has signed it; what fails is counted. */
+  #isAuthentic(row: Row): boolean {
+    const refusal = !this.#mayWrite(row)
+      ? 'rowForeign'
+      : isSignedRow(row, this.#trust.signatures)
+        ? undefined
+        : 'rowForged';
+    if (refusal !== undefined) this.#counters.add(refusal);
+    return refusal === undefined;
+  }
+
+  #mayWrite(row: Row): boolean {
+    const owner = this.#ownerOf(row);
+    if (owner === undefined || owner === row.author) return true;
+    return row.value === undefined && owner !== this.#self && !this.#trust.isActive(owner);
   }
 
   #hold(held: HeldRow, value: unknown): void {

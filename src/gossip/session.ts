@@ -1,13 +1,15 @@
 import type { SocketAddress } from '../base/types.ts';
-import { encodeClaim } from './cargo.ts';
+import { encodeClaim, SIGNED_MAX } from './cargo.ts';
 import type { MemberRecord } from './member.ts';
 import type { MemberDigest } from './member-digest.ts';
 import type { Parcel } from './parcel.ts';
 import type { Reconciliation } from './reconcile.ts';
 import { encodeMembers, type Purpose, type SyncAcceptance } from './sync-message.ts';
 
-/** Exchanges of one sync: enough for 500 MiB of rows. */
-const ROUNDS_MAX = 512;
+/** Exchanges of one sync: enough for 10^6 rows. */
+const ROUNDS_MAX = 8192;
+/** Members asked for at a time: the answer has room for them, and for what it corrects. */
+const WANTED_MAX = SIGNED_MAX / 2;
 /** Exchanges in a row that bring no row either way: an honest sync has at most 6. */
 const FRUITLESS_MAX = 8;
 
@@ -73,21 +75,25 @@ export class Session {
    * @param newRows  how many rows the answer brought that were news
    */
   accept(answer: SyncAcceptance, members: MemberDigest, newRows: number): void {
+    const { isFirst } = this;
     this.#rounds++;
     this.#fruitless = newRows > 0 ? 0 : this.#fruitless + 1;
     this.#hasMoved ||= newRows > 0;
     this.#claims.push(...members.corrections(answer.claims));
-    if (answer.known.length > 0) this.#compare(answer.known, answer.self, members);
+    if (isFirst && answer.known.length > 0) this.#compare(answer.known, answer.self, members);
     this.rows?.accept(answer.ranges, answer.postponed, newRows);
   }
 
   /** Fills the next request. Returns how many rows it sends. */
   fill(parcel: Parcel): number {
     const claims = this.#claims;
-    const sent = claims.findIndex((claim) => !parcel.add(claim));
+    const sent = claims.findIndex((claim) => !parcel.addSigned(claim));
     this.#claims = sent < 0 ? [] : claims.slice(sent);
-    if (this.#wanted.length > 0 && parcel.add(encodeMembers({ wanted: this.#wanted }))) {
-      this.#wanted = [];
+    const wanted = this.#wanted.slice(0, WANTED_MAX);
+    if (wanted.length > 0 && parcel.add(encodeMembers({ wanted }))) {
+      // The list only shrinks from here on, so that this comes to an end.
+      this.#fruitless = 0;
+      this.#wanted = this.#wanted.slice(WANTED_MAX);
     }
     const rows = this.rows?.fill(parcel) ?? 0;
     if (rows > 0) this.#fruitless = 0;

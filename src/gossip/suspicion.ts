@@ -50,6 +50,7 @@ export class Suspicion {
   readonly #least: Millis;
   readonly #most: number;
   readonly #wanted: number;
+  #isCondemned = false;
 
   constructor(config: SuspicionConfig, hosts: number, accuser: PeerId, now: Millis) {
     this.#accusers = new Set([accuser]);
@@ -66,7 +67,13 @@ export class Suspicion {
     return true;
   }
 
+  /** Somebody holds the suspect dead: as if all who are waited for had accused it. */
+  condemn(): void {
+    this.#isCondemned = true;
+  }
+
   get deadline(): Millis {
+    if (this.#isCondemned) return asMillis(this.#startedAt + this.#least);
     const span = suspicionSpan(this.#least, this.#most, this.#accusers.size - 1, this.#wanted);
     return asMillis(this.#startedAt + span);
   }

@@ -1,7 +1,6 @@
 import type { SocketAddress } from '../base/types.ts';
+import { addressBytes, addressFrom } from './address.ts';
 import {
-  addressBytes,
-  addressFrom,
   attempt,
   cargoFrom,
   claimMessage,
@@ -24,6 +23,7 @@ import {
   type Ranges,
 } from './range.ts';
 import type { Recent } from './recent.ts';
+import type { IdOf } from './signatures.ts';
 
 const proto = weft.gossip;
 
@@ -148,18 +148,18 @@ export function encodeRequestHead(
   return Buffer.concat([header, head]);
 }
 
-export function decodeRequest(bytes: Buffer, bodyAt: number): SyncRequest | undefined {
+export function decodeRequest(bytes: Buffer, bodyAt: number, idOf: IdOf): SyncRequest | undefined {
   return attempt(() => {
     const message = proto.SyncRequest.decode(bytes.subarray(bodyAt));
     const protocol = rangeFrom(message.minVersion, message.maxVersion);
     const purpose = PURPOSES_BY_CODE.get(message.purpose);
-    const self = message.self ? recordFrom(message.self) : undefined;
+    const self = message.self ? recordFrom(message.self, idOf) : undefined;
     if (!protocol || !purpose || !self) return undefined;
     return {
       ...{ protocol, purpose, self, salt: message.salt },
       opening: openingFrom(message.opening),
       sharedUntil: sharedUntilFrom(message),
-      ...cargoFrom(message),
+      ...cargoFrom(message, idOf),
       ...rangesFrom(message.ranges),
       ...membersFrom(message.members),
     };
@@ -206,7 +206,7 @@ export function encodeRefusal(header: Uint8Array, refusal: Refusal): Uint8Array 
   return Buffer.concat([header, answer]);
 }
 
-function refusalFrom(message: weft.gossip.Refusal.$Properties): Refusal | undefined {
+function refusalFrom(message: weft.gossip.Refusal.$Properties, idOf: IdOf): Refusal | undefined {
   const { reason, label, minVersion, maxVersion } = message as Decoded<typeof message>;
   switch (reason) {
     case proto.Reason.VERSION: {
@@ -218,7 +218,7 @@ function refusalFrom(message: weft.gossip.Refusal.$Properties): Refusal | undefi
     case proto.Reason.SELF:
       return { reason: 'self' };
     case proto.Reason.NAME_TAKEN: {
-      const holder = message.holder && recordFrom(message.holder);
+      const holder = message.holder && recordFrom(message.holder, idOf);
       return holder ? { reason: 'name-taken', holder } : undefined;
     }
     case proto.Reason.DETACHED:
@@ -229,20 +229,20 @@ function refusalFrom(message: weft.gossip.Refusal.$Properties): Refusal | undefi
   }
 }
 
-export function decodeAnswer(bytes: Buffer, bodyAt: number): SyncAnswer | undefined {
+export function decodeAnswer(bytes: Buffer, bodyAt: number, idOf: IdOf): SyncAnswer | undefined {
   return attempt(() => {
     const message = proto.SyncAnswer.decode(bytes.subarray(bodyAt));
     if (message.refusal) {
-      const refusal = refusalFrom(message.refusal);
+      const refusal = refusalFrom(message.refusal, idOf);
       return refusal && { refusal };
     }
-    const self = message.self ? recordFrom(message.self) : undefined;
+    const self = message.self ? recordFrom(message.self, idOf) : undefined;
     const appearAs = addressFrom(message.appearAs);
     if (!self || !appearAs) return undefined;
     return {
       ...{ self, appearAs, postponed: message.postponed },
       sharedUntil: sharedUntilFrom(message),
-      ...cargoFrom(message),
+      ...cargoFrom(message, idOf),
       ...rangesFrom(message.ranges),
       ...membersFrom(message.members),
     };

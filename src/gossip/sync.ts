@@ -2,7 +2,8 @@ import { AppError } from '../base/errors.ts';
 import { randomInt } from '../base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../base/types.ts';
 import { retransmitLimit } from './broadcast.ts';
-import { encodeClaim, normalizeIp, type Cargo } from './cargo.ts';
+import { normalizeIp } from './address.ts';
+import { encodeClaim, type Cargo } from './cargo.ts';
 import { Contact } from './contact.ts';
 import type { Core } from './core.ts';
 import type { Courier } from './courier.ts';
@@ -28,6 +29,7 @@ import {
 } from './reconcile.ts';
 import type { Replica, Row } from './replica.ts';
 import { Session } from './session.ts';
+import type { IdOf } from './signatures.ts';
 import {
   decodeAnswer,
   decodeRequest,
@@ -118,7 +120,7 @@ export class Synchroniser {
   /** Has it saved that this host runs. */
   notePresence(): void {
     const { outbox, self } = this.#core;
-    this.#save(this.#contact.presenceRow(self.id, outbox.at.wall));
+    this.#save(this.#contact.presenceRow(self, outbox.at.wall));
   }
 
   /** Begins a join; its end is a `joined` effect with the number returned. */
@@ -191,7 +193,8 @@ export class Synchroniser {
   pushPullDue(round: number): void {
     if (round !== this.#pushPullRound) return;
     const { rng, config, hosts } = this.#core;
-    const partner = this.#partner();
+    // An answer that comes after the goodbye would draw this host back.
+    const partner = this.#core.phase === 'attached' ? this.#partner() : undefined;
     if (partner !== undefined) this.#begin('push-pull', partner.address);
     const interval = config.pushPullInterval * pushPullScale(hosts) * (0.75 + rng.next() / 2);
     if (this.#hurried > 0) this.#hurried--;
@@ -224,7 +227,7 @@ export class Synchroniser {
   answer(bytes: Buffer, from: SocketAddress): Uint8Array | undefined {
     const { counters, self, label } = this.#core;
     const header = decodeHeader(bytes);
-    const request = header && decodeRequest(bytes, header.bodyAt);
+    const request = header && decodeRequest(bytes, header.bodyAt, this.#idOf);
     if (header === undefined || request === undefined) {
       counters.add(header === undefined ? 'dropKind' : 'dropMalformed');
       return undefined;
@@ -236,7 +239,7 @@ export class Synchroniser {
     }
     counters.add('exchangesAnswered');
     this.#core.phase = 'attached';
-    this.#takeFrom(request, from);
+    this.#takeFrom(request);
     const version = Math.min(self.protocol.max, request.protocol.max);
     const appearAs = {
       address: normalizeIp(from.address),
@@ -254,7 +257,7 @@ export class Synchroniser {
     if (session === undefined) return;
     this.#core.counters.add('exchangeBytesReceived', bytes.length);
     const header = decodeHeader(bytes);
-    const answer = header && decodeAnswer(bytes, header.bodyAt);
+    const answer = header && decodeAnswer(bytes, header.bodyAt, this.#idOf);
     if (answer === undefined) {
       this.#core.counters.add('dropMalformed');
       this.#failed(exchange, session, unintelligibleAnswer(session.to));
@@ -312,7 +315,7 @@ export class Synchroniser {
     const parcel = new Parcel(encodeRequestHead(header, about));
     // Who is called back from the dead must hear of its death to refute it, in this very answer.
     const buried = purpose === 'rejoin' ? this.#buriedAt(to) : undefined;
-    if (buried !== undefined) parcel.add(encodeClaim({ record: buried }));
+    if (buried !== undefined) parcel.addSigned(encodeClaim({ record: buried }));
     counters.add('exchangesStarted');
     counters.add('exchangeRowsSent', session.fill(parcel));
     const request = parcel.finish();
@@ -347,27 +350,26 @@ export class Synchroniser {
     return this.#core.self.name === self.name ? this.#core.self : this.#core.namesake(self);
   }
 
-  #takeFrom(request: SyncRequest, from: SocketAddress): void {
+  #takeFrom(request: SyncRequest): void {
     const { self } = request;
-    const address = isUnspecified(self.address.address)
-      ? { address: normalizeIp(from.address), port: self.address.port }
-      : self.address;
-    this.#membership.merge({ record: { ...self, address } }, 'sync');
+    // Who does not know its address yet learns it by the answer, and tells then.
+    const isPlaced = !isUnspecified(self.address.address);
+    if (isPlaced && !this.#membership.merge({ record: self }, 'sync')) return;
     this.#take(this.#judged(request, request.sharedUntil));
     this.#core.counters.add('rangeMalformed', request.malformedRanges);
   }
 
-  /** Members come first: a host that joins learns them all by one exchange. */
+  /** Members come first: a host that joins learns them, or a hundred of them, by one exchange. */
   #reply({ opening, salt, ...request }: SyncRequest, head: Uint8Array): Uint8Array {
     const parcel = new Parcel(head);
     const rows = this.#rows();
-    for (const piece of this.#membersFor({ opening, salt, ...request })) parcel.add(piece);
+    this.#tellMembers({ opening, salt, ...request }, parcel);
     if (opening !== undefined) answerOpening(rows, opening, salt, parcel);
     answerRanges(rows, request.ranges, salt, parcel);
     return parcel.finish();
   }
 
-  #membersFor({ self, claims, opening, wanted, salt }: SyncRequest): Uint8Array[] {
+  #tellMembers({ self, claims, opening, wanted, salt }: SyncRequest, parcel: Parcel): void {
     const members = this.#members;
     const known = members.known(salt);
     const isNewcomer = opening !== undefined && opening.members === undefined;
@@ -375,11 +377,13 @@ export class Synchroniser {
       ? [...known.values()].filter(({ id }) => id !== members.self)
       : wanted.map((digest) => known.get(digest)).filter((record) => record !== undefined);
     const isOther = opening?.members !== undefined && !members.root().equals(opening.members);
-    return [
+    const told = [
       ...members.corrections([{ record: self }, ...claims]),
       ...asked.map((record) => encodeClaim({ record })),
-      ...(isOther ? [encodeMembers({ known: [...known.keys()] })] : []),
     ];
+    const isCut = told.some((claim) => !parcel.addSigned(claim));
+    // A newcomer to a large mesh asks for the rest.
+    if (isOther || (isNewcomer && isCut)) parcel.add(encodeMembers({ known: [...known.keys()] }));
   }
 
   #accepted(exchange: number, session: Session, answer: SyncAcceptance): void {
@@ -394,7 +398,7 @@ export class Synchroniser {
     if (session.isFirst) session.isNewcomer = roster.active === 0 && this.#pending.size === 0;
     let news = 0;
     const take = (): void => {
-      this.#membership.merge({ record: answer.self }, 'sync');
+      if (!this.#membership.merge({ record: answer.self }, 'sync')) return;
       news = this.#take(this.#judged(answer, answer.sharedUntil));
     };
     if (session.isNewcomer) this.#courier.mute(take);
@@ -432,8 +436,9 @@ export class Synchroniser {
     const rows = cargo.rows.flatMap((row) => {
       const isNews = row.value === undefined || row.stamp.millis >= sharedUntil;
       if (isNews || this.#replica.has(row.table, row.key)) return [row];
-      counters.add(verdict === 'bury' ? 'rowsBuried' : 'rowsLeft');
-      return verdict === 'bury' ? [this.#replica.burial(row, wall)] : [];
+      const burial = verdict === 'bury' ? this.#replica.burial(row, wall) : undefined;
+      counters.add(burial === undefined ? 'rowsLeft' : 'rowsBuried');
+      return burial === undefined ? [] : [burial];
     });
     return { ...cargo, rows };
   }
@@ -445,7 +450,7 @@ export class Synchroniser {
     const hasChanged = !root.equals(this.#rowsAtContact);
     if (!this.#contact.note(began, peer, outbox.at.wall, hasChanged)) return;
     this.#rowsAtContact = root;
-    this.#save(this.#contact.untilRow(this.#core.self.id));
+    this.#save(this.#contact.untilRow(this.#core.self));
   }
 
   #save(row: Row): void {
@@ -533,6 +538,8 @@ export class Synchroniser {
     for (const own of this.#own) byText.delete(own);
     return [...byText.values()].filter((address) => !isSameAddress(address, self.address));
   }
+
+  readonly #idOf: IdOf = (key) => this.#core.signatures.idOf(key);
 
   #hurry(): number {
     return this.#core.config.gossipInterval * (0.5 + this.#core.rng.next());

@@ -185,16 +185,16 @@ function exhausted(host: Ipam, { chosen, book, spec }: Holding): Failure {
   return { kind: 'exhausted', cooling: book.cooling(host.now()), away };
 }
 
-/** Gets the very address for an endpoint, from whoever owns it. */
+/** Gets the very address for an endpoint, from whoever owns it; `mover` as `Ipam.allocate` has it. */
 export function* claim(
   host: Ipam,
   holding: Holding,
-  offset: bigint,
+  { offset, mover }: { readonly offset: bigint; readonly mover: string | undefined },
   deadline: number,
 ): Task<Outcome> {
   for (;;) {
-    if (holding.takeThis(offset, host.now())) return given(host, holding, offset);
-    if (holding.book.isHeld(offset) || !holding.isUsable(offset)) {
+    if (holding.takeThis(offset, host.now(), mover)) return given(host, holding, offset);
+    if (holding.book.isHeld(offset) || !holding.isUsable(offset, mover)) {
       return { kind: 'in-use', owner: host.self };
     }
     const owner = ownerOf(holding.chosen, offset);

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import type { Millis, PeerId } from '../base/types.ts';
 import { Acceptor, NO_BALLOT, type AcceptorState } from './acceptor.ts';
 import { Book, type Outgoing } from './book.ts';
@@ -40,8 +39,8 @@ export interface HoldingOptions {
   readonly spec: PoolSpec;
   readonly store: PoolStore;
   readonly isAlive: (host: PeerId) => boolean;
-  /** Whether some endpoint that this host did not make has the address. */
-  readonly isTaken: (offset: bigint) => boolean;
+  /** Whether some endpoint that this host did not make has the address, `mover` not counted. */
+  readonly isTaken: (offset: bigint, mover?: string) => boolean;
   readonly endpointLeaseMs: number;
   readonly now: Millis;
 }
@@ -126,9 +125,9 @@ export class Holding {
     );
   }
 
-  /** Whether an endpoint may have this address, as far as is known here. */
-  isUsable(offset: bigint): boolean {
-    return !contains(this.spec.excluded, offset) && !this.#options.isTaken(offset);
+  /** Whether an endpoint, which may be `mover`, may have this address, as far as is known here. */
+  isUsable(offset: bigint, mover?: string): boolean {
+    return !contains(this.spec.excluded, offset) && !this.#options.isTaken(offset, mover);
   }
 
   /** Until when this host may allocate; Infinity while nothing can be decided without it. */
@@ -230,17 +229,11 @@ export class Holding {
     return offset;
   }
 
-  /** Gives out the very address, if this host may and nobody has it. */
-  takeThis(offset: bigint, now: Millis): boolean {
+  /** Gives out the very address, if this host may and nobody has it but `mover`. */
+  takeThis(offset: bigint, now: Millis, mover?: string): boolean {
     if (!this.isLeased(now) || !this.isInSession) return false;
-    if (!this.book.isFree(this.ownWindows, offset) || !this.isUsable(offset)) return false;
+    if (!this.book.isFree(this.ownWindows, offset) || !this.isUsable(offset, mover)) return false;
     this.book.hold(offset);
     return true;
   }
-}
-
-/** A founding whose numbers fit together; the row's schema has checked the rest. */
-export function checkSpec({ size, auto, founders }: PoolSpec): void {
-  assert(auto.start >= 0n && auto.start < auto.end && auto.end <= size, 'auto lies in the pool');
-  assert(founders.length > 0, 'a pool has a founder');
 }

@@ -52,7 +52,7 @@ export interface IpamOptions {
   readonly members: Members;
   readonly rng: Rng;
   /** Whether some endpoint of the mesh, as far as is known here, has the address. */
-  readonly isTaken: (pool: PoolId, offset: bigint) => boolean;
+  readonly isTaken: (pool: PoolId, offset: bigint, mover?: string) => boolean;
   /** How long a host's endpoints keep their addresses without it. */
   readonly endpointLeaseMs: number;
 }
@@ -118,7 +118,7 @@ export class Ipam {
       const holding = new Holding({
         ...{ self, spec, store, endpointLeaseMs, now },
         isAlive: (host) => members.isAlive(host),
-        isTaken: (offset) => isTaken(spec.id, offset),
+        isTaken: (offset, mover) => isTaken(spec.id, offset, mover),
       });
       for (const offset of held) holding.book.hold(offset);
       this.#holdings.set(spec.id, holding);
@@ -174,16 +174,20 @@ export class Ipam {
     return holding && offset !== undefined ? given(this, holding, offset) : undefined;
   }
 
-  /** Begins to get an address, `wanted` or any; an `ended` effect tells the outcome. */
+  /**
+   * Begins to get an address, `wanted` or any; an `ended` effect tells the outcome. `mover` is an endpoint
+   * that has the wanted one already and may have it again: it is not in its own way.
+   */
   allocate(
     pool: PoolId,
     wanted: bigint | undefined,
     now: Millis,
+    mover?: string,
   ): { ticket: number; effects: Effect[] } {
     return this.#begin(now, pool, (holding) =>
       wanted === undefined
         ? allocate(this, holding, now + OPERATION_MS)
-        : claim(this, holding, wanted, now + OPERATION_MS),
+        : claim(this, holding, { offset: wanted, mover }, now + OPERATION_MS),
     );
   }
 

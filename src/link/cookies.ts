@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Millis, SocketAddress } from '../base/types.ts';
-import { COOKIE_BYTES, COOKIE_NONCE_BYTES, hasCookie } from './handshake-message.ts';
+import {
+  COOKIE_BYTES,
+  COOKIE_NONCE_BYTES,
+  hasCookie,
+  isWithoutCookie,
+  macOne,
+} from './handshake-message.ts';
 import { hmac } from './noise/suite.ts';
 
 /** How long a cookie is good for at least; at most twice as long. */
@@ -21,6 +27,8 @@ export class Cookies {
 
   /** Whether a message carries the cookie of the address that it came from. */
   isKnown(message: Buffer, from: SocketAddress, now: Millis): boolean {
+    // What a flood consists of is not worth a hash for each secret.
+    if (isWithoutCookie(message)) return false;
     this.#turn(now);
     return this.#secrets.some((secret) => hasCookie(message, this.#cookie(secret, from)));
   }
@@ -41,25 +49,25 @@ export class Cookies {
   }
 }
 
-/** A token bucket: `rate` a second, up to `burst` at once. */
-export class Allowance {
-  readonly #rate: number;
-  readonly #burst: number;
-  #left: number;
-  #at = 0;
+/** More than that are forgotten, the first first. */
+const MAX_READ = 1024;
 
-  constructor({ rate, burst }: { readonly rate: number; readonly burst: number }) {
-    this.#rate = rate;
-    this.#burst = burst;
-    this.#left = burst;
+/** Initiations whose keys were worked on already, by mac1. */
+export class ReadInitiations {
+  readonly #macs = new Set<string>();
+
+  has(initiation: Buffer): boolean {
+    return this.#macs.has(keyOf(initiation));
   }
 
-  take(now: Millis): boolean {
-    const refill = ((now - this.#at) / 1000) * this.#rate;
-    this.#left = Math.min(this.#burst, this.#left + Math.max(0, refill));
-    this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left--;
-    return true;
+  add(initiation: Buffer): void {
+    this.#macs.add(keyOf(initiation));
+    if (this.#macs.size <= MAX_READ) return;
+    for (const first of this.#macs) {
+      this.#macs.delete(first);
+      return;
+    }
   }
 }
+
+const keyOf = (initiation: Buffer): string => macOne(initiation).toString('latin1');

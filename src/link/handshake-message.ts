@@ -142,18 +142,19 @@ export interface Macs {
 
 /** The keys that go with one receiver: its public key, and the secret of the mesh. */
 export class ReceiverKeys {
-  readonly #mac1: Buffer;
+  /** Of mac1, 32 bytes: whoever has it can tell what was made for this receiver, and make such. */
+  readonly macOneKey: Buffer;
   readonly #cookie: Buffer;
 
   constructor(secret: Uint8Array, publicKey: Uint8Array) {
-    this.#mac1 = hmac('BLAKE2s', secret, Buffer.from('weft mac1 1'), publicKey);
+    this.macOneKey = hmac('BLAKE2s', secret, Buffer.from('weft mac1 1'), publicKey);
     this.#cookie = hmac('BLAKE2s', secret, Buffer.from('weft cookie 1'), publicKey);
   }
 
   macs(cookie?: Uint8Array): Macs {
     return {
       add: (message) => {
-        const first = Buffer.concat([message, mac(this.#mac1, message)]);
+        const first = Buffer.concat([message, mac(this.macOneKey, message)]);
         return Buffer.concat([first, cookie ? mac(cookie, first) : Buffer.alloc(MAC_BYTES)]);
       },
     };
@@ -162,7 +163,7 @@ export class ReceiverKeys {
   /** Whether an initiation or response was made for this receiver by somebody with the secret. */
   isForUs(bytes: Buffer): boolean {
     const end = bytes.length - 2 * MAC_BYTES;
-    return timingSafeEqual(mac(this.#mac1, bytes.subarray(0, end)), macOne(bytes));
+    return timingSafeEqual(mac(this.macOneKey, bytes.subarray(0, end)), macOne(bytes));
   }
 
   /** The answer of this receiver to an initiation that it has no time for. */
@@ -182,6 +183,13 @@ export class ReceiverKeys {
 /** mac1 of an initiation or response. */
 export function macOne(bytes: Buffer): Buffer {
   return bytes.subarray(bytes.length - 2 * MAC_BYTES, bytes.length - MAC_BYTES);
+}
+
+const NO_MAC = Buffer.alloc(MAC_BYTES);
+
+/** Whether mac2 is zeros: its sender has no cookie. */
+export function isWithoutCookie(bytes: Buffer): boolean {
+  return bytes.subarray(bytes.length - MAC_BYTES).equals(NO_MAC);
 }
 
 /** Whether mac2 was made with the cookie. */

@@ -1,22 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Millis } from '../base/types.ts';
-import { Allowance } from './cookies.ts';
-import { MESH_SECRET_BYTES } from './mesh-secret.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import { hostIdOf } from './identity.ts';
+import { Keyring } from './keyring.ts';
 import { HandshakeState } from './noise/handshake-state.ts';
 import type { KeyPair } from './noise/key-pair.ts';
 import type { Token } from './token.ts';
 
 /**
- * How a new host gets the secret of the mesh for a token: `Noise_XXpsk3_25519_ChaChaPoly_BLAKE2s`, prologue
- * `weft join 1` and the token's id, in two questions to the service `join` (docs/wire-format.md).
+ * How a new host gets the keys of the mesh for a token: `Noise_XXpsk3_25519_ChaChaPoly_BLAKE2s`, prologue
+ * `weft join 2` and the token's id, in two questions (docs/wire-format.md).
  *
  *   question 1   | 1 | token's id (8) | message 1 |            answer   | 0 | conversation (8) | message 2 |
- *   question 2   | 2 | conversation (8) | message 3 |          answer   | 0 | the secret, sealed (48) |
+ *   question 2   | 2 | conversation (8) | message 3 |          answer   | 0 | the keyring, sealed |
  *
  * An answer whose first byte is not 0 is a refusal.
  */
-export const JOIN_SERVICE = 'join';
-
 const QUESTION = { first: 1, second: 2 } as const;
 const ID_BYTES = 8;
 const NOTHING = Buffer.alloc(0);
@@ -31,6 +30,7 @@ export const JOIN_REFUSALS = {
   wrong: 5, // the id is known, and its key is another
   busy: 6, // too many questions: they are counted, so that keys can't be guessed
   lost: 7, // the second question came too late
+  expelled: 9, // the host that asks is
   failed: 8, // the use of the token could not be written to the disk
 } as const;
 export type JoinRefusal = keyof typeof JOIN_REFUSALS;
@@ -49,7 +49,7 @@ export interface Invitations {
 export interface JoinHostOptions {
   readonly identity: KeyPair;
   /** Of the mesh, at the moment. */
-  readonly secret: () => Uint8Array;
+  readonly keyring: () => Keyring;
   readonly invitations: Invitations;
 }
 
@@ -66,7 +66,7 @@ const CONVERSATION_LIFE = 10_000;
 const QUESTIONS = { rate: 10, burst: 40 };
 
 function makeHandshake(token: string, s: KeyPair, isInitiator: boolean): HandshakeState {
-  const prologue = Buffer.concat([Buffer.from('weft join 1'), Buffer.from(token, 'hex')]);
+  const prologue = Buffer.concat([Buffer.from('weft join 2'), Buffer.from(token, 'hex')]);
   return new HandshakeState({ pattern: 'XXpsk3', suite: SUITE, isInitiator, prologue, s });
 }
 
@@ -74,7 +74,7 @@ function makeHandshake(token: string, s: KeyPair, isInitiator: boolean): Handsha
 export class JoinHost {
   readonly #options: JoinHostOptions;
   readonly #conversations = new Map<string, Conversation>();
-  readonly #allowance = new Allowance(QUESTIONS);
+  readonly #allowance = new TokenBucket(QUESTIONS);
 
   constructor(options: JoinHostOptions) {
     this.#options = options;
@@ -109,7 +109,7 @@ export class JoinHost {
   }
 
   #second(id: string, message: Buffer, now: Millis): Uint8Array | JoinRefusal {
-    const { secret, invitations } = this.#options;
+    const { keyring, invitations } = this.#options;
     const conversation = this.#conversations.get(id);
     this.#conversations.delete(id);
     if (conversation === undefined || conversation.until <= now) return 'lost';
@@ -117,12 +117,13 @@ export class JoinHost {
     const isRead = handshake.readMessage(message) !== undefined;
     const joiner = handshake.remoteStatic;
     if (!isRead || joiner === undefined) return 'wrong';
+    if (keyring().isExpelled(hostIdOf(joiner))) return 'expelled';
     // It may have expired, or been revoked, since the first question.
     const key = invitations.keyOf(token);
     if (typeof key === 'string') return key;
     const use = invitations.use(token, joiner);
     if (use !== 'used') return use;
-    const sealed = handshake.split().send.encryptWithAd(NOTHING, secret());
+    const sealed = handshake.split().send.encryptWithAd(NOTHING, keyring().encode());
     return Buffer.concat([Buffer.of(0), sealed]);
   }
 }
@@ -130,12 +131,12 @@ export class JoinHost {
 /** Puts a question to the inviting host; undefined if there is no answer. */
 export type Ask = (question: Uint8Array) => Promise<Buffer | undefined>;
 
-/** The new host's side: the secret of the mesh, or why there is none. `silent`: no answer, or none of ours. */
-export async function askForSecret(
+/** The new host's side: the keys of the mesh, or why there are none. `silent`: no answer, or none of ours. */
+export async function askForKeys(
   { id, key }: Token,
   identity: KeyPair,
   ask: Ask,
-): Promise<Buffer | JoinRefusal | 'silent'> {
+): Promise<Keyring | JoinRefusal | 'silent'> {
   const handshake = makeHandshake(id, identity, true);
   handshake.setPsk(key);
   const token = Buffer.from(id, 'hex');
@@ -149,8 +150,8 @@ export async function askForSecret(
     await ask(Buffer.concat([Buffer.of(QUESTION.second), conversation, last])),
   );
   if (typeof sealed === 'string') return sealed;
-  const secret = handshake.split().receive.decryptWithAd(NOTHING, sealed);
-  return secret?.length === MESH_SECRET_BYTES ? secret : 'silent';
+  const keyring = handshake.split().receive.decryptWithAd(NOTHING, sealed);
+  return (keyring && Keyring.decode(keyring)) ?? 'silent';
 }
 
 function readAnswer(bytes: Buffer | undefined): Buffer | JoinRefusal | 'silent' {

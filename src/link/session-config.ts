@@ -27,6 +27,8 @@ export interface SessionConfig {
   readonly unproven: { readonly rate: number; readonly burst: number };
   /** The same, with a cookie. */
   readonly proven: { readonly rate: number; readonly burst: number };
+  /** Cookies that are sent to who has none. */
+  readonly cookieReplies: { readonly rate: number; readonly burst: number };
 }
 
 export function sessionConfig(rekeySeconds: number): SessionConfig {
@@ -43,6 +45,7 @@ export function sessionConfig(rekeySeconds: number): SessionConfig {
     collisionWithin: 1_000,
     unproven: { rate: 50, burst: 100 },
     proven: { rate: 300, burst: 600 },
+    cookieReplies: { rate: 100, burst: 200 },
   };
 }
 

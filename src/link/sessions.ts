@@ -1,7 +1,8 @@
 import { randomInt, type Rng } from '../base/rng.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
 import { asMillis, type Millis, type PeerId, type SocketAddress } from '../base/types.ts';
 import type { SealingCipher, SealingKey } from '../encap/sealed.ts';
-import { Allowance, COOKIE_LIFE, Cookies } from './cookies.ts';
+import { COOKIE_LIFE, Cookies, ReadInitiations } from './cookies.ts';
 import {
   decodeChoice,
   decodeOffer,
@@ -22,14 +23,15 @@ import {
   responseSender,
 } from './handshake-message.ts';
 import { hostIdOf } from './identity.ts';
+import type { ActiveKey } from './keyring.ts';
 import { HandshakeState } from './noise/handshake-state.ts';
 import { PublicKey, type KeyPair } from './noise/key-pair.ts';
 import { SESSION_DEFAULTS, type SessionConfig } from './session-config.ts';
 import { chooseCipher, chosenCipher, CIPHER_BITS, sessionKeys } from './session-keys.ts';
 
 /**
- * The keys between this host and each peer that it shares a sealed network with: IKpsk2 with the secret of
- * the mesh as the pre-shared key. A machine: no sockets and no clock; chance for keys is node:crypto's.
+ * The keys between this host and each peer that it shares a sealed network with: IKpsk2 with a key of the
+ * mesh as the pre-shared key; which one, mac1 tells. A machine: no sockets and no clock; chance for keys is node:crypto's.
  *
  *            want, rekey                     response
  *   nothing -------------> attempt (initiator) ------> current session: sends with the new key, confirms
@@ -47,13 +49,19 @@ import { chooseCipher, chosenCipher, CIPHER_BITS, sessionKeys } from './session-
 export interface Contact {
   /** 32 bytes, proven by the id. */
   readonly publicKey: Uint8Array;
-  /** Where its mesh port is reached, and what its VTEPs go by. */
-  readonly address: SocketAddress;
+  /** What its VTEPs go by (locator.ts), wherever it is reached. */
+  readonly locator: string;
 }
 
 /** What the driver has to do, in this order. */
 export type SessionEffect =
-  | { readonly kind: 'send'; readonly bytes: Uint8Array; readonly to: SocketAddress }
+  /** To the peer by its path; `from`: it answers what came from there. No peer: to nobody that is known yet. */
+  | {
+      readonly kind: 'send';
+      readonly bytes: Uint8Array;
+      readonly peer: PeerId | undefined;
+      readonly from: SocketAddress | undefined;
+    }
   | { readonly kind: 'add-receive-key'; readonly address: string; readonly key: SealingKey }
   | { readonly kind: 'remove-receive-key'; readonly index: number }
   | { readonly kind: 'set-send-key'; readonly address: string; readonly key: SealingKey }
@@ -72,7 +80,7 @@ export const HANDSHAKE_REFUSALS = [
   'handshakeReplayed', // stamped no later than one that was taken already
   'handshakeCollided', // crossed with our own, which goes on
   'handshakeUnproven', // under load, and without the cookie that was sent back instead
-  'handshakeShed', // under load in spite of cookies
+  'handshakeShed', // under load in spite of cookies, or no cookie is left to be sent
   'handshakeUnasked', // answers nothing that waits for an answer
 ] as const;
 export type HandshakeRefusal = (typeof HANDSHAKE_REFUSALS)[number];
@@ -80,8 +88,7 @@ export type HandshakeRefusal = (typeof HANDSHAKE_REFUSALS)[number];
 export interface SessionsOptions {
   readonly self: PeerId;
   readonly identity: KeyPair;
-  /** 32 bytes; undefined while this host is of no mesh, and then nothing is sent or answered. */
-  readonly secret: Uint8Array | undefined;
+  readonly keys: SessionPsks;
   readonly contact: (id: PeerId) => Contact | undefined;
   /** Ciphers that are fast here; ChaCha20-Poly1305 always is one. */
   readonly ciphers: readonly SealingCipher[];
@@ -89,6 +96,14 @@ export interface SessionsOptions {
   /** The last stamp that was remembered. */
   readonly stampFloor: number;
   readonly config?: SessionConfig;
+}
+
+/** The keys of the mesh. */
+export interface SessionPsks {
+  /** What this host begins handshakes with. */
+  readonly primary: ActiveKey;
+  /** All that it answers to. */
+  readonly active: readonly ActiveKey[];
 }
 
 /** When something happens: monotonic, and milliseconds since 1970. */
@@ -122,6 +137,7 @@ interface Session {
 interface Attempt {
   readonly localIndex: number;
   readonly handshake: HandshakeState;
+  readonly key: ActiveKey;
   readonly startedAt: Millis;
   readonly macOne: Buffer;
 }
@@ -131,16 +147,17 @@ interface Offer {
   readonly sendKey: SealingKey;
   readonly confirmKey: Buffer;
   readonly response: Buffer;
-  readonly to: SocketAddress;
+  readonly from: SocketAddress;
   resendAt: number;
   resends: number;
 }
 
 interface Peer {
   readonly id: PeerId;
-  readonly address: SocketAddress;
+  readonly locator: string;
   readonly publicKey: PublicKey;
-  readonly keys: ReceiverKeys;
+  /** By the id of the mesh's key. */
+  readonly keys: Map<string, ReceiverKeys>;
   isWanted: boolean;
   /** The greatest stamp of an initiation that was taken. */
   latestStamp: number;
@@ -164,28 +181,32 @@ export class Sessions {
   /** Whose attempt, offer or session an index of ours is. */
   readonly #indices = new Map<number, Peer>();
   readonly #cookies = new Cookies();
-  readonly #unproven: Allowance;
-  readonly #proven: Allowance;
+  readonly #unproven: TokenBucket;
+  readonly #proven: TokenBucket;
+  readonly #replies: TokenBucket;
+  readonly #read = new ReadInitiations();
   readonly #ciphers: number;
   readonly #counters = Object.fromEntries(
     HANDSHAKE_REFUSALS.map((refusal) => [refusal, 0]),
   ) as Record<HandshakeRefusal, number>;
-  #secret: Uint8Array | undefined;
-  #own: ReceiverKeys | undefined;
+  #psks: SessionPsks;
+  #own: readonly { readonly key: ActiveKey; readonly receiver: ReceiverKeys }[] = [];
   #lastStamp: number;
   #effects: SessionEffect[] = [];
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#config = options.config ?? SESSION_DEFAULTS;
-    this.#unproven = new Allowance(this.#config.unproven);
-    this.#proven = new Allowance(this.#config.proven);
+    this.#unproven = new TokenBucket(this.#config.unproven);
+    this.#proven = new TokenBucket(this.#config.proven);
+    this.#replies = new TokenBucket(this.#config.cookieReplies);
     this.#ciphers = options.ciphers.reduce<number>(
       (bits, cipher) => bits | CIPHER_BITS[cipher],
       CIPHER_BITS['chacha20-poly1305'],
     );
     this.#lastStamp = options.stampFloor;
-    this.#setSecret(options.secret);
+    this.#psks = options.keys;
+    this.#setKeys(options.keys);
   }
 
   /** Refused datagrams since the start, by reason. */
@@ -204,11 +225,24 @@ export class Sessions {
       }));
   }
 
-  /** Replaces the secret of the mesh: every session was made with the old one, and ends. */
-  setSecret(secret: Uint8Array, at: Instant): SessionEffect[] {
+  /**
+   * The mesh has other keys from now on. Sessions stay: what they seal with was agreed on by both hosts'
+   * own keys as well, and the next handshake is made with the keys of now.
+   */
+  setKeys(keys: SessionPsks): void {
+    this.#setKeys(keys);
+  }
+
+  /** Of all keys of the mesh: what is for this host was made with one of these. */
+  macOneKeys(): readonly Uint8Array[] {
+    return this.#own.map(({ receiver }) => receiver.macOneKey);
+  }
+
+  /** This host is of another mesh: every session was made in the old one, and ends. */
+  moveTo(keys: SessionPsks, at: Instant): SessionEffect[] {
     const wanted = [...this.#peers.values()].filter(({ isWanted }) => isWanted);
     for (const id of [...this.#peers.keys()]) this.#forget(id);
-    this.#setSecret(secret);
+    this.#setKeys(keys);
     for (const { id } of wanted) this.#want(id, at);
     return this.#take();
   }
@@ -229,23 +263,9 @@ export class Sessions {
     return this.#take();
   }
 
-  /** What `contact` says of the peer has changed: one that is gone or elsewhere loses its session. */
-  changed(id: PeerId, at: Instant): SessionEffect[] {
-    const peer = this.#peers.get(id);
-    const contact = this.#options.contact(id);
-    if (peer === undefined) return [];
-    const { address, port } = peer.address;
-    const isSame = contact?.address.address === address && contact.address.port === port;
-    if (!isSame) {
-      const { latestStamp } = peer;
-      this.#forget(id);
-      if (contact !== undefined) {
-        if (peer.isWanted) this.#want(id, at);
-        // What was recorded of it before is as old at its new address.
-        const moved = this.#peer(id);
-        if (moved !== undefined) moved.latestStamp = latestStamp;
-      }
-    }
+  /** What `contact` says of the peer has changed: one that is gone loses its session, one that moves keeps it. */
+  changed(id: PeerId): SessionEffect[] {
+    if (this.#options.contact(id) === undefined) this.#forget(id);
     return this.#take();
   }
 
@@ -301,7 +321,8 @@ export class Sessions {
     if (isOld(peer.previous, rejectAfter + lateFor)) this.#endPrevious(peer);
     if (isOld(peer.current, rejectAfter)) this.#endCurrent(peer);
     if (isOld(peer.offer?.session, rejectAfter + lateFor)) this.#endOffer(peer);
-    if (peer.offer !== undefined && peer.offer.resendAt <= at.now) this.#resend(peer.offer, at.now);
+    if (peer.offer !== undefined && peer.offer.resendAt <= at.now)
+      this.#resend(peer, peer.offer, at.now);
     const due = peer.attempt === undefined ? this.#attemptDue(peer) : peer.retryAt;
     if (due <= at.now) this.#initiate(peer, at);
   }
@@ -315,20 +336,21 @@ export class Sessions {
 
   #initiate(peer: Peer, { now, wall }: Instant): void {
     this.#endAttempt(peer);
+    const key = this.#psks.primary;
     const { identity } = this.#options;
     const handshake = new HandshakeState({
       ...{ pattern: 'IKpsk2', suite: SUITE, isInitiator: true, prologue: PROLOGUE },
-      ...{ s: identity, rs: peer.publicKey, ...(this.#secret && { psk: this.#secret }) },
+      ...{ s: identity, rs: peer.publicKey, psk: key.secret },
     });
     const localIndex = this.#newIndex(peer);
     const cookie =
       peer.cookie !== undefined && peer.cookie.until > now ? peer.cookie.value : undefined;
     const noise = handshake.writeMessage(this.#makeOffer(peer, wall));
-    const message = makeInitiation(localIndex, noise, peer.keys.macs(cookie));
-    peer.attempt = { localIndex, handshake, startedAt: now, macOne: macOne(message) };
+    const message = makeInitiation(localIndex, noise, receiverOf(peer, key).macs(cookie));
+    peer.attempt = { localIndex, handshake, key, startedAt: now, macOne: macOne(message) };
     peer.retryAt = now + this.#backoff(peer.unanswered);
     peer.unanswered++;
-    this.#send(message, peer.address);
+    this.#send(message, peer.id);
   }
 
   /** Doubles, and is drawn from its upper half so that two hosts don't keep crossing. */
@@ -355,13 +377,17 @@ export class Sessions {
   }
 
   #onInitiation(bytes: Buffer, from: SocketAddress, at: Instant): HandshakeRefusal | undefined {
-    if (this.#own?.isForUs(bytes) !== true) return 'handshakeForeign';
-    const shed = this.#admit(bytes, from, at.now);
+    // Not worth a hash: it would be found to be a replay, after three exchanges of keys.
+    if (this.#read.has(bytes)) return 'handshakeReplayed';
+    const own = this.#ownFor(bytes);
+    if (own === undefined) return 'handshakeForeign';
+    const shed = this.#admit(own.receiver, bytes, from, at.now);
     if (shed !== undefined) return shed;
     const handshake = new HandshakeState({
       ...{ pattern: 'IKpsk2', suite: SUITE, isInitiator: false, prologue: PROLOGUE },
-      ...{ s: this.#options.identity, ...(this.#secret && { psk: this.#secret }) },
+      ...{ s: this.#options.identity, psk: own.key.secret },
     });
+    this.#read.add(bytes);
     const payload = handshake.readMessage(initiationNoise(bytes));
     const key = handshake.remoteStatic;
     if (payload === undefined || key === undefined) return 'handshakeForged';
@@ -372,19 +398,24 @@ export class Sessions {
     peer.latestStamp = offered.stamp;
     if (this.#goesFirst(peer, at.now)) return 'handshakeCollided';
     this.#heed(peer, offered.used);
-    this.#respond(peer, { handshake, bytes, from, now: at.now }, offered.ciphers);
+    this.#respond(peer, { handshake, key: own.key, bytes, from, now: at.now }, offered.ciphers);
     return undefined;
   }
 
   /** Whether there is time for an initiation; otherwise why not, and a cookie for who has none. */
-  #admit(bytes: Buffer, from: SocketAddress, now: Millis): HandshakeRefusal | undefined {
+  #admit(
+    own: ReceiverKeys,
+    bytes: Buffer,
+    from: SocketAddress,
+    now: Millis,
+  ): HandshakeRefusal | undefined {
     if (this.#unproven.take(now)) return undefined;
     if (this.#cookies.isKnown(bytes, from, now)) {
       return this.#proven.take(now) ? undefined : 'handshakeShed';
     }
+    if (!this.#replies.take(now)) return 'handshakeShed';
     const cookie = this.#cookies.cookieFor(from, now);
-    const reply = this.#own?.makeCookieReply(bytes, cookie, this.#cookies.nonce());
-    if (reply !== undefined) this.#send(reply, from);
+    this.#send(own.makeCookieReply(bytes, cookie, this.#cookies.nonce()), undefined, from);
     return 'handshakeUnproven';
   }
 
@@ -401,13 +432,14 @@ export class Sessions {
     peer: Peer,
     asked: {
       readonly handshake: HandshakeState;
+      readonly key: ActiveKey;
       readonly bytes: Buffer;
       readonly from: SocketAddress;
       readonly now: Millis;
     },
     offered: number,
   ): void {
-    const { handshake, bytes, from, now } = asked;
+    const { handshake, key, bytes, from, now } = asked;
     this.#endAttempt(peer);
     this.#endOffer(peer);
     const cipher = chooseCipher(offered, this.#ciphers);
@@ -415,7 +447,7 @@ export class Sessions {
     const [localIndex, remoteIndex] = [this.#newIndex(peer), indexOf(bytes)];
     const noise = handshake.writeMessage(encodeChoice({ cipher: CIPHER_BITS[cipher], used }));
     const indices = { receiver: remoteIndex, sender: localIndex };
-    const response = makeResponse(indices, noise, peer.keys.macs());
+    const response = makeResponse(indices, noise, receiverOf(peer, key).macs());
     const { send, receive } = sessionKeys(handshake);
     const { rekeyAfter, rekeyGrace, retryFirst } = this.#config;
     peer.offer = {
@@ -424,29 +456,29 @@ export class Sessions {
         rekeyAt: now + rekeyAfter + rekeyGrace,
       },
       sendKey: { cipher, key: send.frames, index: remoteIndex },
-      ...{ confirmKey: receive.confirmation, response, to: from },
+      ...{ confirmKey: receive.confirmation, response, from },
       ...{ resendAt: now + retryFirst, resends: 0 },
     };
     // Before the answer leaves: the initiator seals as soon as it has it.
     this.#addReceiveKey(peer, { cipher, key: receive.frames, index: localIndex });
-    this.#send(response, from);
+    this.#send(response, peer.id, from);
   }
 
-  #resend(offer: Offer, now: Millis): void {
+  #resend({ id }: Peer, offer: Offer, now: Millis): void {
     offer.resends++;
     const { retryFirst, retryMost } = this.#config;
     offer.resendAt = now + Math.min(retryMost, retryFirst * 2 ** Math.min(offer.resends, 16));
-    this.#send(offer.response, offer.to);
+    this.#send(offer.response, id, offer.from);
   }
 
   #onResponse(bytes: Buffer, now: Millis): HandshakeRefusal | undefined {
-    if (this.#own?.isForUs(bytes) !== true) return 'handshakeForeign';
+    if (this.#ownFor(bytes) === undefined) return 'handshakeForeign';
     const peer = this.#indices.get(indexOf(bytes));
     const { attempt, current } = peer ?? {};
     if (peer === undefined || attempt?.localIndex !== indexOf(bytes)) {
       const isAgain = current?.response?.equals(bytes) === true;
       if (!isAgain || current.confirmation === undefined || !peer) return 'handshakeUnasked';
-      this.#send(current.confirmation, peer.address);
+      this.#send(current.confirmation, peer.id);
       return undefined;
     }
     const payload = attempt.handshake.readMessage(responseNoise(bytes));
@@ -479,7 +511,7 @@ export class Sessions {
     this.#makeRoom(peer);
     this.#addReceiveKey(peer, { cipher, key: receive.frames, index: localIndex });
     this.#establish(peer, session, { cipher, key: send.frames, index: remoteIndex });
-    this.#send(confirmation, peer.address);
+    this.#send(confirmation, peer.id);
   }
 
   #onConfirmation(bytes: Buffer): HandshakeRefusal | undefined {
@@ -510,7 +542,7 @@ export class Sessions {
     const peer = this.#indices.get(indexOf(bytes));
     const attempt = peer?.attempt;
     if (peer === undefined || attempt?.localIndex !== indexOf(bytes)) return 'handshakeUnasked';
-    const value = peer.keys.openCookie(bytes, attempt.macOne);
+    const value = receiverOf(peer, attempt.key).openCookie(bytes, attempt.macOne);
     if (value === undefined) return 'handshakeForged';
     peer.cookie = { value, until: at.now + COOKIE_LIFE };
     this.#initiate(peer, at);
@@ -526,13 +558,13 @@ export class Sessions {
   #establish(peer: Peer, session: Session, key: SealingKey): void {
     peer.current = session;
     peer.unanswered = 0;
-    this.#effects.push({ kind: 'set-send-key', address: peer.address.address, key });
+    this.#effects.push({ kind: 'set-send-key', address: peer.locator, key });
     const isRekey = peer.previous !== undefined;
     this.#effects.push({ kind: 'established', peer: peer.id, isRekey });
   }
 
   #addReceiveKey(peer: Peer, key: SealingKey): void {
-    this.#effects.push({ kind: 'add-receive-key', address: peer.address.address, key });
+    this.#effects.push({ kind: 'add-receive-key', address: peer.locator, key });
   }
 
   #endAttempt(peer: Peer): void {
@@ -555,7 +587,7 @@ export class Sessions {
     if (peer.current === undefined) return;
     this.#makeRoom(peer);
     peer.current = undefined;
-    this.#effects.push({ kind: 'clear-send-key', address: peer.address.address });
+    this.#effects.push({ kind: 'clear-send-key', address: peer.locator });
     this.#effects.push({ kind: 'lost', peer: peer.id });
   }
 
@@ -579,10 +611,10 @@ export class Sessions {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;
     const contact = this.#options.contact(id);
-    if (contact === undefined || this.#secret === undefined) return undefined;
+    if (contact === undefined) return undefined;
     const peer: Peer = {
-      ...{ id, address: contact.address, publicKey: PublicKey.from(contact.publicKey) },
-      keys: new ReceiverKeys(this.#secret, contact.publicKey),
+      ...{ id, locator: contact.locator, publicKey: PublicKey.from(contact.publicKey) },
+      keys: new Map<string, ReceiverKeys>(),
       ...{ isWanted: false, latestStamp: 0, attempt: undefined, retryAt: 0, unanswered: 0 },
       ...{ offer: undefined, current: undefined, previous: undefined, cookie: undefined },
     };
@@ -598,13 +630,26 @@ export class Sessions {
     return index;
   }
 
-  #setSecret(secret: Uint8Array | undefined): void {
-    this.#secret = secret;
-    this.#own = secret && new ReceiverKeys(secret, this.#options.identity.publicKey);
+  #setKeys(keys: SessionPsks): void {
+    this.#psks = keys;
+    const { publicKey } = this.#options.identity;
+    this.#own = keys.active.map((key) => ({
+      key,
+      receiver: new ReceiverKeys(key.secret, publicKey),
+    }));
+    const active = new Set(keys.active.map(({ id }) => id));
+    for (const peer of this.#peers.values()) {
+      for (const id of peer.keys.keys()) if (!active.has(id)) peer.keys.delete(id);
+    }
   }
 
-  #send(bytes: Uint8Array, to: SocketAddress): void {
-    this.#effects.push({ kind: 'send', bytes, to });
+  /** The key of the mesh with which a message was made for this host. */
+  #ownFor(bytes: Buffer): { readonly key: ActiveKey; readonly receiver: ReceiverKeys } | undefined {
+    return this.#own.find(({ receiver }) => receiver.isForUs(bytes));
+  }
+
+  #send(bytes: Uint8Array, peer: PeerId | undefined, from?: SocketAddress): void {
+    this.#effects.push({ kind: 'send', bytes, peer, from });
   }
 
   #take(): SessionEffect[] {
@@ -612,4 +657,12 @@ export class Sessions {
     this.#effects = [];
     return effects;
   }
+}
+
+function receiverOf({ keys, publicKey }: Peer, key: ActiveKey): ReceiverKeys {
+  const known = keys.get(key.id);
+  if (known !== undefined) return known;
+  const made = new ReceiverKeys(key.secret, publicKey.bytes);
+  keys.set(key.id, made);
+  return made;
 }

@@ -5,7 +5,6 @@ import type { Link } from '../os/ip-json.ts';
 import type { Qdisc } from '../os/tc.ts';
 import type { Bridges, BridgeSpec } from './bridge.ts';
 import { isEngineManaged, type Endpoint } from './endpoint.ts';
-import { defaultGateways } from './gateway.ts';
 import { bridgeName, hostEndName, parseMark, shaperName } from './names.ts';
 import { deleteIfPresent } from './repair.ts';
 import type { Sandboxes } from './sandbox.ts';
@@ -17,6 +16,8 @@ export interface DesiredNetwork extends BridgeSpec {
   readonly device?: string;
   /** Those whose sandbox is on this host. */
   readonly endpoints: readonly Endpoint[];
+  /** Look into the sandbox of each of them. */
+  readonly isChanged?: boolean;
 }
 
 export interface AuditReport {
@@ -101,12 +102,11 @@ export class Auditor {
   }
 
   async #ensureEndpoint(
-    { vni, mtu, gateway }: DesiredNetwork,
+    { vni, mtu, gateway, isChanged }: DesiredNetwork,
     endpoint: Endpoint,
     { links, qdiscs, inspected }: Seen,
   ): Promise<readonly string[]> {
-    const gateways = defaultGateways(gateway);
-    const attachment = { endpoint, bridge: bridgeName(vni), mtu, gateways };
+    const attachment = { endpoint, bridge: bridgeName(vni), mtu, gateway };
     const hostEnd = links.find((link) => link.name === hostEndName(endpoint.id));
     const isSound =
       hostEnd !== undefined &&
@@ -117,7 +117,9 @@ export class Auditor {
       return isSound || !hostEnd ? [] : this.#sandboxes.repairHostEnd(attachment, hostEnd);
     }
     if (!isSound) return this.#sandboxes.attach(attachment);
-    return inspected.has(endpoint.id) ? this.#sandboxes.inspect(attachment, hostEnd) : [];
+    return isChanged === true || inspected.has(endpoint.id)
+      ? this.#sandboxes.inspect(attachment, hostEnd)
+      : [];
   }
 
   /** The ids of `looks` endpoints, by turns: each is chosen once before any is chosen again. */

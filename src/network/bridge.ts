@@ -7,12 +7,14 @@ import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
 import { bridgeAddresses, gatewayFamilies, type GatewaySpec } from './gateway.ts';
 import { bridgeMac, bridgeName, formatMark, gatewayMac } from './names.ts';
+import { PORT_MTU } from './port-mtu.ts';
 import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
 
 /** What a bridge must know of its network. */
 export interface BridgeSpec {
   readonly network: string;
   readonly vni: Vni;
+  /** That the workloads have, and the host as their gateway. */
   readonly mtu: number;
   /** Absent of a plain wire. */
   readonly gateway?: GatewaySpec;
@@ -55,7 +57,7 @@ export class Bridges {
   }
 
   /**
-   * Makes a device a port of the network's bridge: enslaved, with the network's MTU, up, without IPv6.
+   * Makes a device a port of the network's bridge: enslaved, with the MTU of ports, up, without IPv6.
    * Rejects with E_DEVICE_MISSING if there is no such device.
    */
   async ensurePort(spec: BridgeSpec, ifname: string, links?: readonly Link[]): Promise<string[]> {
@@ -67,7 +69,11 @@ export class Bridges {
       );
     }
     await this.#sysctl.disableIpv6(ifname);
-    const wanted = { master: bridgeName(spec.vni), mtu: spec.mtu, up: true } as const;
+    const isolated = spec.gateway?.isIsolated;
+    const wanted = {
+      ...({ master: bridgeName(spec.vni), mtu: PORT_MTU, up: true } as const),
+      ...(isolated === true && { isolated }),
+    };
     const repair = compareLink(found, wanted);
     await this.#ip.apply(repairCommands(ifname, repair));
     return repair.differences.map((difference) => `${ifname}: ${difference}; repaired.`);
@@ -97,6 +103,8 @@ export class Bridges {
       await this.#setUp(spec);
       await this.#ip.apply([
         ...addressCommands(name, this.#addresses(spec)),
+        // A bridge follows its ports until its MTU has been changed, and the same again is no change.
+        { kind: 'setLink', name, mtu: spec.mtu - 1 },
         { kind: 'setLink', name, ...settings },
       ]);
     } catch (error) {

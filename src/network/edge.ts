@@ -26,7 +26,8 @@ const INWARD = /^(?:lo|weft-.*|wtap-.*|w[vi][0-9a-f]{12})$/;
 
 /**
  * The edge of this host's networks toward everything else: Weft's table of nftables, and forwarding on
- * the interfaces that lead out. A host that carries no network with an edge has neither.
+ * the interfaces that lead out. A host that carries no network with
+ * an edge, and is on none itself, has neither.
  */
 export class Edges {
   readonly #ip: Ip;
@@ -47,11 +48,19 @@ export class Edges {
   /**
    * Brings the host to what these networks need, all that it carries. Returns one sentence for each thing
    * that somebody else had changed. Rejects with E_COMMAND_FAILED; done again it goes on where it was.
+   * For a host that is merely exposed the table is a second guard, beside the interface's own setting, and
+   * it may have no nft(8): but with IPv6, which no setting of one interface keeps from being forwarded.
    */
   async ensure(networks: readonly EdgeNetwork[]): Promise<string[]> {
-    return networks.every(({ edge }) => edge === undefined)
-      ? this.#clear()
-      : this.#ensureTable(networks);
+    if (networks.some(({ edge }) => edge !== undefined)) return this.#ensureTable(networks);
+    const exposed = networks.flatMap((network) => network.exposed?.addresses.map(familyOf) ?? []);
+    if (exposed.length === 0) return this.#clear();
+    try {
+      return await this.#ensureTable(networks);
+    } catch (error) {
+      if (isAppError(error, 'E_COMMAND_FAILED') && !exposed.includes(6)) return [];
+      throw error;
+    }
   }
 
   /** How the table differs from what `ensure` last made; nothing is changed. */

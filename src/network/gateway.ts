@@ -10,17 +10,20 @@ export interface GatewaySpec {
   readonly edge: NetworkEdge;
   /** CIDRs in canonical text, with the subnet's prefix length: one for each family. */
   readonly addresses: readonly string[];
+  /** Whether its endpoints reach each other by published ports only; absent: directly. */
+  readonly isIsolated?: boolean;
 }
 
 /** Undefined for a plain wire. */
 export function gatewayOf(network: NetworkDefinition): GatewaySpec | undefined {
-  const { edge } = network;
+  const { edge, isolated } = network;
   const addresses = poolsOf(network).flatMap(({ subnet, addressing }) =>
     addressing?.gateway === undefined
       ? []
       : [`${addressing.gateway}/${subnet.split('/')[1] ?? ''}`],
   );
-  return edge === undefined || addresses.length === 0 ? undefined : { edge, addresses };
+  if (edge === undefined || addresses.length === 0) return undefined;
+  return { edge, addresses, ...(isolated === true && { isIsolated: true }) };
 }
 
 export function gatewayFamilies({ addresses }: GatewaySpec): readonly (4 | 6)[] {

@@ -30,6 +30,11 @@ export interface NetworkDefinition {
   readonly origin?: NetworkOrigin;
   /** Whether every host that carries it is its gateway; absent: a plain wire without one. */
   readonly edge?: NetworkEdge;
+  /**
+   * Of one with an edge: its endpoints reach the gateway and what it leads to, and each other by published
+   * ports only (docs/adr/0055).
+   */
+  readonly isolated?: true;
   /** How addresses are given out; absent in a network that an older version made. */
   readonly addressing?: Addressing;
   /**

@@ -1,16 +1,17 @@
 import type { NftCommand, NftObject } from '../os/nft.ts';
 import { bareAddress, formatCidr, parseCidr, subnetOf, familyOf } from '../wire/cidr.ts';
 import type { PublishedPort } from './endpoint.ts';
+import type { HostPort } from './host-routes.ts';
 import type { NetworkEdge } from './network.ts';
 
 /**
  * Weft's one table of nftables, `inet weft`, as a function of what this host carries (docs/adr/0027):
  *
  *   raw          nobody reaches 127.0.0.0/8 from a bridge, though the bridges route it
- *   prerouting   published ports -> endpoint; for what comes from outside and from containers
+ *   prerouting   published ports -> endpoint; for what comes from outside and from containers, not to the host's own address on a network
  *   output       the same for the host itself, without redirects to the containers
- *   forward      within a network; out of a routed one; in by published ports and answers; no more
- *   input        a gateway answers its own network only
+ *   forward      TCP's segments fit the way in both directions; within a network; out of a routed one; in by published ports and answers; no more
+ *   input        a gateway, and the host's own address on a network, answer that network only
  *   postrouting  masquerade of what leaves, and of what is turned around
  */
 
@@ -19,9 +20,13 @@ export interface EdgeNetwork {
   readonly bridge: string;
   /** Absent of a plain wire. */
   readonly edge?: NetworkEdge;
+  /** Whether its endpoints are kept from each other; absent: they are not. */
+  readonly isIsolated?: boolean;
   /** CIDRs: address of the gateway with the subnet's prefix length. */
   readonly gateways: readonly string[];
   readonly published: readonly PublishedEndpoint[];
+  /** The host's own interface on it, `weft-h…`; absent: it has none. */
+  readonly exposed?: HostPort;
 }
 
 /** An endpoint of this host with ports; addresses without prefix length. */
@@ -44,6 +49,8 @@ export interface EdgeState {
 export const NFT_TABLE = 'weft';
 /** Every bridge of Weft's, and nothing else of the host. */
 const BRIDGES = 'weft-*';
+/** The host's own interfaces on its networks. */
+const HOST_PORTS = 'weft-h*';
 const OPENED_SETS = { 4: 'opened4', 6: 'opened6' } as const;
 /** Names that mean every interface: of IPv6, where the kernel forwards on all or on none. */
 const EVERY_INTERFACE = 'all';
@@ -73,6 +80,14 @@ const accept = { accept: null };
 const drop = { drop: null };
 const reject = { reject: { type: 'icmpx', expr: 'admin-prohibited' } };
 const masquerade = { masquerade: null };
+const isSyn = match(field('tcp', 'flags'), 'in', 'syn');
+/** Never raises it. The kernel takes the lesser of the routes there and back. */
+const clampSegments: Expression = {
+  mangle: {
+    key: { 'tcp option': { name: 'maxseg', field: 'size' } },
+    value: { rt: { key: 'mtu' } },
+  },
+};
 
 function within(what: 'saddr' | 'daddr', cidr: string): Expression {
   const parsed = parseCidr(cidr);
@@ -109,12 +124,44 @@ function publishRules(chainName: string, { addresses, ports }: PublishedEndpoint
   );
 }
 
+const isOnAny = (networks: readonly EdgeNetwork[]): boolean =>
+  networks.some(({ exposed }) => exposed !== undefined);
+
+/** Nothing is passed on from the host's own interface, or to it, though forwarding be switched on for all of them. */
+function guardRules(networks: readonly EdgeNetwork[]): NftObject[] {
+  return isOnAny(networks)
+    ? [from(HOST_PORTS), to(HOST_PORTS)].map((way) => rule('forward', way, drop))
+    : [];
+}
+
+/** The host's addresses on a network answer nobody on another. */
+function inputRules({ bridge, gateways, exposed }: EdgeNetwork): NftObject[] {
+  const answer = (cidr: string, ...own: readonly string[]): NftObject => {
+    const address = match(field(ipOf[familyOf(cidr)], 'daddr'), '==', bareAddress(cidr));
+    return rule('input', from(BRIDGES), ...own.map(notFrom), address, drop);
+  };
+  return [
+    ...gateways.map((cidr) => answer(cidr, bridge)),
+    ...(exposed?.addresses ?? []).map((cidr) => answer(cidr, bridge, exposed?.ifname ?? '')),
+  ];
+}
+
 function forwardRules({ networks, opened }: EdgeState): NftObject[] {
   const internal = networks.filter(({ edge }) => edge === 'internal');
   const guarded = FAMILIES.filter((family) => opened[family].length > 0);
   return [
+    ...guardRules(networks),
+    // Not everybody hears of it when packets are too long, and networks may be narrower than they were.
+    ...[from(BRIDGES), to(BRIDGES)].map((way) => rule('forward', way, isSyn, clampSegments)),
     // Within one network: what is turned around, and what br_netfilter shows of bridged frames.
-    ...networks.map(({ bridge }) => rule('forward', from(bridge), to(bridge), accept)),
+    ...networks.flatMap(({ bridge, isIsolated }) =>
+      isIsolated === true
+        ? // Nothing is turned around but for a published port. What comes bridged, the ports keep apart.
+          [isTranslated, isAnswer].map((which) =>
+            rule('forward', from(bridge), to(bridge), which, accept),
+          )
+        : [rule('forward', from(bridge), to(bridge), accept)],
+    ),
     rule('forward', from(BRIDGES), to(BRIDGES), reject),
     ...internal.map(({ bridge }) => rule('forward', from(bridge), reject)),
     ...internal.map(({ bridge }) => rule('forward', to(bridge), drop)),
@@ -158,9 +205,10 @@ function subnetText(cidr: string): string {
 /** The objects of the table; the same state gives the same text. */
 export function edgeTable(state: EdgeState): NftObject[] {
   const { networks, opened } = state;
-  const gateways = networks.flatMap((network) =>
-    network.gateways.map((cidr) => ({ bridge: network.bridge, address: bareAddress(cidr) })),
-  );
+  // Chains of type nat would have the kernel track each connection of the host.
+  if (networks.every(({ edge }) => edge === undefined)) {
+    return [chain('forward', 'filter', 'forward', 0), ...guardRules(networks)];
+  }
   const published = networks.flatMap((network) => network.published);
   const loopback = { prefix: { addr: '127.0.0.0', len: 8 } };
   return [
@@ -183,20 +231,14 @@ export function edgeTable(state: EdgeState): NftObject[] {
     chain('forward', 'filter', 'forward', 0),
     chain('postrouting', 'nat', 'postrouting', 100),
     rule('raw', from(BRIDGES), match(field('ip', 'daddr'), '==', loopback), drop),
+    // A port of the host's own interface would lead to where nothing is passed on: what listens there answers.
+    ...(isOnAny(networks) ? [rule('prerouting', from(HOST_PORTS), accept)] : []),
     ...published.flatMap((endpoint) => publishRules('prerouting', endpoint)),
     ...published.flatMap((endpoint) => publishRules('output', endpoint)),
     // Containers need not know that a neighbour is nearer than the gateway.
     rule('quiet', to(BRIDGES), match(field('icmp', 'type'), '==', 'redirect'), drop),
     rule('quiet', to(BRIDGES), match(field('icmpv6', 'type'), '==', 'nd-redirect'), drop),
-    ...gateways.map(({ bridge, address }) =>
-      rule(
-        'input',
-        from(BRIDGES),
-        notFrom(bridge),
-        match(field(ipOf[familyOf(address)], 'daddr'), '==', address),
-        drop,
-      ),
-    ),
+    ...networks.flatMap(inputRules),
     ...forwardRules(state),
     ...postroutingRules(networks),
     // The host to a published port of its own by 127.0.0.1.

@@ -2,7 +2,7 @@ import { AppError, isAppError } from '../base/errors.ts';
 import type { Mac, PeerId } from '../base/types.ts';
 import type { Ip } from '../os/ip.ts';
 import type { IpCommand } from '../os/ip-command.ts';
-import type { Link } from '../os/ip-json.ts';
+import type { Link, Route } from '../os/ip-json.ts';
 import { OWN, type Netns, type OpenSandbox, type Sandbox } from '../os/netns.ts';
 import type { Sysctl } from '../os/sysctl.ts';
 import { formatMac } from '../wire/mac.ts';
@@ -14,9 +14,12 @@ import {
   routeCommands,
   routeText,
   shownDestination,
+  type RouteCommand,
 } from './endpoint-routes.ts';
+import { defaultGateways, type GatewaySpec } from './gateway.ts';
 import { engineEndName, formatMark, hostEndName, parseMark } from './names.ts';
-import { compareLink, deleteIfPresent, repairCommands } from './repair.ts';
+import { PORT_MTU } from './port-mtu.ts';
+import { compareLink, deleteIfPresent, repairCommands, type WantedLink } from './repair.ts';
 import type { Shaping } from './shaping.ts';
 
 /** An endpoint and what it is plugged into on this host. */
@@ -24,9 +27,13 @@ export interface Attachment {
   readonly endpoint: Endpoint;
   /** Name of the network's bridge, which must be there. */
   readonly bridge: string;
+  /** Of the sandbox's interface. */
   readonly mtu: number;
-  /** Where routes of the sandbox lead to that name no gateway, if the endpoint has a metric for them. */
-  readonly gateways?: readonly string[];
+  /**
+   * What the bridge is beside that: where routes of the sandbox lead to that name no gateway, if the
+   * endpoint has a metric for them, and whether it reaches no other port that is isolated too.
+   */
+  readonly gateway?: GatewaySpec | undefined;
 }
 
 export interface SandboxesOptions {
@@ -84,8 +91,8 @@ export class Sandboxes {
     const name = hostEndName(endpoint.id);
     const peer = { name: engineEndName(endpoint.id), mac: formatMac(endpoint.mac), mtu };
     await this.#ip.apply([
-      { kind: 'addVeth', name, mtu, peer },
-      { kind: 'setLink', name, ...this.#hostSettings(attachment) },
+      { kind: 'addVeth', name, mtu: PORT_MTU, peer },
+      ...this.#hostEnd(attachment),
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
@@ -102,6 +109,23 @@ export class Sandboxes {
       const links = await this.#ip.links(sandbox.handle);
       const inside = links.find((link) => link.mac === formatMac(mac));
       if (inside !== undefined) await this.#sysctl.refuseTransit(inside.name, sandbox.handle);
+    } finally {
+      await sandbox.close();
+    }
+  }
+
+  /**
+   * Gives the interface with this MAC, which a container engine has put there, another MTU; false if there
+   * is none, or it has it. Rejects as `attach`.
+   */
+  async setMtu(reference: Sandbox, mac: Mac, mtu: number): Promise<boolean> {
+    const sandbox = await this.#netns.open(reference);
+    try {
+      const links = await this.#ip.links(sandbox.handle);
+      const inside = links.find((link) => link.mac === formatMac(mac));
+      if (inside === undefined || inside.mtu === mtu) return false;
+      await this.#ip.apply([{ kind: 'setLink', name: inside.name, mtu }], sandbox.handle);
+      return true;
     } finally {
       await sandbox.close();
     }
@@ -148,7 +172,7 @@ export class Sandboxes {
 
   /** How both ends differ from what `attach` makes; nothing is changed. Rejects as `attach`. */
   async examine(attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu, gateways } = attachment;
+    const { endpoint, mtu } = attachment;
     const sandbox = await this.#netns.open(endpoint.sandbox);
     try {
       const name = hostEndName(endpoint.id);
@@ -166,8 +190,8 @@ export class Sandboxes {
       differences.push(...(await this.#shaping.examine(endpoint)));
       const lacking = missingAddresses(inside, endpoint);
       const routes = await this.#ip.routes(sandbox.handle);
-      const unrouted = missingSubnetRoutes(routes, endpoint);
-      const missing = routeCommands(endpoint, gateways).filter((route) => !hasRoute(routes, route));
+      const unrouted = unroutedAddresses(routes, attachment);
+      const missing = routesOf(attachment).filter((route) => !hasRoute(routes, route));
       return [
         ...differences,
         ...lacking.map((address) => `no address ${address}`),
@@ -220,10 +244,16 @@ export class Sandboxes {
     }
   }
 
-  #hostSettings({ endpoint, bridge, mtu }: Attachment) {
+  #hostSettings({ endpoint, bridge, gateway }: Attachment): WantedLink {
     const { network, id } = endpoint;
     const alias = formatMark({ host: this.#host, network, endpoint: id });
-    return { master: bridge, mtu, alias, up: true } as const;
+    const isolated = gateway?.isIsolated === true && { isolated: true };
+    return { master: bridge, mtu: PORT_MTU, alias, up: true, ...isolated };
+  }
+
+  #hostEnd(attachment: Attachment): IpCommand[] {
+    const settings = this.#hostSettings(attachment);
+    return repairCommands(hostEndName(attachment.endpoint.id), { settings });
   }
 
   /**
@@ -231,26 +261,26 @@ export class Sandboxes {
    * its other end is up too: that is the last step.
    */
   async #make(sandbox: OpenSandbox, attachment: Attachment): Promise<string[]> {
-    const { endpoint, mtu, gateways } = attachment;
+    const { endpoint, mtu } = attachment;
     const name = hostEndName(endpoint.id);
     const { ifname } = endpoint;
     const mac = formatMac(endpoint.mac);
     const peer = { name: ifname, namespace: sandbox.handle, mac, mtu };
     await this.#ip.apply([
-      { kind: 'addVeth', name, mtu, peer },
-      { kind: 'setLink', name, ...this.#hostSettings(attachment) },
+      { kind: 'addVeth', name, mtu: PORT_MTU, peer },
+      ...this.#hostEnd(attachment),
     ]);
     try {
       await this.#sysctl.disableIpv6(name);
       await this.#shaping.ensure(endpoint, mtu);
       await this.#guardHost(endpoint);
-      await this.#addAddresses(sandbox, endpoint, addressesOf(endpoint), [
+      await this.#addAddresses(sandbox, attachment, addressesOf(endpoint), [
         { kind: 'setLink', name: ifname, up: true },
       ]);
       // What the kernel announced as the link came up, the bridge did not carry yet: its port had no
       // carrier. A MAC that is set, though to what it is, makes the kernel announce again.
       await this.#ip.apply(
-        [{ kind: 'setLink', name: ifname, mac }, ...routeCommands(endpoint, gateways)],
+        [{ kind: 'setLink', name: ifname, mac }, ...routesOf(attachment)],
         sandbox.handle,
       );
     } catch (error) {
@@ -261,34 +291,44 @@ export class Sandboxes {
   }
 
   /**
-   * Where the inner end is the host's own, nobody on the network may be its router, so no IPv6 there, and the
-   * host none of theirs: who switches forwarding on for the whole host switches it on there too.
+   * Where the inner end is the host's own, nobody on the network may be its router, so no IPv6 there without
+   * an address for it (with one, `enableIpv6` heeds no router), and the host none of theirs: who switches
+   * forwarding on for the whole host switches it on there too. IPv6 can't be kept from being forwarded by one
+   * interface: the table of nftables does. A gateway's address, which the bridge has, is not to be found there.
    */
-  async #guardHost({ sandbox, ifname }: Endpoint): Promise<void> {
+  async #guardHost(endpoint: Endpoint): Promise<void> {
+    const { sandbox, ifname } = endpoint;
     if (sandbox.path !== OWN) return;
-    await this.#sysctl.disableIpv6(ifname);
-    await this.#sysctl.setForwarding(ifname, 4, false);
+    const hasIpv6 = addressesOf(endpoint).some((address) => familyOf(address) === 6);
+    if (!hasIpv6) await this.#sysctl.disableIpv6(ifname);
+    await this.#sysctl.makeHostPort(ifname);
   }
 
   async #compareHost({ sandbox, ifname }: Endpoint): Promise<readonly string[]> {
-    if (sandbox.path !== OWN || (await this.#sysctl.isForwarding(ifname, 4)) !== true) return [];
-    return [`${ifname} forwards`];
+    if (sandbox.path !== OWN) return [];
+    const settings = await this.#sysctl.compareHostPort(ifname);
+    return settings.map((setting) => `${setting} of ${ifname} set otherwise`);
   }
 
   /** Gives the inner end addresses, and in the same process does what else is to be done there. */
   async #addAddresses(
     { handle }: OpenSandbox,
-    { ifname: name }: Pick<Endpoint, 'ifname'>,
+    attachment: Attachment,
     addresses: readonly string[],
     more: readonly IpCommand[],
   ): Promise<void> {
+    const name = attachment.endpoint.ifname;
     const families = [...new Set(addresses.map(familyOf))];
     if (families.includes(6)) await this.#sysctl.enableIpv6(name, handle);
     await Promise.all([
       ...families.map((family) => this.#sysctl.announceAddresses(name, handle, family)),
       this.#sysctl.refuseTransit(name, handle),
     ]);
-    const commands = addresses.map((address) => ({ kind: 'addAddress', name, address }) as const);
+    const isRouteless = isBesideGateway(attachment);
+    const commands = addresses.map(
+      (address) =>
+        ({ kind: 'addAddress', name, address, ...(isRouteless && { isRouteless }) }) as const,
+    );
     await this.#ip.apply([...commands, ...more], handle);
   }
 
@@ -316,7 +356,7 @@ export class Sandboxes {
     attachment: Attachment,
     { hostEnd, inside }: { readonly hostEnd: Link; readonly inside: Link },
   ): Promise<string[]> {
-    const { endpoint, mtu, gateways } = attachment;
+    const { endpoint, mtu } = attachment;
     const outer = await this.compareHostEnd(attachment, hostEnd);
     const inner = compareLink(inside, { mac: formatMac(endpoint.mac), mtu, up: true });
     const lacking = missingAddresses(inside, endpoint);
@@ -327,14 +367,14 @@ export class Sandboxes {
     const unlimited = await this.#shaping.ensure(endpoint, mtu);
     const commands = repairCommands(inside.name, inner);
     if (lacking.length === 0) await this.#ip.apply(commands, sandbox.handle);
-    else await this.#addAddresses(sandbox, endpoint, lacking, commands);
+    else await this.#addAddresses(sandbox, attachment, lacking, commands);
     const routes = await this.#ip.routes(sandbox.handle);
-    const unrouted = missingSubnetRoutes(routes, endpoint).filter(
+    const unrouted = unroutedAddresses(routes, attachment).filter(
       (address) => !lacking.includes(address),
     );
-    for (const address of unrouted) await this.#renewAddress(sandbox, endpoint, address);
+    for (const address of unrouted) await this.#renewAddress(sandbox, attachment, address);
     // With a renewed address its routes have gone.
-    const missing = routeCommands(endpoint, gateways).filter(
+    const missing = routesOf(attachment).filter(
       (route) => unrouted.length > 0 || !hasRoute(routes, route),
     );
     await this.#ip.apply(missing, sandbox.handle);
@@ -350,12 +390,26 @@ export class Sandboxes {
   }
 
   /** The kernel makes the route with the address, and not again. */
-  async #renewAddress(sandbox: OpenSandbox, endpoint: Endpoint, address: string): Promise<void> {
-    const { ifname: name } = endpoint;
+  async #renewAddress(
+    sandbox: OpenSandbox,
+    attachment: Attachment,
+    address: string,
+  ): Promise<void> {
+    const name = attachment.endpoint.ifname;
     await this.#ip.apply([{ kind: 'deleteAddress', name, address }], sandbox.handle);
-    await this.#addAddresses(sandbox, endpoint, [address], []);
+    await this.#addAddresses(sandbox, attachment, [address], []);
   }
 }
+
+/** The host itself, whose bridge has the subnet's route: `HostRoutes` gives this interface another. */
+const isBesideGateway = ({ endpoint, gateway }: Attachment): boolean =>
+  endpoint.sandbox.path === OWN && gateway !== undefined;
+
+const routesOf = ({ endpoint, gateway }: Attachment): readonly RouteCommand[] =>
+  routeCommands(endpoint, defaultGateways(gateway));
+
+const unroutedAddresses = (routes: readonly Route[], attachment: Attachment): readonly string[] =>
+  isBesideGateway(attachment) ? [] : missingSubnetRoutes(routes, attachment.endpoint);
 
 function missingAddresses(inside: Link, endpoint: Endpoint): readonly string[] {
   const present = inside.addresses.map((each) => `${each.address}/${each.prefixLength}`);

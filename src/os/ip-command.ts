@@ -31,12 +31,22 @@ export type IpCommand =
       readonly name: string;
     }
   | ({ readonly kind: 'setLink'; readonly name: string } & LinkSettings)
+  | {
+      /** Of a port of a bridge: whether it is kept from all other ports that are isolated. */
+      readonly kind: 'setPort';
+      readonly name: string;
+      readonly isolated: boolean;
+    }
   | { readonly kind: 'deleteLink'; readonly name: string }
   | {
-      /** `address` is a CIDR with the host's own bits. IPv6 skips duplicate address detection. */
+      /**
+       * `address` is a CIDR with the host's own bits. IPv6 skips duplicate address detection. One that is
+       * `isRouteless` brings no route to its subnet with it (IPv4: Linux 4.18).
+       */
       readonly kind: 'addAddress';
       readonly name: string;
       readonly address: string;
+      readonly isRouteless?: boolean;
     }
   | { readonly kind: 'deleteAddress'; readonly name: string; readonly address: string }
   | {
@@ -97,12 +107,17 @@ export function ipWords(command: IpCommand): string[] {
       return ['link', 'add', 'name', name, 'type', 'ifb'];
     case 'setLink':
       return ['link', 'set', 'dev', name, ...settingWords(command)];
+    case 'setPort': {
+      const isolated = command.isolated ? 'on' : 'off';
+      return ['link', 'set', 'dev', name, 'type', 'bridge_slave', 'isolated', isolated];
+    }
     case 'deleteLink':
       return ['link', 'delete', 'dev', name];
     case 'addAddress':
       return [
         ...['address', 'add', command.address, 'dev', name],
         ...(command.address.includes(':') ? ['nodad'] : []),
+        ...(command.isRouteless === true ? ['noprefixroute'] : []),
       ];
     case 'deleteAddress':
       return ['address', 'delete', command.address, 'dev', name];
@@ -120,9 +135,10 @@ function undoOf(command: IpCommand): IpCommand | undefined {
     case 'addIfb':
       return { kind: 'deleteLink', name: command.name };
     case 'addAddress':
-      return { ...command, kind: 'deleteAddress' };
+      return { kind: 'deleteAddress', name: command.name, address: command.address };
     case 'setBridge':
     case 'setLink':
+    case 'setPort':
     case 'deleteLink':
     case 'deleteAddress':
     case 'setRoute':

@@ -10,6 +10,8 @@ export interface Link {
   readonly isUp: boolean;
   /** The bridge that it is a port of. */
   readonly master?: string;
+  /** Such a port of a bridge passes frames to no other one; absent: it does. */
+  readonly isIsolated?: true;
   /** Index of a veth's other end, counted in that end's namespace. */
   readonly peerIndex?: number;
   readonly alias?: string;
@@ -65,6 +67,7 @@ interface RawLink {
   readonly linkinfo?: {
     readonly info_kind?: string;
     readonly info_data?: { readonly stp_state?: number; readonly mcast_snooping?: number };
+    readonly info_slave_data?: { readonly isolated?: boolean };
   };
   readonly addr_info?: readonly {
     readonly local?: string;
@@ -114,6 +117,7 @@ function readLink(raw: RawLink, indexOf: ReadonlyMap<string, number>): Link {
     mtu: raw.mtu,
     isUp: raw.flags.includes('UP'),
     ...given('master', raw.master),
+    ...(raw.linkinfo?.info_slave_data?.isolated === true && { isIsolated: true }),
     ...given('peerIndex', raw.link_index ?? peer),
     ...given('alias', raw.ifalias),
     ...given('bridge', bridgeOf(raw)),

@@ -36,6 +36,14 @@ export interface Sysctl {
    * `disableIpv6`.
    */
   makeGateway(ifname: string, families: readonly (4 | 6)[]): Promise<readonly string[]>;
+  /**
+   * Sets what an interface by which the host itself is on a network needs: what comes in by it is passed on
+   * to nobody (IPv4), and it answers ARP for its own addresses only, and asks from them. Rejects as
+   * `disableIpv6`.
+   */
+  makeHostPort(ifname: string): Promise<void>;
+  /** Which settings of `makeHostPort` are otherwise; none if there is no such interface. */
+  compareHostPort(ifname: string): Promise<readonly string[]>;
   /** Whether what comes in by an interface may be passed on; undefined if it is not there. */
   isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined>;
   /** `ifname` is `all` where `forwardsByInterface` is false. Rejects as `disableIpv6`. */
@@ -75,6 +83,9 @@ const GATEWAY_SETTINGS = {
     disable_ipv6: '0',
   },
 } as const;
+
+/** What makes an interface the host's own on a network. */
+const HOST_PORT_SETTINGS = { forwarding: '0', arp_ignore: '1', arp_announce: '2' } as const;
 
 const FORCE_FORWARDING = 'force_forwarding';
 
@@ -140,6 +151,21 @@ export class ProcSysctl implements Sysctl {
       }
     }
     return changed;
+  }
+
+  async makeHostPort(ifname: string): Promise<void> {
+    for (const [name, value] of Object.entries(HOST_PORT_SETTINGS)) {
+      await this.#write(this.#conf(4, ifname, name), ifname, value);
+    }
+  }
+
+  async compareHostPort(ifname: string): Promise<readonly string[]> {
+    const otherwise: string[] = [];
+    for (const [name, value] of Object.entries(HOST_PORT_SETTINGS)) {
+      const found = await this.#read(this.#conf(4, ifname, name));
+      if (found !== undefined && found !== value) otherwise.push(`ipv4.${name}`);
+    }
+    return otherwise;
   }
 
   async isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined> {

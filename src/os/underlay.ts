@@ -1,4 +1,5 @@
 import { AppError } from '../base/errors.ts';
+import { familyOf } from '../wire/cidr.ts';
 import type { Ip } from './ip.ts';
 import type { Link, LinkAddress } from './ip-json.ts';
 
@@ -23,6 +24,27 @@ function globalAddress(
 
 /** How names of Weft's own interfaces begin: what is behind them is carried, and carries nothing. */
 const OVERLAY = 'weft-';
+
+/** Every interface that may lead to other hosts: not loopback, and no bridge of containers or VMs. */
+const isUnderlay = ({ isUp, kind, name }: Link): boolean =>
+  isUp && kind !== 'bridge' && kind !== 'loopback' && !name.startsWith(OVERLAY);
+
+/** Global addresses of this host that other hosts may reach it at, of these families; the default route's first. */
+export async function underlayAddresses(
+  ip: Ip,
+  families: readonly (4 | 6)[] = [4, 6],
+): Promise<string[]> {
+  const [links, routes] = await Promise.all([ip.links(), ip.routes()]);
+  const preferred = new Set(
+    routes.filter(({ destination }) => destination === 'default').map(({ device }) => device),
+  );
+  const usable = links.filter((link) => preferred.has(link.name) || isUnderlay(link));
+  return usable
+    .sort((a, b) => Number(preferred.has(b.name)) - Number(preferred.has(a.name)))
+    .flatMap(({ addresses }) => addresses)
+    .filter(({ address, scope }) => scope === 'global' && families.includes(familyOf(address)))
+    .map(({ address }) => address);
+}
 
 function at(link: Link, address: string): UnderlayAddress {
   return { address, ifname: link.name, mtu: link.mtu };
@@ -51,10 +73,8 @@ export async function defaultAdvertise(
   const [links, routes] = await Promise.all([ip.links(), ip.routes()]);
   const defaults = routes.filter(({ destination }) => destination === 'default');
   const preferred = defaults.map(({ device }) => links.find(({ name }) => name === device));
-  const isListened = (address: string): boolean => families.includes(address.includes(':') ? 6 : 4);
-  const others = links.filter(
-    (link) => link.isUp && link.kind !== 'bridge' && !link.name.startsWith(OVERLAY),
-  );
+  const isListened = (address: string): boolean => families.includes(familyOf(address));
+  const others = links.filter(isUnderlay);
   for (const link of [...preferred, ...others]) {
     if (link === undefined) continue;
     const wanted = defaults.find(({ device }) => device === link.name)?.source;

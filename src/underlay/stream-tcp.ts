@@ -1,10 +1,10 @@
 import { connect, createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Clock } from '../base/clock.ts';
-import { AppError, errnoOf } from '../base/errors.ts';
+import { AppError, errnoOf, isAppError } from '../base/errors.ts';
 import { asMillis, formatSocketAddress, type Millis, type SocketAddress } from '../base/types.ts';
 import { bindEach, type Bound } from './bind.ts';
 import { lengthPrefix, MessageAssembler } from './stream-message.ts';
-import { MAX_STREAM_MESSAGE_BYTES, type StreamTransport } from './stream.ts';
+import { MAX_STREAM_MESSAGE_BYTES, NotConnectedError, type ConnectingTransport } from './stream.ts';
 
 export interface TcpStreamOptions {
   /** Addresses to listen on, as in `DataPlaneOptions.addresses`. */
@@ -82,7 +82,7 @@ function closeServer(server: Server): Promise<void> {
 }
 
 /** `StreamTransport` over TCP, with bounds on all that a stranger can make it hold. */
-export class TcpStreamTransport implements StreamTransport {
+export class TcpStreamTransport implements ConnectingTransport {
   readonly local: SocketAddress;
   readonly counters: { -readonly [K in keyof StreamCounters]: number } = {
     answered: 0,
@@ -178,7 +178,12 @@ export class TcpStreamTransport implements StreamTransport {
     return 'answered';
   }
 
-  exchange(to: SocketAddress, request: Uint8Array, timeout: Millis): Promise<Buffer> {
+  exchange(
+    to: SocketAddress,
+    request: Uint8Array,
+    timeout: Millis,
+    connectWithin: Millis = timeout,
+  ): Promise<Buffer> {
     const place = formatSocketAddress(to);
     if (!this.#isOpen)
       return Promise.reject(unreachable(`${place} was not asked, since Weft is stopping.`));
@@ -188,7 +193,12 @@ export class TcpStreamTransport implements StreamTransport {
     const socket = connect({ host: to.address, port: to.port });
     this.#outbound.add(socket);
     writeMessage(socket, request);
+    const connecting = this.#clock.after(connectWithin, () =>
+      socket.destroy(notAnswered(place, connectWithin)),
+    );
+    socket.once('connect', () => connecting.cancel());
     return this.#awaitAnswer(socket, place, timeout).finally(() => {
+      connecting.cancel();
       socket.destroy();
       this.#outbound.delete(socket);
     });
@@ -197,20 +207,19 @@ export class TcpStreamTransport implements StreamTransport {
   #awaitAnswer(socket: Socket, place: string, timeout: Millis): Promise<Buffer> {
     const assembler = new MessageAssembler(MAX_STREAM_MESSAGE_BYTES);
     return new Promise<Buffer>((resolve, reject) => {
-      const timer = this.#clock.after(timeout, () => {
-        reject(
-          unreachable(
-            `${place} did not answer within ${timeout} ms; check the address, and that no firewall stops its TCP port.`,
-          ),
-        );
-      });
+      const timer = this.#clock.after(timeout, () => reject(notAnswered(place, timeout)));
+      let isConnected = false;
+      socket.once('connect', () => (isConnected = true));
       socket.on('data', (chunk: Buffer) => {
         const answer = assembler.push(chunk);
         if (answer === 'too_long')
           reject(unreachable(`${place} sent nonsense: ${tooLong(assembler.announced)}.`));
         else if (answer !== 'partial') resolve(answer);
       });
-      socket.on('error', (error) => reject(explainFailure(place, error)));
+      socket.on('error', (error) => {
+        const { message } = isAppError(error) ? error : explainFailure(place, error);
+        reject(isConnected ? unreachable(message, error) : new NotConnectedError(message, error));
+      });
       socket.on('close', () => {
         timer.cancel();
         reject(
@@ -242,11 +251,17 @@ function tooLong(length: number | undefined): string {
   return `a message of ${length ?? 0} bytes, where ${MAX_STREAM_MESSAGE_BYTES} are the most allowed`;
 }
 
+function notAnswered(place: string, timeout: Millis): AppError {
+  return unreachable(
+    `${place} did not answer within ${timeout} ms; check the address, and that no firewall stops its TCP port.`,
+  );
+}
+
 function unreachable(message: string, cause?: unknown): AppError {
   return new AppError('E_JOIN_UNREACHABLE', message, { cause });
 }
 
-function explainFailure(place: string, error: Error): AppError {
+function explainFailure(place: string, error: Error): { readonly message: string } {
   const errno = errnoOf(error);
   const reasons: Readonly<Record<string, string>> = {
     ECONNREFUSED:
@@ -260,5 +275,5 @@ function explainFailure(place: string, error: Error): AppError {
     ETIMEDOUT: 'did not answer: check the address, and that no firewall stops its TCP port',
   };
   const reason = reasons[errno ?? ''] ?? `can't be asked: ${error.message}`;
-  return unreachable(`${place} ${reason} (${errno ?? error.name}).`, error);
+  return { message: `${place} ${reason} (${errno ?? error.name}).` };
 }

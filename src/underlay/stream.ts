@@ -1,3 +1,4 @@
+import { AppError } from '../base/errors.ts';
 import type { SocketAddress } from '../base/types.ts';
 import type { Millis } from '../base/types.ts';
 
@@ -19,5 +20,23 @@ export interface StreamTransport {
   close(): Promise<void>;
 }
 
-/** Longest message accepted or sent on a stream: 1 MiB. */
+/** Longest message accepted or sent on a stream, seal and all: 1 MiB. */
 export const MAX_STREAM_MESSAGE_BYTES = 2 ** 20;
+
+/** A stream transport whose failure to connect can be told from later ones. */
+export interface ConnectingTransport extends StreamTransport {
+  /** Rejects with `NotConnectedError` if there is no connection after `connectWithin`, or was none at all. */
+  exchange(
+    to: SocketAddress,
+    request: Uint8Array,
+    timeout: Millis,
+    connectWithin?: Millis,
+  ): Promise<Buffer>;
+}
+
+/** E_JOIN_UNREACHABLE, and no byte of the request can have arrived. */
+export class NotConnectedError extends AppError {
+  constructor(message: string, cause?: unknown) {
+    super('E_JOIN_UNREACHABLE', message, { cause });
+  }
+}

@@ -6,7 +6,16 @@ import test from 'ava';
 import type { Control } from '../../src/api/control.ts';
 import { createClient } from '../../src/api/client.ts';
 import { AppError } from '../../src/base/errors.ts';
-import { FAKE_NAMES, FAKE_PEERS, FAKE_STATUS, FAKE_TOKENS } from '../fakes/fake-control.ts';
+import {
+  FAKE_EVENTS,
+  FAKE_LINKS,
+  FAKE_NAMES,
+  FAKE_PEERS,
+  FAKE_STATUS,
+  FAKE_EXPELLED,
+  FAKE_KEYS,
+  FAKE_TOKENS,
+} from '../fakes/fake-control.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 import { serve } from './served.ts';
 
@@ -23,6 +32,13 @@ test('every method goes through the socket and comes back whole', async (t) => {
   t.is((await client.createToken({ uses: 2 })).token, 'weft1.word');
   t.deepEqual(await client.listTokens(), FAKE_TOKENS);
   await client.revokeToken('a1');
+  t.deepEqual(await client.listKeys(), FAKE_KEYS);
+  t.deepEqual(await client.rotateKeys(), FAKE_KEYS);
+  t.deepEqual(await client.retireKeys('11111111'), FAKE_KEYS);
+  t.deepEqual(await client.retireKeys(), FAKE_KEYS);
+  t.deepEqual(await client.listExpelled(), [FAKE_EXPELLED]);
+  t.deepEqual(await client.expel('host-c'), FAKE_EXPELLED);
+  t.deepEqual(await client.takeBack('host-c'), FAKE_EXPELLED);
   await client.leave();
   const network = await client.createNetwork({
     name: 'blue',
@@ -51,11 +67,14 @@ test('every method goes through the socket and comes back whole', async (t) => {
   t.is((await client.listVteps('blue'))[0]?.address, vtep.address);
   await client.removeVtep(vtep.network, vtep.address);
   t.is((await client.fdb('blue')).length, 2);
+  t.deepEqual(await client.links('host-b'), FAKE_LINKS);
+  t.deepEqual(await client.events({ after: 3 }), FAKE_EVENTS);
+  t.regex((await client.metrics()).text, /weft_link_relayed\{peer="host-b"\} 1\n/);
   t.deepEqual((await client.version()).protocol, { min: 1, max: 1 });
   await client.removeNetwork('blue');
 
   const methods = new Set(control.calls.map(({ method }) => method));
-  t.is(methods.size, 23);
+  t.is(methods.size, 32);
 });
 
 test('names with odd letters reach the daemon unchanged', async (t) => {

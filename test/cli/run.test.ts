@@ -27,6 +27,10 @@ const HUMAN: readonly (readonly [string, RegExp])[] = [
   ['vtep add blue 192.0.2.10:9', /^added 192\.0\.2\.10:9 to blue/],
   ['vtep ls blue', /192\.0\.2\.9:4789 +foreign +0 B/],
   ['fdb blue', /static +10\.7\.0\.2\/24 on host-a\n.*:02 +vtep 192\.0\.2\.2:4789 +learned +1m 15s/],
+  [
+    'links host-b',
+    /^host-b +alive; sealed \(aes-256-gcm\), plain VXLAN\npath +relay host-c, for 1m 15s[\s\S]*because +3 probes lost[\s\S]*\* relay host-c +relay +up +1\.2 ms ± 0\.2 ms +0 %/,
+  ],
   ['dns ls', /^NAME +ADDRESS[\s\S]*web +10\.7\.0\.2 +blue[\s\S]*gw .*host-b \(away\) +added/],
   ['dns add Gw 10.7.0.9', /^added gw, 10\.7\.0\.9/],
   ['dns rm gw', /^removed gw, 10\.7\.0\.9/],
@@ -53,6 +57,20 @@ for (const [line, expected] of HUMAN) {
     t.is(typeof JSON.parse(out), 'object');
   });
 }
+
+test('events are a line each, and one JSON document on request', async (t) => {
+  const line =
+    '2026-01-02T03:04:05.000Z  path to host-b: direct 192.0.2.2:7783 -> relay host-c: 3 probes lost\n';
+  t.like(await new CliHarness().run('events'), { status: 0, out: line, err: '' });
+  const { out } = await new CliHarness().run('events', '--json');
+  t.like((JSON.parse(out) as object[])[0], { sequence: 7, kind: 'path', peer: 'host-b' });
+});
+
+test('metrics are what the socket tells a scraper', async (t) => {
+  const { status, out } = await new CliHarness().run('metrics');
+  t.is(status, 0);
+  t.regex(out, /^# HELP weft_info [^\n]+\n# TYPE weft_info gauge\nweft_info\{host="host-a"/);
+});
 
 for (const line of ['leave', 'network rm blue', 'vtep rm blue 192.0.2.9', 'token revoke a1']) {
   test(`done in silence: weft ${line}`, async (t) => {
@@ -125,6 +143,10 @@ test('expose and hide are for this host', async (t) => {
   t.deepEqual(cli.control.calls.find(({ method }) => method === 'expose')?.args, [
     { network: 'blue', ip: '10.7.0.9' },
   ]);
+  await cli.run('expose', 'blue', '--ip6', 'fd00::9');
+  t.deepEqual(cli.control.calls.filter(({ method }) => method === 'expose').at(-1)?.args, [
+    { network: 'blue', ip6: 'fd00::9' },
+  ]);
   t.regex((await cli.run('hide', 'blue')).out, /^hidden 10\.7\.0\.\d+\/24 \(this host\)\n$/);
   t.is((await cli.run('expose', 'blue', '--ip', 'x')).status, 2);
 });
@@ -152,6 +174,21 @@ test('flags become the request, and only those that were given', async (t) => {
   t.deepEqual(cli.lastCall?.args, ['blue', '[2001:db8::9]:4789']);
   await cli.run('join', 'a', 'b:1');
   t.deepEqual(cli.lastCall?.args, [['a', 'b:1']]);
+});
+
+test('keys are listed, made and retired; a host is expelled and taken back', async (t) => {
+  const cli = new CliHarness();
+  const { out } = await cli.run('keys');
+  t.regex(out, /^ID +NUMBER +STATE +OTHERS SEAL WITH IT +LACKED BY\n11111111 +1 +retired/);
+  t.regex(out, /22222222 +2 +in use +host-b\n33333333 +3 +opens +host-b\n$/);
+  await cli.run('keys', 'rotate');
+  t.is(cli.lastCall?.method, 'rotateKeys');
+  await cli.run('keys', 'retire', '11111111');
+  t.deepEqual(cli.lastCall?.args, ['11111111']);
+  t.regex((await cli.run('expel', 'host-c')).out, /^host-c \(c{32}\) is expelled\n$/);
+  t.regex((await cli.run('expel', '--undo', 'host-c')).out, /may join again by a token\n$/);
+  t.is(cli.lastCall?.method, 'takeBack');
+  t.regex((await cli.run('expel', '--list')).out, /^NAME +ID\nhost-c +c{32}\n$/);
 });
 
 const WRONG: readonly (readonly [string, RegExp])[] = [
@@ -192,6 +229,8 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['join a b --token weft1.word', /one host/],
   ['join a --token x --token-file y', /not both/],
   ['join a --token-file /nowhere', /\/nowhere.*ENOENT/],
+  ['expel', /Name one host, or give --list alone/],
+  ['expel host-c --list', /Name one host/],
   ['token --ttl soon', /"soon" is no span/],
   ['token --uses 0', /"0" is not a whole number/],
   ['up --colour', /--colour/],

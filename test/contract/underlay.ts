@@ -142,13 +142,12 @@ export function underlayContract(contract: Contract, lab: Lab): void {
     const peer = await rawPeer(t, '127.0.0.9');
     const kinds: number[] = [];
     plane.control.onReceive((bytes) => kinds.push(bytes[0]!));
-    // 0x20 to 0x2f are kept for sealed frames.
-    const unknown = [0x00, 0x30, 0x45, 0x80, 0xff];
+    const unknown = [0x00, 0x24, 0x2f, 0x38, 0x3f, 0x70, 0xff];
     await peer.send(Buffer.alloc(0), plane.meshAddress);
     for (const kind of unknown) await peer.send(Buffer.from([kind, 1]), plane.meshAddress);
-    const control = Array.from({ length: 31 }, (_, index) => index + 1);
+    const control = [...Array.from({ length: 31 }, (_, index) => index + 1), 0x40, 0x58, 0x6f];
     for (const kind of control) await peer.send(Buffer.from([kind, 1]), plane.meshAddress);
-    await until(() => kinds.length + totalDrops(plane) === 37, 'all are counted');
+    await until(() => kinds.length + totalDrops(plane) === 42, 'all are counted');
     t.deepEqual(kinds, control);
     t.deepEqual(drops(plane), { mesh_unknown: 1 + unknown.length });
   });

@@ -38,7 +38,7 @@ export class AddressHost {
     vteps: new MemoryRows(),
     uses: new MemoryRows(),
   };
-  readonly directory = new Directory(this.tables);
+  readonly directory: Directory;
   readonly disk = new Map<string, Uint8Array>();
   /** How often the daemon was told to take interfaces away. */
   losses = 0;
@@ -54,6 +54,7 @@ export class AddressHost {
     this.name = name;
     this.id = asPeerId(name.repeat(32).slice(0, 32));
     this.#world = world;
+    this.directory = new Directory(this.id, this.tables);
     this.directory.onEndpoint((change) => this.addresses.endpointChanged(change));
     this.directory.onNetworks(() => this.addresses.networksChanged());
     this.addresses = this.#addresses();
@@ -81,6 +82,7 @@ export class AddressHost {
   #addresses(): Addresses {
     const { clock, hosts } = this.#world;
     return new Addresses({
+      holds: { has: () => false },
       mesh: {
         self: { id: this.id } as Member,
         members: () => hosts.filter((host) => host !== this).map((host) => this.#member(host)),

@@ -19,7 +19,7 @@ test('a pool that is used up says so in one sentence, and what is only at rest o
       'No address of 10.7.0.0/28 is free in network blue; detach an endpoint, or make a network with a larger subnet.',
   });
   const [gone] = a.directory.endpointsOf(a.id);
-  a.directory.removeEndpoint(gone?.id ?? '');
+  a.directory.removeEndpoint({ host: a.id, id: gone?.id ?? '' });
   await t.throwsAsync(a.attach(blue), {
     code: 'E_ADDRESS_EXHAUSTED',
     message: /1 were freed just now/,

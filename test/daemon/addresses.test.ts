@@ -1,4 +1,5 @@
 import test from 'ava';
+import { poolsOf } from '../../src/network/subnets.ts';
 import { AddressWorld, type AddressHost } from './address-hosts.ts';
 
 const DAY_MS = 86_400_000;
@@ -56,3 +57,23 @@ for (const restarts of [false, true]) {
     t.true(addressesOf(a).includes(address.split('/')[0] ?? ''));
   });
 }
+
+test('an endpoint that moves is not in its own way, whatever else is acquired meanwhile', async (t) => {
+  const { world, blue, a, c } = await threeHosts();
+  a.directory.putNetwork({ ...blue, id: 'c'.repeat(32), createdAt: '2026-02-02T00:00:00Z' });
+  const younger = a.directory.networks().find(({ id }) => id !== blue.id);
+  if (younger === undefined) return t.fail('there is no second network');
+  await world.pass(1_000, 10);
+  const [pool] = poolsOf(blue);
+  // A part of the subnet that host c owns: it has to be asked, which takes its time.
+  const wanted = '10.7.0.200';
+  const { id } = await a.attach(younger, wanted);
+  await t.throwsAsync(world.until(a.addresses.acquireFrom(pool, wanted)), {
+    code: 'E_NETWORK_DISPUTED',
+  });
+  const moving = a.addresses.acquireFrom(pool, wanted, id);
+  const others = [a.addresses.acquireFrom(pool), a.addresses.acquireFrom(pool, '10.7.0.201')];
+  t.is((await world.until(moving)).address, `${wanted}/24`);
+  await world.until(Promise.all(others));
+  t.is(c.directory.endpoint(id)?.address, `${wanted}/24`);
+});

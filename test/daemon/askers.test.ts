@@ -17,7 +17,7 @@ const NO_INODE = '';
 function world() {
   const networks = memoryRows<NetworkRecord>();
   const endpoints = memoryRows<EndpointRecord>();
-  const directory = new Directory({
+  const directory = new Directory(asPeerId('a'.repeat(32)), {
     networks,
     endpoints,
     vteps: memoryRows<VtepRecord>(),

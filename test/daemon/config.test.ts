@@ -50,6 +50,16 @@ test('listen and advertise take every form of an address', async (t) => {
   });
 });
 
+test('metrics are served nowhere unless an address and a port are given', async (t) => {
+  t.false('metrics' in (await load({})));
+  const inEnvironment = await load({}, { WEFT_METRICS: '[2001:db8::1]:9477' });
+  t.deepEqual(inEnvironment.metrics, { host: '2001:db8::1', port: 9477 });
+  t.deepEqual((await load({ metrics: 'localhost:9477' })).metrics, {
+    host: 'localhost',
+    port: 9477,
+  });
+});
+
 const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ name: 'no space' }, /--name is "no space"/],
   [{ listen: 'eth0:7783' }, /--listen is "eth0:7783".*IP address/],
@@ -64,6 +74,20 @@ const WRONG: readonly (readonly [Record<string, unknown>, RegExp])[] = [
   [{ threads: '9' }, /--threads is "9"/],
   [{ threads: '1.5' }, /--threads is "1.5"/],
   [{ join: ['ok', 'a:b'] }, /--join is "a:b"/],
+  [
+    { trustedSubnet: ['10.0.0.0/8', '10.1.0.1/16'] },
+    /--trusted-subnet is "10\.1\.0\.1\/16".*host bits/,
+  ],
+  [{ trustedSubnet: ['0.0.0.0/0'] }, /--trusted-subnet is "0\.0\.0\.0\/0"/],
+  [{ trustedSubnet: ['10.0.0.1'] }, /--trusted-subnet is "10\.0\.0\.1".*write a subnet/],
+  [{ trustedSubnet: ['10.0.0.0/8'], gossip: 'open' }, /--trusted-subnet.*takes a sealed mesh/],
+  [
+    { trustedSubnet: Array.from({ length: 33 }, (_, index) => `10.${index}.0.0/16`) },
+    /--trusted-subnet.*there may be 32 of it, and here are 33/,
+  ],
+  [{ metrics: ':9477' }, /--metrics is ":9477".*ADDR:PORT/],
+  [{ metrics: '192.0.2.1' }, /--metrics is "192\.0\.2\.1".*TCP port/],
+  [{ metrics: '192.0.2.1:0' }, /--metrics/],
   [{ logLevel: 'loud' }, /--log-level is "loud".*debug/],
   [{ unknownUnicastRate: '0' }, /--unknown-unicast-rate is "0".*from 1 to 10000000/],
   [{ unknownUnicastRate: '1e3' }, /--unknown-unicast-rate is "1e3"/],

@@ -7,7 +7,7 @@ import type { NetworkDefinition } from '../../src/network/network.ts';
 import { memoryRows } from '../fakes/memory-rows.ts';
 
 const emptyDirectory = (): Directory =>
-  new Directory({
+  new Directory(asPeerId('a'.repeat(32)), {
     networks: memoryRows(),
     endpoints: memoryRows(),
     vteps: memoryRows(),
@@ -121,7 +121,7 @@ test('removing an endpoint or VTEP takes just that row', (t) => {
   directory.putEndpoint(endpoint('e2', '10.7.0.3/24', 'b'));
   directory.putVtep({ network: 'blue', address: '192.0.2.9', port: 4789 });
   directory.putVtep({ network: 'red', address: '192.0.2.9', port: 4789 });
-  directory.removeEndpoint('e1');
+  directory.removeEndpoint({ host: asPeerId('a'.repeat(32)), id: 'e1' });
   directory.removeVtep('blue', '192.0.2.9');
   t.deepEqual(
     directory.endpointsOf(asPeerId('b'.repeat(32))).map(({ id }) => id),

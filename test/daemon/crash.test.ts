@@ -35,7 +35,7 @@ const step = (fact: string, isThere: boolean, run: Step['run']): Step => ({ fact
 const HISTORY: readonly Step[] = [
   step('peer', true, (control) => control.join(['192.0.2.2'])),
   step('network blue', true, (control) =>
-    control.createNetwork({ name: BLUE, subnet: '10.7.0.0/24', vni: 42 }),
+    control.createNetwork({ name: BLUE, subnet: '10.7.0.0/24', vni: 42, encap: 'vxlan' }),
   ),
   step('10.7.0.2', true, attach('web', '10.7.0.2')),
   step('10.7.0.3', true, attach('db', '10.7.0.3')),

@@ -75,7 +75,7 @@ test('both go with the row, and both are held again after a start', async (t) =>
   ]) {
     await t.throwsAsync(b.attach(blue, ip, ip6), { code: 'E_ADDRESS_TAKEN' });
   }
-  a.directory.removeEndpoint(web.id);
+  a.directory.removeEndpoint(web);
   t.deepEqual(heldBy(a), [0, 0]);
   await world.pass(REST_MS);
   t.deepEqual(addressesOf(await b.attach(blue, '10.7.0.20', 'fd00:7::20')), addressesOf(web));

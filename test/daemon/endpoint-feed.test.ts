@@ -1,5 +1,5 @@
 import test from 'ava';
-import { asMac, asPeerId, asVni, type Mac, type Vni } from '../../src/base/types.ts';
+import { asMac, asPeerId, asVni, type Mac, type PeerId, type Vni } from '../../src/base/types.ts';
 import { Directory } from '../../src/daemon/directory.ts';
 import { EndpointFeed, type FeedTarget } from '../../src/daemon/endpoint-feed.ts';
 import type { FloodedVtep } from '../../src/daemon/fabric.ts';
@@ -10,15 +10,16 @@ import type {
   VtepRecord,
 } from '../../src/daemon/records.ts';
 import type { EndpointUpdate } from '../../src/dataplane/dataplane.ts';
+import { endpointKey } from '../../src/daemon/row-owners.ts';
 import { MemoryRows } from '../fakes/memory-rows.ts';
 
 const SELF = asPeerId('0'.repeat(32));
 const [B, C] = [asPeerId('b'.repeat(32)), asPeerId('c'.repeat(32))];
 const BLUE = { network: 'blue', vni: asVni(7) };
 const [AT_B, AT_C] = [
-  { address: '192.0.2.2', port: 4789 },
-  { address: '192.0.2.3', port: 4789 },
-];
+  { address: '192.0.2.2', port: 4789, meshPort: 7783, locator: 'fd00::2' },
+  { address: '192.0.2.3', port: 4789, meshPort: 7783, locator: 'fd00::3' },
+] as const;
 
 /** A data plane by its rules: sets and removals in order, and what stands behind a VTEP goes with it. */
 class FakeTarget implements FeedTarget {
@@ -66,10 +67,25 @@ class FakeTarget implements FeedTarget {
   }
 }
 
+/** Rows of endpoints, which a test names by the endpoint alone. */
+class EndpointRows extends MemoryRows<EndpointRecord> {
+  readonly #hosts = new Map<string, PeerId>();
+
+  override put(id: string, value: EndpointRecord): void {
+    this.#hosts.set(id, value.host);
+    super.put(endpointKey({ id, host: value.host }), value);
+  }
+
+  override remove(id: string): void {
+    const host = this.#hosts.get(id);
+    if (host !== undefined) super.remove(endpointKey({ id, host }));
+  }
+}
+
 function world() {
-  const endpoints = new MemoryRows<EndpointRecord>();
+  const endpoints = new EndpointRows();
   const vteps = new MemoryRows<VtepRecord>();
-  const directory = new Directory({
+  const directory = new Directory(SELF, {
     ...{ networks: new MemoryRows<NetworkRecord>(), uses: new MemoryRows<UseRecord>() },
     ...{ endpoints, vteps },
   });
@@ -104,18 +120,27 @@ test('a network that is carried gets all VTEPs and all endpoints elsewhere, as o
   t.is(target.batches, 1);
 });
 
-test('on a sealed network members are reached at their mesh port, and nobody outside the mesh is', (t) => {
+test('on a sealed network members go by their locators, and nobody outside the mesh is reached', async (t) => {
   const { endpoints, vteps, target, feed } = world();
   vteps.put('blue 198.51.100.9', { network: 'blue', address: '198.51.100.9', port: 4789 });
-  feed.setMember(B, { ...AT_B, meshPort: 7783 });
+  feed.setMember(B, AT_B);
+  // Behind the same NAT, at another port.
+  feed.setMember(C, { ...AT_C, address: AT_B.address, meshPort: 7784 });
   endpoints.put('e1', row(B, 1));
+  endpoints.put('e2', row(C, 2));
   feed.open({ ...BLUE, isSealed: true });
   t.deepEqual(
     [...target.vteps.values()],
-    [{ address: '192.0.2.2', port: 7783, floods: true, isSealed: true }],
+    [
+      { address: 'fd00::2', port: 7783, floods: true, isSealed: true },
+      { address: 'fd00::3', port: 7784, floods: true, isSealed: true },
+    ],
   );
-  feed.setMember(B, { ...AT_B, meshPort: 7784 });
-  t.is(target.vteps.get('192.0.2.2')?.port, 7784);
+  t.deepEqual(target.pinned, ['1@fd00::2', '2@fd00::3']);
+  feed.setMember(B, undefined);
+  await settled();
+  t.deepEqual([...target.vteps.keys()], ['fd00::3']);
+  t.deepEqual(target.pinned, ['2@fd00::3']);
 });
 
 test('both addresses of an endpoint are answered for, and go with it', async (t) => {
@@ -210,11 +235,11 @@ test('a member that dies takes its own entries and no others; one that returns b
   t.deepEqual(target.pinned, ['2@192.0.2.3']);
   t.deepEqual([...target.neighbours.values()], [asMac(2)]);
   t.deepEqual([...target.vteps.keys()], ['192.0.2.3']);
-  feed.setMember(B, { address: '192.0.2.22', port: 4790 });
+  feed.setMember(B, { ...AT_B, address: '192.0.2.22', port: 4790 });
   t.deepEqual(target.pinned, ['1@192.0.2.22', '2@192.0.2.3']);
   t.deepEqual(target.vteps.get('192.0.2.22'), { address: '192.0.2.22', port: 4790, floods: true });
   const { batches } = target;
-  feed.setMember(B, { address: '192.0.2.22', port: 4790 });
+  feed.setMember(B, { ...AT_B, address: '192.0.2.22', port: 4790 });
   t.is(target.batches, batches, 'news that changes nothing costs nothing');
 });
 
@@ -225,7 +250,7 @@ test('a host that was made anew at its old address keeps the VTEP when the old o
   endpoints.put('e1', row(B, 1));
   feed.setMember(C, AT_B);
   feed.setMember(B, undefined);
-  t.deepEqual([...target.vteps.values()], [{ ...AT_B, floods: false }]);
+  t.deepEqual([...target.vteps.values()], [{ address: AT_B.address, port: 4789, floods: false }]);
   t.deepEqual(target.pinned, []);
 });
 
@@ -235,7 +260,7 @@ test('a foreign VTEP is flooded to, a member at its address or not', (t) => {
   vteps.put('blue 192.0.2.9', { network: 'blue', address: '192.0.2.9', port: 4789 });
   vteps.put('red 192.0.2.8', { network: 'red', address: '192.0.2.8', port: 4789 });
   t.deepEqual(target.flooded, ['192.0.2.9']);
-  feed.setMember(B, { address: '192.0.2.9', port: 4790 });
+  feed.setMember(B, { ...AT_B, address: '192.0.2.9', port: 4790 });
   t.deepEqual([...target.vteps.values()], [{ address: '192.0.2.9', port: 4789, floods: true }]);
   vteps.remove('blue 192.0.2.9');
   t.deepEqual([...target.vteps.values()], [{ address: '192.0.2.9', port: 4790, floods: false }]);

@@ -85,6 +85,27 @@ test('an endpoint without interface, with another address, on another bridge', a
   t.deepEqual((await audit()).codes, ['interface-missing']);
 });
 
+test('an address of the network that nobody gave to the interface, beside its own', async (t) => {
+  const { kernel, own, audit } = await audited();
+  const { path } = own.sandbox;
+  const [given] = kernel.find('eth0', path)?.addresses ?? [];
+  if (given === undefined) return t.fail('the endpoint has no address');
+  const add = (...addresses: readonly string[]): void => {
+    const more = addresses.map((address) => ({ address, prefixLength: 24, scope: 'global' }));
+    kernel.changeLink('eth0', { addresses: [given, ...more] }, path);
+  };
+  add('192.168.9.9');
+  t.deepEqual((await audit()).codes, []);
+  add('192.168.9.9', '10.7.0.99');
+  const { codes, findings, isClean } = await audit();
+  t.deepEqual(codes, ['interface-address-extra']);
+  t.false(isClean);
+  t.regex(
+    findings[0]?.sentence ?? '',
+    /has 10\.7\.0\.99\/24 on eth0 .* may give to another endpoint/,
+  );
+});
+
 test('interfaces that no row speaks of', async (t) => {
   const { a, kernel, audit } = await audited();
   const alias = formatMark({ host: a.id, network: 'blue', endpoint: 'e'.repeat(16) });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
@@ -126,6 +127,18 @@ function service(t: ExecutionContext) {
     });
   return { options, host, signals, events, startDaemon };
 }
+
+test('a metrics port that is taken stops the start, and all is undone', async (t) => {
+  const { options, host, events, startDaemon } = service(t);
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  t.teardown(() => holder.close());
+  const { port } = holder.address() as AddressInfo;
+  const taken = { ...options, metrics: { host: '127.0.0.1', port } };
+  await t.throwsAsync(runService(taken, host, startDaemon), { code: 'E_BIND', message: /in use/ });
+  t.deepEqual(events, ['closed']);
+  t.false(existsSync(options.socket));
+});
 
 test('a service serves, says so, and stops at a signal', async (t) => {
   const { options, host, signals, events, startDaemon } = service(t);

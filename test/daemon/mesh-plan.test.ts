@@ -32,7 +32,7 @@ function planOf(networks: readonly NetworkDefinition[], attached: readonly Attac
     vteps: memoryRows<never>(),
     uses: memoryRows<never>(),
   };
-  const directory = new Directory(tables);
+  const directory = new Directory(asPeerId('a'.repeat(32)), tables);
   for (const { id: key, ...record } of networks) tables.networks.put(key, record as never);
   for (const { endpoint, in: letter, address } of attached) {
     const row = {

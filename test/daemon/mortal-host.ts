@@ -4,19 +4,29 @@ import { nullLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/rng.ts';
 import { formatSocketAddress, type PeerId, type SocketAddress } from '../../src/base/types.ts';
 import { startDaemon, type Seams } from '../../src/daemon/daemon.ts';
-import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
+import { DEFAULT_OPTIONS, type DaemonOptions } from '../../src/daemon/options.ts';
 import type { RunningDaemon } from '../../src/daemon/service.ts';
 import { State } from '../../src/daemon/state.ts';
 import { openPortableDataPlane } from '../../src/dataplane/portable/plane.ts';
+import { hostIdOf } from '../../src/link/identity.ts';
+import { SEED_BYTES, SigningKey } from '../../src/link/signing-key.ts';
 import { parseMark } from '../../src/network/names.ts';
 import type { BindUdp, UdpSocket } from '../../src/underlay/udp.ts';
 import { FakeKernel } from '../fakes/fake-kernel.ts';
 import { FakeNft } from '../fakes/fake-nft.ts';
+import { FakePolicyRouting } from '../fakes/fake-policy-routing.ts';
 import { FakeTc } from '../fakes/fake-tc.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { MemoryNetwork } from '../fakes/memory-network.ts';
 import { MemoryTap } from '../fakes/memory-tap.ts';
-import { Life, mortalKernel, mortalNft, MortalStore, type Death } from './mortal.ts';
+import {
+  Life,
+  mortalKernel,
+  mortalNft,
+  mortalPolicyRouting,
+  MortalStore,
+  type Death,
+} from './mortal.ts';
 
 const MESH_PORT = 7783;
 
@@ -57,7 +67,7 @@ const silentDns: Seams['dns'] = {
     listen: () => Promise.reject(new Error('nothing is to be listened on')),
     ask: () => Promise.reject(new Error('nobody is to be asked')),
   }),
-  interfaceAddresses: () => [],
+  interfaceAddresses: () => Promise.resolve([]),
   resolvConf: () => '',
 };
 
@@ -77,15 +87,21 @@ class KernelTap extends MemoryTap {
   }
 }
 
+/** All hosts are of one mesh from their first start. */
+const MESH_KEY = Buffer.alloc(32, 1);
+
 /** A host whose kernel and disk outlive its daemon. */
 export class MortalHost {
   readonly name: string;
   readonly address: string;
   readonly kernel = new FakeKernel();
   readonly nft = new FakeNft();
+  readonly policyRouting = new FakePolicyRouting((name) => this.kernel.find(name) !== undefined);
   readonly disk = new Map<string, Buffer>();
   readonly sandboxes: string[] = [];
   readonly #world: World;
+  /** As the seed on the disk has it, once it is looked at. */
+  #identity: { readonly seed: Buffer; readonly id: PeerId } | undefined;
   #life: Life;
   #control: Control | undefined;
   #docker: RunningDaemon['docker'] | undefined;
@@ -93,7 +109,10 @@ export class MortalHost {
   /** Never the same on two hosts, or they would give two endpoints one id. */
   #nextSeed: number;
 
-  constructor(name: string, address: string, world: World) {
+  readonly #settings: Partial<DaemonOptions>;
+
+  constructor(name: string, address: string, world: World, settings: Partial<DaemonOptions> = {}) {
+    this.#settings = settings;
     this.name = name;
     this.address = address;
     this.#world = world;
@@ -118,7 +137,12 @@ export class MortalHost {
   }
 
   get id(): PeerId {
-    return String(this.disk.get('meta\0id')) as PeerId;
+    const seed = this.disk.get('meta\0seed') ?? Buffer.alloc(SEED_BYTES);
+    if (this.#identity?.seed !== seed) {
+      const key = SigningKey.from(seed)?.pair.publicKey ?? Buffer.alloc(0);
+      this.#identity = { seed, id: hostIdOf(key) };
+    }
+    return this.#identity.id;
   }
 
   addSandbox(path: string): void {
@@ -140,6 +164,7 @@ export class MortalHost {
         ...{ name: this.name, stateDir: '/none', socket: '/none', dataPlane: 'portable' },
         ...{ listen: { addresses: [this.address], port: MESH_PORT } },
         advertise: { address: this.address },
+        ...this.#settings,
       },
       {
         ...{ clock: life.clock, rng: seededRng(this.#nextSeed++) },
@@ -243,12 +268,13 @@ export class MortalHost {
         netns: kernel,
         sysctl: kernel,
         nft: mortalNft(this.nft, life),
+        policyRouting: mortalPolicyRouting(this.policyRouting, life),
         tc: new FakeTc((device) => this.kernel.find(device)?.index),
       },
       fastCiphers: () => [],
       probePort: ({ port }) => Promise.resolve(port === 0 ? 32_768 : port),
       dns: silentDns,
-      openState: () => new State(new MortalStore(this.disk, life)),
+      openState: () => new State(new MortalStore(this.disk, life), MESH_KEY),
       dataPlanes: {
         portable: {
           open: (wanted) => openPortableDataPlane(wanted, { clock, rng: seededRng(1), bindUdp }),

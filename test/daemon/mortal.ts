@@ -3,6 +3,7 @@ import { asMillis } from '../../src/base/types.ts';
 import type { Key, Store } from '../../src/daemon/store.ts';
 import type { IpCommand } from '../../src/os/ip-command.ts';
 import type { Nft } from '../../src/os/nft.ts';
+import type { PolicyRouting } from '../../src/os/policy-routing.ts';
 import type { FakeKernel } from '../fakes/fake-kernel.ts';
 import type { ManualClock } from '../fakes/manual-clock.ts';
 
@@ -156,6 +157,7 @@ const CHANGES: ReadonlySet<keyof FakeKernel> = new Set([
   'enableIpv6',
   'makeGateway',
   'setForwarding',
+  'makeHostPort',
   'announceAddresses',
 ]);
 
@@ -186,5 +188,19 @@ export function mortalNft(nft: Nft, life: Life): Nft {
   return {
     apply: (commands) => life.do(() => nft.apply(commands)),
     list: (table) => life.look(() => nft.list(table)),
+  };
+}
+
+/** Rules and routes as a mortal process sees them. */
+export function mortalPolicyRouting(routing: PolicyRouting, life: Life): PolicyRouting {
+  return {
+    list: () => life.look(() => routing.list()),
+    change: (gone, added) =>
+      gone.length + added.length === 0
+        ? life.look(() => routing.change(gone, added))
+        : life.do(
+            () => routing.change(gone, added),
+            () => routing.change(gone, added.slice(0, 1)),
+          ),
   };
 }

@@ -28,10 +28,25 @@ test('what is asked for is published; every address by whatever word', async (t)
     { protocol: 'tcp', hostAddress: '0.0.0.0', hostPort: 81, port: 80 },
     { protocol: 'udp', hostAddress: '2001:DB8::1', hostPort: 80, port: 53 },
   ] as const;
-  t.deepEqual(await ask(wanted), [
+  t.deepEqual(await ask(wanted, { network: { ...NETWORK, subnet6: 'fd00:7::/64' } }), [
     { protocol: 'tcp', hostPort: 81, port: 80 },
     { protocol: 'udp', hostAddress: '2001:db8::1', hostPort: 80, port: 53 },
   ]);
+});
+
+test('a port at an address of a family that the network has not is refused', async (t) => {
+  for (const [network, hostAddress, subnet] of [
+    [NETWORK, 'fd00::1', '10.7.0.0/24'],
+    [{ ...NETWORK, subnet: 'fd00:7::/64' }, '192.0.2.9', 'fd00:7::/64'],
+  ] as const) {
+    await t.throwsAsync(
+      ask([{ protocol: 'tcp', hostAddress, hostPort: 81, port: 80 }], { network }),
+      {
+        code: 'E_PORT_INVALID',
+        message: `A port is to be published at ${hostAddress}, and network blue has only ${subnet}; give an address of that family, or none for all.`,
+      },
+    );
+  }
 });
 
 test('a port that another endpoint has is refused, at the same address or at all of them', async (t) => {

@@ -147,7 +147,7 @@ export class RepairHost {
       moves: rows<MoveRecord>('moves'),
       uses: rows<UseRecord>('uses'),
     };
-    const directory = new Directory(tables);
+    const directory = new Directory(this.id, tables);
     const { clock } = life;
     const { rng } = this.#world;
     const addresses = this.#addresses(life, directory);
@@ -221,7 +221,7 @@ export class RepairHost {
   async detach(endpoint: Endpoint): Promise<void> {
     const { directory, journal, life } = this.parts;
     await journal.during('detach', endpoint, async () => {
-      directory.removeEndpoint(endpoint.id);
+      directory.removeEndpoint(endpoint);
       this.#world.endpoints.delete(endpoint.id);
       await life.do(() => void this.plugged.delete(endpoint.id));
     });
@@ -268,6 +268,7 @@ export class RepairHost {
   #addresses(life: Life, directory: Directory): Addresses {
     const world = this.#world;
     return new Addresses({
+      holds: { has: () => false },
       mesh: {
         self: { id: this.id } as Member,
         members: () => world.others(this).map((host) => this.#member(host)),

@@ -1,6 +1,13 @@
 import {
   chmodSync,
+  closeSync,
+  constants,
   mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -68,7 +75,7 @@ test('the id is that of the key, and the file that holds it is for its user alon
   t.is(statSync(join(path, 'state.mdb')).mode & 0o777, 0o600);
 });
 
-test('a key is on the disk before the id that it proves', (t) => {
+test('a key is on the disk before anybody can hear of it', (t) => {
   const written: string[] = [];
   const disk: Store = {
     get: () => undefined,
@@ -79,8 +86,29 @@ test('a key is on the disk before the id that it proves', (t) => {
     close: () => Promise.resolve(),
   };
   new State(disk);
-  t.deepEqual(written, ['meta/identity', 'meta/secret', 'meta/id']);
+  t.deepEqual(written, ['meta/seed', 'meta/keyring']);
 });
+
+for (const [what, key, bytes, sentence] of [
+  ['with a key that cannot sign', 'identity', Buffer.alloc(32, 1), /earlier version.*--state-dir/],
+  ['with half a seed', 'seed', Buffer.alloc(16, 1), /damaged.*--state-dir/],
+] as const) {
+  test(`a state ${what} is refused with a sentence, and nothing is written`, (t) => {
+    const written: string[] = [];
+    const disk: Store = {
+      get: ([, name]) => (name === key ? bytes : undefined),
+      list: () => [],
+      put: () => Promise.resolve(),
+      remove: () => Promise.resolve(),
+      putNow: (place) => void written.push(place.join('/')),
+      close: () => Promise.resolve(),
+    };
+    const error = t.throws(() => new State(disk));
+    t.true(isAppError(error, 'E_STATE'));
+    t.regex(error.message, sentence);
+    t.deepEqual(written, []);
+  });
+}
 
 test('a state directory that is a file is refused with a sentence', (t) => {
   const path = join(directory(t), 'file');
@@ -109,6 +137,70 @@ test('a file cut short, removed or replaced under a running daemon is told, and 
     t.throws(() => state.nextIncarnation(), { code: 'E_STATE' });
     await state.close();
   }
+});
+
+/** Makes LMDB's own descriptor for the page that closes a transaction one that can't be written. */
+function breakCommits(file: string): void {
+  const flagsOf = (fd: string): number =>
+    parseInt(
+      /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '',
+      8,
+    );
+  const broken = readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return (
+        readlinkSync(`/proc/self/fd/${fd}`) === file && (flagsOf(fd) & constants.O_DSYNC) !== 0
+      );
+    } catch {
+      return false;
+    }
+  });
+  if (broken.length !== 1) throw new Error(`${broken.length} descriptors write through to ${file}`);
+  const fd = Number(broken[0]);
+  closeSync(fd);
+  // The number must not go to something else, which LMDB would write to.
+  while (openSync('/dev/null', 'r') !== fd);
+}
+
+test('a disk that fails in the middle of a transaction stops neither the daemon nor its answers', async (t) => {
+  const path = directory(t);
+  const state = State.open(path);
+  state.save('networks', 'blue', Buffer.from('blue'));
+  await state.settled();
+  breakCommits(realpathSync(join(path, 'state.mdb')));
+  const why = /Bad file descriptor.*until this daemon is started again/;
+  state.save('networks', 'red', Buffer.from('red'));
+  state.save('networks', 'green', Buffer.from('green'));
+  await t.throwsAsync(state.settled(), { code: 'E_STATE', message: why });
+  // Each of them would wait forever for LMDB, and the second would hold the whole process.
+  await t.throwsAsync(state.settled(), { code: 'E_STATE', message: why });
+  t.throws(() => state.savePool('p', Buffer.from('p')), { code: 'E_STATE', message: why });
+  t.throws(() => state.savePool('p', Buffer.from('p')), { code: 'E_STATE', message: why });
+  t.throws(() => state.pool('p'), { code: 'E_STATE', message: why });
+  t.regex(state.failure ?? '', why);
+  await state.close();
+});
+
+test('of many writes at once, and of more while they are under way, all reach the disk', async (t) => {
+  const path = directory(t);
+  const state = State.open(path);
+  const keys = Array.from({ length: 100 }, (_, at) => String(at).padStart(3, '0'));
+  for (const key of keys) state.save('first', key, Buffer.from(`first ${key}`));
+  await Promise.resolve();
+  for (const key of keys) state.save('second', key, Buffer.from(`second ${key}`));
+  state.drop('first', '050');
+  state.savePool('p', Buffer.from('now'));
+  await state.close();
+  const again = State.open(path);
+  t.deepEqual(
+    Array.from(again.rows(), (bytes) => Buffer.from(bytes).toString()),
+    [
+      ...keys.filter((key) => key !== '050').map((key) => `first ${key}`),
+      ...keys.map((key) => `second ${key}`),
+    ],
+  );
+  t.is(Buffer.from(again.pool('p') ?? []).toString(), 'now');
+  await again.close();
 });
 
 /** A disk that a test fills, with what it holds by the last word of the key. */
@@ -144,6 +236,25 @@ class FullDisk implements Store {
     return Promise.resolve();
   }
 }
+
+test('nobody waits for a note that has ended to go, but whoever closes the state', async (t) => {
+  const disk = new FullDisk();
+  let flush = (): void => undefined;
+  const flushed = new Promise<void>((resolve) => (flush = resolve));
+  disk.remove = async (key) => {
+    await flushed;
+    disk.held.delete(key.at(-1) ?? '');
+  };
+  const state = new State(disk);
+  await state.begin('e1', {});
+  state.end('e1');
+  await state.settled();
+  t.true(disk.held.has('e1'));
+  const closed = state.close();
+  flush();
+  await closed;
+  t.false(disk.held.has('e1'));
+});
 
 test('what a full disk refused is written once there is room, and never over what came later', async (t) => {
   const disk = new FullDisk();

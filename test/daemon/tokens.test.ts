@@ -1,7 +1,7 @@
 import test from 'ava';
 import { State } from '../../src/daemon/state.ts';
 import { Tokens } from '../../src/daemon/tokens.ts';
-import { meshIdOf } from '../../src/link/mesh-secret.ts';
+import { Keyring } from '../../src/link/keyring.ts';
 import { parseToken } from '../../src/link/token.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 
@@ -14,7 +14,7 @@ test('a token is valid, then spent, then expired; a restart remembers all of it'
   const first = State.open(directory);
   const tokens = new Tokens({ state: first, wallNow: () => clock.wall });
   const { id, token } = tokens.create({});
-  t.is(parseToken(token)?.meshId, meshIdOf(first.meshSecret));
+  t.is(parseToken(token)?.meshId, first.keyring.meshId);
   t.deepEqual(tokens.keyOf(id), parseToken(token)?.key);
   t.like(tokens.list()[0], { id, state: 'valid', uses: 1, used: 0 });
   t.is(tokens.use(id, B), 'used');
@@ -22,7 +22,7 @@ test('a token is valid, then spent, then expired; a restart remembers all of it'
 
   const second = State.open(directory);
   const restarted = new Tokens({ state: second, wallNow: () => clock.wall });
-  t.deepEqual(second.meshSecret, first.meshSecret);
+  t.is(second.keyring.digest, first.keyring.digest);
   t.is(restarted.use(id, B), 'used', 'its answer may have got lost');
   t.is(restarted.use(id, C), 'spent');
   t.like(restarted.list()[0], { state: 'spent', used: 1 });
@@ -47,16 +47,17 @@ test('a ttl or number of uses out of range is refused with the range', async (t)
   await state.close();
 });
 
-test('another secret and the stamps of handshakes survive a restart', async (t) => {
+test('other keys and the stamps of handshakes survive a restart', async (t) => {
   const directory = temporaryDirectory(t);
   const first = State.open(directory);
   t.is(first.stampFloor, 0);
   first.noteStamp(1_000_001);
-  first.setMeshSecret(Buffer.alloc(32, 9));
+  const keyring = Keyring.create(Buffer.alloc(32, 9)).withNewKey(false);
+  first.setKeyring(keyring);
   await first.settled();
   await first.close();
   const second = State.open(directory);
-  t.deepEqual(second.meshSecret, Buffer.alloc(32, 9));
+  t.deepEqual(second.keyring.encode(), keyring.encode());
   t.true(second.stampFloor >= 1_000_001);
   await second.close();
 });

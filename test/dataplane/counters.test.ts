@@ -25,7 +25,8 @@ test('each reason has an index of its own, and its count comes back under its na
 
 test('names are unique and say where the refusal happened', (t) => {
   t.is(new Set(DROP_REASONS).size, DROP_REASONS.length);
-  for (const reason of DROP_REASONS) t.regex(reason, /^(port|vxlan|sealed|mesh|underlay)_[a-z_]+$/);
+  for (const reason of DROP_REASONS)
+    t.regex(reason, /^(port|vxlan|sealed|unsealed|mesh|relay|underlay)_[a-z_]+$/);
 });
 
 test('traffic counts each way apart, past 2^32 bytes', (t) => {

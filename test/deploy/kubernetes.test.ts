@@ -5,7 +5,7 @@ import { DaemonSet } from 'kubernetes-models/apps/v1';
 import { ConfigMap, Namespace, ServiceAccount } from 'kubernetes-models/v1';
 import { parseAllDocuments } from 'yaml';
 import { packageRoot } from '../../src/base/package-root.ts';
-import { DEFAULT_OPTIONS } from '../../src/daemon/options.ts';
+import { CONFIG_KEYS, environmentName } from '../../src/daemon/config.ts';
 import { readCall } from '../../src/plugin/cni/call.ts';
 import { readConfig } from '../../src/plugin/cni/config.ts';
 import { handedOn } from '../plugin/cni/fixture.ts';
@@ -63,9 +63,7 @@ test('every name that one object uses, another has', (t) => {
   t.deepEqual([...new Set(mounted)].sort(), [...volumes].sort());
   t.deepEqual(spec?.selector.matchLabels, spec?.template.metadata?.labels);
   t.is(pod?.serviceAccountName, find('ServiceAccount').metadata?.name);
-  const settings = Object.keys({ ...DEFAULT_OPTIONS, name: '' }).map(
-    (key) => `WEFT_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
-  );
+  const settings = CONFIG_KEYS.map(environmentName);
   for (const { name } of containers.flatMap(({ env = [] }) => env)) t.true(settings.includes(name));
 });
 

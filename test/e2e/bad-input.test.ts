@@ -1,5 +1,5 @@
 import test from 'ava';
-import { eventually, makeHosts, startMesh, type WeftHost } from './mesh.ts';
+import { eventually, makeHosts, PLAIN, startMesh, upJoined, type WeftHost } from './mesh.ts';
 import { sendDatagrams } from './raw.ts';
 
 async function dropsOf(host: WeftHost): Promise<Readonly<Record<string, number>>> {
@@ -15,7 +15,7 @@ test('broken VXLAN datagrams are counted by name and change nothing', async (t) 
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await eventually(
     async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
     20_000,
@@ -59,9 +59,9 @@ test('reserved bits are ignored, strangers are refused, noise on the mesh port i
   const [a, b, x] = mesh.hosts;
   if (!a || !b || !x) throw new Error('three hosts were asked for');
   await a.up();
-  await b.up('--join', a.host.address);
+  await upJoined(b, a);
   const web = await mesh.container('web');
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await a.attach('blue', web, '10.7.0.2');
 
   await sendDatagrams(x.namespace, { address: a.host.address, port: 4789 }, [
@@ -105,10 +105,18 @@ test('a join that can not work says why, and changes nothing', async (t) => {
   t.is((await a.peers()).length, 1);
 
   await b.up('--name', 'a');
-  const twin = await b.tryWeft('join', a.host.address);
+  const token = (await a.weft('token')).trim();
+  const twin = await b.tryWeft('join', a.host.address, '--token', token);
   t.is(twin.status, 1);
   t.regex(twin.stderr, /name.*"a".*192\.0\.2\.2.*192\.0\.2\.1/);
   t.is((await a.peers()).filter((peer) => peer.state === 'alive').length, 1);
+  // It has kept its own keys, and is told how to get those of the mesh.
+  const without = await b.tryWeft('join', a.host.address);
+  t.is(without.status, 1);
+  t.regex(
+    without.stderr,
+    /^weft: [^\n]*does not know this host's keys; run "weft token" there[^\n]*\n$/,
+  );
 });
 
 test('names, VNIs, addresses and interfaces that are taken are refused with a sentence', async (t) => {
@@ -116,7 +124,7 @@ test('names, VNIs, addresses and interfaces that are taken are refused with a se
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   await a.up();
-  await b.up('--join', a.host.address);
+  await upJoined(b, a);
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   const create = (name: string, ...more: string[]): readonly string[] => [
     ...['network', 'create', name, '--subnet', '10.7.0.0/24', ...more],
@@ -170,7 +178,7 @@ test('attach and detach are idempotent, and what is gone is gone', async (t) => 
   if (!a) throw new Error('a host was asked for');
   await a.up();
   const web = await mesh.container('web');
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   const first = await a.attach('blue', web, '10.7.0.2');
   const second = await a.attach('blue', web, '10.7.0.2');
   t.deepEqual(second, first);

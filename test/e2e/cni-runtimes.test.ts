@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { tryRun } from '../../bench/lib/process.ts';
+import { run, tryRun } from '../../bench/lib/process.ts';
 import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
 import { CniRuntime, REFERENCE_PLUGINS } from './cni-runtime.ts';
 import { Containerd } from './cri/containerd.ts';
@@ -66,8 +66,15 @@ test("containerd's CRI runs a pod on each of two nodes, and each reaches the oth
   for (const containerd of engines) await containerd.stop();
 });
 
-/** Folders and settings of a podman on a node, so that it touches nothing of the machine's. */
-function podmanOn({ host, cni }: Awaited<ReturnType<typeof nodes>>['nodes'][number]) {
+/**
+ * Folders and settings of a podman on a node, so that it touches nothing of the machine's. When the test
+ * ends its containers go, and then the processes by which conmon cleans up after each of them: they
+ * outlive `podman rm`, write in those folders, and may leave the one of its images mounted.
+ */
+function podmanOn(
+  t: ExecutionContext,
+  { host, cni }: Awaited<ReturnType<typeof nodes>>['nodes'][number],
+) {
   const directory = join(host.directory, `podman-${host.name}`);
   mkdirSync(directory, { recursive: true });
   const quoted = (text: string): string => JSON.stringify(text);
@@ -95,18 +102,27 @@ graphroot = ${quoted(join(directory, 'root'))}
 runroot = ${quoted(join(directory, 'run'))}
 `,
   );
-  return (...words: readonly string[]): Promise<string> =>
+  const podman = (...words: readonly string[]): Promise<string> =>
     host.namespace.run('env', [
       `CONTAINERS_CONF=${join(directory, 'containers.conf')}`,
       `CONTAINERS_STORAGE_CONF=${join(directory, 'storage.conf')}`,
       ...['podman', ...words],
     ]);
+  t.teardown(async () => {
+    await podman('rm', '-a', '-f', '-t', '0');
+    await eventually(async () => (await tryRun('pgrep', ['-f', directory])).status === 1, 20_000);
+    const mounted = (await run('findmnt', ['-rno', 'TARGET'])).split('\n');
+    for (const path of mounted.filter((each) => each.startsWith(`${directory}/`)).reverse()) {
+      await run('umount', [path]);
+    }
+  });
+  return podman;
 }
 
 test('podman runs a container on each of two nodes, with an alias and an address of its own', async (t) => {
   const { mesh, nodes: both } = await nodes(t, 'podman', '0.4.0', { edge: 'routed' });
   const [first] = mesh.hosts;
-  const [one, two] = both.map(podmanOn);
+  const [one, two] = both.map((node) => podmanOn(t, node));
   if (!first || !one || !two) throw new Error('two hosts were asked for');
   const image = await makeImage(first.directory, IMAGE);
   for (const podman of [one, two]) await podman('load', '-q', '-i', image);

@@ -4,7 +4,7 @@ import test from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { EndpointInfo, NetworkDetail } from '../../src/api/control.ts';
 import { seededRng } from '../../src/base/rng.ts';
-import { attachPair, eventually, makeHosts, type WeftHost } from './mesh.ts';
+import { attachPair, eventually, makeHosts, type WeftHost, upJoined } from './mesh.ts';
 
 const ROUNDS = 20;
 /** Longer than an attach or detach takes here, so that some of them get through. */
@@ -81,7 +81,7 @@ test('a state file cut short: told while the daemon runs and forwards, and told 
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   await a.up();
-  await b.up('--join', a.host.address);
+  await upJoined(b, a);
   const web = await attachPair(mesh, [a, b]);
   await eventually(() => web.answers('10.7.0.3'), 20_000);
 

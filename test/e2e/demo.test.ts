@@ -39,7 +39,7 @@ test('two hosts become one Ethernet, and nothing is left behind', async (t) => {
   const output = await text(demo.stdout);
   t.deepEqual(await demo.ended, [0, null], output);
   t.regex(output, /beta \$ weft join 192\.0\.2\.1:7783/);
-  t.regex(output, /\| Weft overlay \| +1450 \| +40\/40 \| +\d+ µs \| +[\d.]+ Gb\/s \|/);
+  t.regex(output, /\| Weft overlay \| +1426 \| +40\/40 \| +\d+ µs \| +[\d.]+ Gb\/s \|/);
   t.true(await isGone(demo, output));
 });
 

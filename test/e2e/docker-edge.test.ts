@@ -116,10 +116,27 @@ test('containers get out, published ports in, and an internal network neither', 
   t.regex(twice.stderr, /remote: Port 8080\/tcp is published for endpoint/);
   t.is((await a.weft.json<NetworkInfo[]>('network', 'ls'))[0]?.endpoints, 2, 'nothing is left');
 
+  // The host itself on Docker's network, of which it is the gateway: all goes on, over restarts too.
+  const host = a.weft.namespace;
+  await a.weft.weft('expose', detail.name, '--ip', '10.77.0.99');
+  const isExposed = async (): Promise<void> => {
+    await eventually(() => reaches(b, 'db', '10.77.0.99'), LONG_MS);
+    await eventually(() => reaches(a, 'web', '10.77.0.99'), LONG_MS);
+    for (const target of ['10.77.0.10', '10.77.0.11']) {
+      await eventually(() => host.answers(target), LONG_MS);
+    }
+    await saysSoon('db', host, 'tcp', '10.77.0.11', 80);
+  };
+  await isExposed();
+
   // The daemon and, with live-restore, the engine start again; the table is flushed in between.
   await a.weft.kill();
   await a.weft.namespace.run(NFT, ['flush', 'ruleset']);
   await upWeft(a);
+  await everyWay();
+  await isExposed();
+  await a.weft.weft('hide', detail.name);
+  t.notRegex(await host.ip('rule show'), /10\.77/);
   await everyWay();
   await b.engine.stop();
   await b.engine.up('--live-restore');

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { DockerEngine, makeImage } from '../../bench/lib/docker-engine.ts';
-import { makeHosts, waitForPeers, type TestMesh, type WeftHost } from './mesh.ts';
+import { joinMesh, makeHosts, waitForPeers, type TestMesh, type WeftHost } from './mesh.ts';
 
 /** A host with a Weft daemon and an engine that uses it. */
 export interface DockerHost {
@@ -49,7 +49,7 @@ export async function startEngines(
       return { weft, engine };
     }),
   );
-  await b.weft('join', a.host.address);
+  await joinMesh(b, a);
   await Promise.all([a, b].map((host) => waitForPeers(host, 2)));
   return { mesh, hosts: hosts as [DockerHost, DockerHost] };
 }

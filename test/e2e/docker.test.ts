@@ -58,7 +58,7 @@ test('two engines share a network: addresses, traffic, restarts, and nothing is 
   const web = await addressOf(a, 'web');
   t.is(await addressOf(b, 'db'), '10.77.0.200');
   const inside = await b.engine.docker('exec', 'db', 'ip', 'addr', 'show', 'eth0');
-  t.regex(inside, /mtu 1450/);
+  t.regex(inside, /mtu 1426/);
   t.regex(inside, /02:00:00:00:00:99/);
   const all = await a.engine.exec('web', 'ping', '-c', '5', '-w', '20', '10.77.0.200');
   t.regex(all.stdout, / 0% packet loss/);

@@ -4,9 +4,9 @@ import type { EndpointInfo, NameInfo, NetworkInfo, PoolInfo } from '../../src/ap
 import { CniRuntime } from './cni-runtime.ts';
 import {
   DATA_PLANES,
+  type DataPlaneName,
   eventually,
   startMesh,
-  type DataPlaneName,
   type TestMesh,
   type WeftHost,
 } from './mesh.ts';

@@ -3,9 +3,11 @@ import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { FdbInfo, VtepInfo } from '../../src/api/control.ts';
 import {
   DATA_PLANES,
-  eventually,
-  startMesh,
   type DataPlaneName,
+  eventually,
+  joinMesh,
+  PLAIN,
+  startMesh,
   type TestMesh,
   type WeftHost,
 } from './mesh.ts';
@@ -46,7 +48,7 @@ async function containers(
   { subnet, address }: { readonly subnet: string; readonly address: (last: number) => string },
 ): Promise<Placed[]> {
   const [first] = mesh.hosts;
-  await first?.weft('network', 'create', 'blue', '--subnet', subnet);
+  await first?.weft('network', 'create', 'blue', '--subnet', subnet, ...PLAIN);
   const placed: Placed[] = [];
   for (const [index, host] of mesh.hosts.slice(0, count).entries()) {
     placed.push(await place(host, await mesh.container(`c${index}`), address(index + 2)));
@@ -139,7 +141,7 @@ async function deathTouchesNobodyElse(t: ExecutionContext, kind: DataPlaneName):
   t.is((await a.status()).dataPlane.answered.arp, answered.arp, 'nobody speaks for the dead');
 
   await third.host.up();
-  await third.host.weft('join', a.host.address);
+  await joinMesh(third.host, a);
   await acquainted([one, third]);
   // The kernel may be about to give up the question that nobody answered.
   await eventually(() => one.sandbox.answers(third.address), 5000);

@@ -5,9 +5,18 @@ import { UNDERLAY_MODES, type UnderlayMode } from '../../bench/lib/topology.ts';
 import type { TrafficCounters } from '../../src/dataplane/dataplane.ts';
 import { Tap } from '../../src/tun/tap.ts';
 import { asMac } from '../../src/base/types.ts';
+import { checksum } from '../../src/wire/checksum.ts';
 import { udpFrame, withTags } from '../fakes/frames.ts';
 import { damageSeen } from './kernel-counters.ts';
-import { eventually, makeHosts, startMesh, waitForPeers, type WeftHost } from './mesh.ts';
+import {
+  eventually,
+  makeHosts,
+  PLAIN,
+  startMesh,
+  upJoined,
+  waitForPeers,
+  type WeftHost,
+} from './mesh.ts';
 
 const WEB = { v4: '10.7.0.2', v6: 'fd00:7::2', mac: '02:00:00:00:07:02' };
 const DB = { v4: '10.7.0.3', v6: 'fd00:7::3', mac: '02:00:00:00:07:03' };
@@ -52,7 +61,7 @@ async function twoContainers(t: ExecutionContext, area: string, names = ['a', 'b
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await attach(a, web, WEB);
   await attach(b, db, DB);
   await eventually(() => web.answers(DB.v4, { waitSeconds: 1 }), 5000);
@@ -265,10 +274,10 @@ test('one host may do without it, and says so', async (t) => {
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   await a.up();
-  await b.up('--fast-path', 'off', '--join', a.host.address);
+  await upJoined(b, a, '--fast-path', 'off');
   await waitForPeers(b, 2);
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', ...PLAIN);
   await attach(a, web, WEB);
   await attach(b, db, DB);
   await isIntact(t, web, db, DB);
@@ -284,7 +293,7 @@ test('a kernel VXLAN device at the other end is served both ways', async (t) => 
   if (!a || !other) throw new Error('two hosts were asked for');
   const foreign = other.namespace;
   await a.up();
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await a.weft('vtep', 'add', 'blue', other.host.address);
   const web = await mesh.container('web');
   await attach(a, web, WEB);
@@ -300,4 +309,64 @@ test('a kernel VXLAN device at the other end is served both ways', async (t) => 
   t.is((await foreign.ping(WEB.v4, { count: 50, intervalSeconds: 0.002 })).received, 50);
   t.true((await carried(a)) - before >= 98, 'both ways');
   for (const namespace of [web, foreign]) t.deepEqual(await damageSeen(namespace), {});
+});
+
+/** Sends a frame in VXLAN as a fast path does, without an outer checksum, under this TOS byte. */
+const SEND_MARKED = `
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
+s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, int(sys.argv[1]))
+s.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[3], 4789))
+`;
+
+/** From the first container to the second, with this mark inside. */
+function markedFrame(mark: number): Buffer {
+  const macs = { source: WEB_MAC, destination: DB_MAC };
+  const flow = { source: 0x0a070002, destination: 0x0a070003, sourcePort: 9, destinationPort: 9 };
+  const frame = udpFrame(macs, flow, Buffer.alloc(100, 1));
+  frame[15] = mark;
+  frame.writeUInt16BE(0, 24);
+  frame.writeUInt16BE(checksum(frame, 14, 34), 24);
+  return frame;
+}
+
+/** One ping with this TOS byte, as `tshark` sees its headers on the way: the outer byte, the inner one. */
+async function seenOnWay(
+  from: LabNamespace,
+  at: WeftHost,
+  tos: string,
+): Promise<readonly string[]> {
+  const fields = ['-T', 'fields', '-e', 'ip.dsfield', '-Y', 'icmp.type == 8'];
+  const shark = at.namespace.start('tshark', ['-i', at.host.ifname, '-n', '-l', ...fields]);
+  await shark.waitForLine(/Capturing on/, 20_000);
+  const pinging = from.tryRun('ping', ['-c', '20', '-i', '0.2', '-Q', tos, DB.v4]);
+  const [line] = await shark.waitForLine(/^0x.*$/, 20_000);
+  shark.signal('SIGINT');
+  await Promise.all([shark.exited, pinging]);
+  return line.split(',');
+}
+
+test('classes go out with the frames, and congestion marks of the underlay come in', async (t) => {
+  const { a, b, web, db } = await twoContainers(t, 'fpecn');
+  t.deepEqual(await seenOnWay(web, b, '0xba'), ['0xba', '0xba'], 'class and ECT(0)');
+  t.deepEqual(await seenOnWay(web, b, '0'), ['0x00', '0x00']);
+
+  const fields = ['-T', 'fields', '-e', 'ip.dsfield', '-f', 'udp dst port 9'];
+  const shark = db.start('tshark', ['-i', 'eth0', '-n', '-l', ...fields]);
+  await shark.waitForLine(/Capturing on/, 20_000);
+  const send = (outer: number, inner: number): Promise<string> => {
+    const datagram = Buffer.concat([Buffer.from('0800000000002a00', 'hex'), markedFrame(inner)]);
+    const words = [String(outer), datagram.toString('hex'), b.host.address];
+    return a.namespace.run('python3', ['-c', SEND_MARKED, ...words]);
+  };
+  const before = await carried(b);
+  await send(2, 2);
+  await shark.waitForLine(/^0x02$/, 20_000);
+  t.true((await carried(b)) > before, 'the fast path takes what needs no change');
+  await send(3, 2);
+  await shark.waitForLine(/^0x03$/, 20_000);
+  const refused = await drops(b, 'vxlan_ecn');
+  await send(3, 0);
+  await eventually(async () => (await drops(b, 'vxlan_ecn')) === refused + 1, 5000);
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { readResidentBytes } from '../../bench/lib/proc.ts';
-import { makeHosts } from './mesh.ts';
+import { eventually, makeHosts } from './mesh.ts';
 
 const MIB = 2 ** 20;
 
@@ -13,7 +13,10 @@ test('an idle daemon with the native data plane has at most 64 MiB resident', as
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
   await a.attach('blue', web, '10.7.0.2');
   const { pid } = await a.status();
-  const residentMib = readResidentBytes(pid) / MIB;
-  t.log(`${residentMib.toFixed(1)} MiB`);
-  t.true(residentMib <= 64, `${residentMib} MiB`);
+  const residentMib = (): number => readResidentBytes(pid) / MIB;
+  const busyMib = residentMib();
+  t.true(busyMib <= 80, `${busyMib} MiB`);
+  const idle = (): Promise<boolean> => Promise.resolve(residentMib() <= 64);
+  await eventually(idle, 20_000);
+  t.log(`${busyMib.toFixed(1)} MiB after an attachment, ${residentMib().toFixed(1)} MiB idle`);
 });

@@ -5,8 +5,12 @@ import { encodeRow } from '../../src/gossip/cargo.ts';
 import type { MemberRecord } from '../../src/gossip/member.ts';
 import { decodeHeader, encodeDatagramHead, encodeHeader } from '../../src/gossip/message.ts';
 import { decodeAnswer, encodeRequestHead } from '../../src/gossip/sync-message.ts';
+import { SIGNATURE_BYTES, signRow } from '../../src/gossip/signatures.ts';
+import { HostSignatures } from '../../src/link/host-signatures.ts';
+import { hostIdOf } from '../../src/link/identity.ts';
+import { SigningKey } from '../../src/link/signing-key.ts';
 import { lengthPrefix } from '../../src/underlay/stream-message.ts';
-import { eventually, startMesh, type WeftHost } from './mesh.ts';
+import { eventually, OPEN, startMesh, type WeftHost } from './mesh.ts';
 import { exchange, sendDatagrams, type Target } from './raw.ts';
 
 const LABEL = 'weft';
@@ -19,7 +23,7 @@ async function meshOfTwo(
   t: Parameters<typeof startMesh>[0],
   area: string,
 ): Promise<{ a: WeftHost; b: WeftHost; meshPort: Target }> {
-  const [a, b] = (await startMesh(t, area, ['a', 'b'])).hosts;
+  const [a, b] = (await startMesh(t, area, ['a', 'b'], 'native', OPEN)).hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   return { a, b, meshPort: { address: a.host.address, port: 7783 } };
 }
@@ -28,10 +32,11 @@ async function count(host: WeftHost, name: string): Promise<number> {
   return (await host.status()).gossip.counters[name] ?? 0;
 }
 
-/** Host b as it would describe itself. */
+/** Host b as it would describe itself; what it says is not signed. */
 async function recordOf(b: WeftHost): Promise<MemberRecord> {
-  const { id, name } = await b.status();
+  const { id, name, key } = await b.status();
   return {
+    ...{ key: Buffer.from(key, 'base64'), signature: new Uint8Array(SIGNATURE_BYTES) },
     ...{ id: id as PeerId, name, address: { address: b.host.address, port: 7783 } },
     ...{ incarnation: 0, state: 'alive', protocol: { min: 1, max: 1 }, meta: new Uint8Array() },
   };
@@ -54,7 +59,7 @@ test('gossip of another mesh version is counted as that, and the mesh goes on', 
   const framed = Buffer.concat([lengthPrefix(request.length), request]);
   const answer = (await exchange(b.namespace, meshPort, framed)).subarray(LENGTH_BYTES);
   const { bodyAt } = decodeHeader(answer) ?? { bodyAt: 0 };
-  t.deepEqual(decodeAnswer(answer, bodyAt), {
+  t.deepEqual(decodeAnswer(answer, bodyAt, hostIdOf), {
     refusal: { reason: 'version', protocol: { min: 1, max: 1 } },
   });
   t.is(await count(a, 'exchangesRefused'), 1);
@@ -69,18 +74,19 @@ test('forged rows are refused and counted, and the tables stay as they were', as
     20_000,
   );
   const self = await recordOf(b);
+  const liar = new HostSignatures(SigningKey.generate());
+  const liarId = liar.idOf(liar.publicKey);
   const row = (table: string, key: string, value: Uint8Array, aheadMs = 0): Uint8Array =>
-    encodeRow({
-      ...{ table, key, value, author: self.id },
-      stamp: { millis: Date.now() + aheadMs, count: 0 },
-    });
+    encodeRow(
+      signRow({ table, key, value, stamp: { millis: Date.now() + aheadMs, count: 0 } }, liar),
+    );
   const cbor = (value: unknown): Uint8Array => encodeCbor(value) ?? new Uint8Array();
   const before = await a.status();
   const head = encodeDatagramHead(encodeHeader(1, LABEL), self.id, { kind: 'news' });
   const wrongShapes = [
     row('networks', 'blue', cbor({ vni: 'forty-two' })),
     row('networks', 'blue', cbor(7)),
-    row('endpoints', 'e1', cbor({ network: 'blue', mac: -1 })),
+    row('endpoints', `${liarId} e1`, cbor({ network: 'blue', mac: -1 })),
     row('vteps', 'blue 192.0.2.9', cbor({ network: 'blue', address: 'x', port: 70_000 })),
   ];
   const brokenCbor = row('networks', 'blue', Uint8Array.of(0x9a, 0xff, 0xff, 0xff, 0xff));

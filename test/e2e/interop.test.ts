@@ -3,9 +3,10 @@ import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import {
   DATA_PLANES,
+  type DataPlaneName,
   eventually,
   makeHosts,
-  type DataPlaneName,
+  PLAIN,
   type TestMesh,
   type WeftHost,
 } from './mesh.ts';
@@ -37,7 +38,7 @@ async function weftBesideForeign(
     await namespace.ip(`link set ${ifname} mtu ${mtu === MTU ? 1500 : 9000}`);
   }
   await weft.up();
-  const options = ['--subnet', '10.7.0.0/24', '--vni', String(VNI), '--mtu', String(mtu)];
+  const options = ['--subnet', '10.7.0.0/24', '--vni', String(VNI), '--mtu', String(mtu), ...PLAIN];
   await weft.weft('network', 'create', 'blue', ...options);
   await weft.weft('vtep', 'add', 'blue', other.host.address);
   const [ours, theirs] = [await mesh.container('ours'), await mesh.container('theirs')];

@@ -9,7 +9,7 @@ import type {
   NetworkDetail,
   PoolInfo,
 } from '../../src/api/control.ts';
-import { eventually, makeHosts, startMesh, waitForPeers, type WeftHost } from './mesh.ts';
+import { eventually, makeHosts, startMesh, waitForPeers, type WeftHost, upJoined } from './mesh.ts';
 
 /* The numbers are those of Weave's smoke tests, whose intent these have. */
 
@@ -128,8 +128,8 @@ test('335: the owner of most addresses is killed and forgotten by both others at
   ];
   await a.up();
   await a.weft(...CREATE);
-  await b.up('--join', a.host.address);
-  await c.up('--join', a.host.address);
+  await upJoined(b, a);
+  await upJoined(c, a);
   await waitForPeers(a, 3);
   await eventually(() => settled(a, ['a', 'b', 'c']), 20_000);
   const largest = (await pool(a)).shares[0]?.host ?? '';
@@ -228,7 +228,7 @@ test('330: two hosts that lost their state one after the other; force, and addre
     t.is(refused.status, 1);
     t.regex(refused.stderr, /1 of the 2 hosts that vote/);
     await other.weft('forget', former, '--force');
-    await lost.up('--join', other.host.address);
+    await upJoined(lost, other);
     await waitForPeers(other, 2);
   }
   const started = performance.now();

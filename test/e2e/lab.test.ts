@@ -42,6 +42,14 @@ test('destroy ends processes, also deaf ones, and deletes namespaces, twice too'
   await lab.destroy();
 });
 
+test('what runs to its end ends with the lab', async (t) => {
+  const lab = openLab(t, 'lab');
+  const namespace = await lab.namespace('x');
+  const running = namespace.tryRun('sleep', ['60'], { timeoutMs: 70_000 });
+  await lab.destroy();
+  t.is((await running).status, 137);
+});
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   test(`${signal} removes everything before the process ends`, async (t) => {
     const program = new LabProcess(process.execPath, [

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join as joinPath } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { accountCpu } from '../../bench/lib/cpu.ts';
 import { Lab, type LabHost, type LabNamespace } from '../../bench/lib/lab.ts';
@@ -8,7 +8,7 @@ import type { CommandResult, LabProcess } from '../../bench/lib/process.ts';
 import type { EndpointInfo, PeerInfo, Status } from '../../src/api/control.ts';
 import { packageRoot } from '../../src/base/package-root.ts';
 
-const WEFT = join(packageRoot, 'bin/weft');
+const WEFT = joinPath(packageRoot, 'bin/weft');
 
 /** A host of the lab with a Weft daemon. */
 export class WeftHost {
@@ -30,16 +30,16 @@ export class WeftHost {
   }
 
   get socket(): string {
-    return join(this.directory, `${this.name}.sock`);
+    return joinPath(this.directory, `${this.name}.sock`);
   }
 
   get stateDirectory(): string {
-    return join(this.directory, this.name);
+    return joinPath(this.directory, this.name);
   }
 
   /** Where this host's Docker engine looks for plugins. */
   get dockerPlugin(): string {
-    return join(this.directory, this.name, 'run/plugins/weft.sock');
+    return joinPath(this.directory, this.name, 'run/plugins/weft.sock');
   }
 
   /** Starts the daemon and returns when it says that it is ready. */
@@ -107,7 +107,7 @@ export async function makeHosts(
   dataPlane: DataPlaneName = 'native',
 ): Promise<TestMesh> {
   const lab = new Lab(area);
-  const directory = mkdtempSync(join(tmpdir(), `weft-t${area}-`));
+  const directory = mkdtempSync(joinPath(tmpdir(), `weft-t${area}-`));
   t.teardown(async () => {
     await lab.destroy();
     rmSync(directory, { recursive: true, force: true });
@@ -122,6 +122,32 @@ export async function makeHosts(
 /** For tests of what user space does with every frame: known ones would else pass it by, in the kernel. */
 export const USER_SPACE = ['--fast-path', 'off'] as const;
 
+/** Has a host join another's mesh by a token of that one, at `target` if not at its address. */
+export async function joinMesh(
+  host: WeftHost,
+  at: WeftHost,
+  target = at.host.address,
+): Promise<void> {
+  const token = (await at.weft('token')).trim();
+  await host.weft('join', target, '--token', token);
+}
+
+/** Starts a daemon that joins the mesh of another. */
+export async function upJoined(
+  host: WeftHost,
+  at: WeftHost,
+  ...flags: readonly string[]
+): Promise<void> {
+  await host.up(...flags);
+  await joinMesh(host, at);
+}
+
+/** Gossip that anybody can read and forge, for tests that do. */
+export const OPEN = ['--gossip', 'open'] as const;
+
+/** Plain networks: for tests of what VXLAN does on the wire. */
+export const PLAIN = ['--encap', 'vxlan'] as const;
+
 /** Hosts with daemons that have joined the first; `flags` go to each `weft up`. */
 export async function startMesh(
   t: Pick<ExecutionContext, 'teardown'>,
@@ -133,10 +159,7 @@ export async function startMesh(
   const mesh = await makeHosts(t, area, names, dataPlane);
   const [first, ...others] = mesh.hosts;
   await first?.up(...flags);
-  for (const host of others) {
-    await host.up(...flags);
-    await host.weft('join', first?.host.address ?? '');
-  }
+  for (const host of others) if (first) await upJoined(host, first, ...flags);
   await Promise.all(mesh.hosts.map((host) => waitForPeers(host, names.length)));
   return mesh;
 }

@@ -7,7 +7,7 @@ import type { LabNamespace } from '../../bench/lib/lab.ts';
 import type { LabProcess } from '../../bench/lib/process.ts';
 import { createClient } from '../../src/api/client.ts';
 import type { NameInfo, NetworkDetail } from '../../src/api/control.ts';
-import { eventually, makeHosts, timed, waitForPeers, type WeftHost } from './mesh.ts';
+import { eventually, makeHosts, timed, waitForPeers, type WeftHost, upJoined } from './mesh.ts';
 
 const NAME_SERVER = fileURLToPath(new URL('./name-server-program.js', import.meta.url));
 const SERVER = '10.7.0.1';
@@ -73,7 +73,7 @@ test.before(async () => {
   const upstream = dns.namespace.start(process.execPath, [NAME_SERVER, UPSTREAM]);
   await upstream.waitForLine(/^listening/);
   await a.up(...FLAGS);
-  await b.up(...FLAGS, '--join', a.host.address);
+  await upJoined(b, a, ...FLAGS);
   await waitForPeers(b, 2);
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   const [redWeb, redDb] = [await mesh.container('redweb'), await mesh.container('reddb')];

@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { LabNamespace } from '../../bench/lib/lab.ts';
 import { sendDatagrams } from './raw.ts';
 import { damageSeen, kernelCounters } from './kernel-counters.ts';
-import { eventually, makeHosts, startMesh, USER_SPACE } from './mesh.ts';
+import { eventually, makeHosts, PLAIN, startMesh, USER_SPACE } from './mesh.ts';
 
 const WEB = { v4: '10.7.0.2', v6: 'fd00:7::2' };
 const DB = { v4: '10.7.0.3', v6: 'fd00:7::3' };
@@ -41,7 +41,7 @@ test('no kernel finds a wrong checksum, whichever container leaves them to its i
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
-  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await eventually(
     async () => (await b.tryWeft('network', 'inspect', 'blue')).status === 0,
     20_000,
@@ -73,7 +73,7 @@ test('a kernel VXLAN device, and the kernel behind it, find no wrong checksum', 
   if (!weft || !other) throw new Error('two hosts were asked for');
   const foreign = other.namespace;
   await weft.up(...USER_SPACE);
-  await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await weft.weft('vtep', 'add', 'blue', other.host.address);
   const web = await mesh.container('web');
   await weft.attach('blue', web, WEB.v4);
@@ -103,7 +103,7 @@ test('a frame whose checksum is wrong arrives as it is, and the kernel refuses i
   const [weft, other] = mesh.hosts;
   if (!weft || !other) throw new Error('two hosts were asked for');
   await weft.up(...USER_SPACE);
-  await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42');
+  await weft.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24', '--vni', '42', ...PLAIN);
   await weft.weft('vtep', 'add', 'blue', other.host.address);
   const web = await mesh.container('web');
   const { mac } = await weft.attach('blue', web, WEB.v4);

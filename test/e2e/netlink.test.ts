@@ -5,6 +5,8 @@ import { IpTool } from '../../src/os/ip.ts';
 import type { Link } from '../../src/os/ip-json.ts';
 import { loadPerform } from '../../src/os/netlink/addon.ts';
 import { NetlinkIp, netlinkWriter } from '../../src/os/netlink/netlink-ip.ts';
+import { NetlinkPolicyRouting } from '../../src/os/netlink/netlink-policy-routing.ts';
+import type { PolicyEntry } from '../../src/os/policy-routing.ts';
 
 const tool = new IpTool(systemExec);
 const perform = loadPerform();
@@ -124,4 +126,82 @@ test('what netlink makes, ip(8) reads, and both read alike', async (t) => {
     (await tool.links(box.path)).map(({ name }) => name),
     ['lo'],
   );
+});
+
+test('a link that was deleted is gone at both ends, and can be made anew at once, by many at a time', async (t) => {
+  const lab = new Lab('nld');
+  t.teardown(() => lab.destroy());
+  const host = await lab.namespace('host');
+  const boxes = await Promise.all(
+    ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => lab.namespace(name)),
+  );
+  const names = async (place: string): Promise<readonly string[]> =>
+    (await netlink.links(place)).map(({ name }) => name);
+  const rounds = boxes.map(async ({ path: namespace }, index) => {
+    const name = `wv${index}`;
+    const peer = { name: 'eth0', namespace, mac: '02:00:5e:10:00:01', mtu: 1400 };
+    for (let round = 0; round < 5; round++) {
+      await netlink.apply([{ kind: 'addVeth', name, mtu: 1400, peer }], host.path);
+      await netlink.apply([{ kind: 'deleteLink', name }], host.path);
+      t.false((await names(host.path)).includes(name));
+      t.deepEqual(await names(namespace), ['lo']);
+    }
+  });
+  await Promise.all(rounds);
+  await t.throwsAsync(netlink.apply([{ kind: 'deleteLink', name: 'wv0' }], host.path), {
+    message: /^"ip link delete dev wv0" was refused: No such device;/,
+  });
+});
+
+test('policy rules and their routes are as ip(8) shows them, and only those of Weft are seen', async (t) => {
+  const lab = new Lab('nlp');
+  t.teardown(() => lab.destroy());
+  const host = await lab.namespace('host');
+  await host.ip('link add name h1 type veth peer name h2');
+  for (const end of ['h1', 'h2']) await host.ip(`link set ${end} up`);
+  await netlink.apply(
+    [
+      { kind: 'addAddress', name: 'h1', address: '10.7.0.9/24', isRouteless: true },
+      { kind: 'addAddress', name: 'h1', address: 'fd00:7::9/64', isRouteless: true },
+    ],
+    host.path,
+  );
+  t.notRegex(`${await host.ip('route show')}${await host.ip('-6 route show')}`, /10\.7|fd00:7/);
+  const index = (await tool.links(host.path)).find(({ name }) => name === 'h1')?.index;
+  const routing = new NetlinkPolicyRouting(
+    (_netns, steps) => perform(host.path, steps),
+    (wanted) => (wanted === index ? 'h1' : 'other'),
+  );
+  t.deepEqual(await routing.list(), [], 'a table that is not there is empty');
+  const ends4 = { from: '10.7.0.9', to: '10.7.0.0/24' };
+  const ends6 = { from: 'fd00:7::9', to: 'fd00:7::/64' };
+  const entries: readonly PolicyEntry[] = [
+    { kind: 'rule', ...ends4 },
+    { kind: 'rule', ...ends4, from: '0.0.0.0' },
+    { kind: 'rule', ...ends6 },
+    { kind: 'route', ...ends4, device: 'h1' },
+    { kind: 'route', ...ends6, device: 'h1' },
+  ];
+  await routing.change([], entries);
+  t.deepEqual(await routing.list(), entries);
+  await t.throwsAsync(routing.change([], entries.slice(0, 1)), {
+    message: /^The rule "from 10\.7\.0\.9 to 10\.7\.0\.0\/24" can't be added: File exists/,
+  });
+  const rules = await host.ip('rule show');
+  t.regex(rules, /^1783:\s+from 0\.0\.0\.0 to 10\.7\.0\.0\/24 lookup 7783 proto 87$/m);
+  t.regex(rules, /^1783:\s+from 10\.7\.0\.9 to 10\.7\.0\.0\/24 lookup 7783 proto 87$/m);
+  const way = async (words: string): Promise<string> =>
+    (/table \d+|unreachable/.exec(
+      (await host.tryRun('ip', ['route', 'get', ...words.split(' ')])).stdout,
+    ) ?? ['none'])[0];
+  t.is(await way('10.7.0.2'), 'table 7783');
+  t.is(await way('fd00:7::2'), 'table 7783', 'though its source is not chosen yet');
+  t.is(await way('fd00:7::2 from fd00:7::9'), 'table 7783');
+
+  await host.ip('rule add to 10.7.0.0/24 lookup 7783 priority 1783');
+  await host.ip('route add 10.9.0.0/24 dev h1 table 7783');
+  t.deepEqual(await routing.list(), entries);
+  await routing.change(entries, []);
+  t.deepEqual(await routing.list(), []);
+  t.regex(await host.ip('rule show'), /1783:\s+from all to 10\.7\.0\.0\/24 lookup 7783$/m);
 });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { eventually, makeHosts, waitForPeers, type WeftHost } from './mesh.ts';
+import { eventually, makeHosts, waitForPeers, type WeftHost, upJoined } from './mesh.ts';
 
 const PORTS = [5001, 5002, 5003, 5004, 5005, 5006] as const;
 
@@ -16,7 +16,7 @@ test('with two threads many flows cross unharmed, also after a restart with one'
   const [a, b] = mesh.hosts;
   if (!a || !b) throw new Error('two hosts were asked for');
   await a.up('--threads', '2');
-  await b.up('--threads', '2', '--join', a.host.address);
+  await upJoined(b, a, '--threads', '2');
   await waitForPeers(a, 2);
   const [web, db] = [await mesh.container('web'), await mesh.container('db')];
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');

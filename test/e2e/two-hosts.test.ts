@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { DATA_PLANES, startMesh, type DataPlaneName } from './mesh.ts';
+import { DATA_PLANES, type DataPlaneName, eventually, startMesh } from './mesh.ts';
 
 async function twoHostsAreOneEthernet(t: ExecutionContext, kind: DataPlaneName): Promise<void> {
   const mesh = await startMesh(t, `two${kind[0]}`, ['a', 'b'], kind);
@@ -9,6 +9,7 @@ async function twoHostsAreOneEthernet(t: ExecutionContext, kind: DataPlaneName):
   await a.weft('network', 'create', 'blue', '--subnet', '10.7.0.0/24');
   await a.attach('blue', web, '10.7.0.2');
   await b.attach('blue', db, '10.7.0.3');
+  await eventually(() => web.answers('10.7.0.3'), 20_000);
 
   for (const bytes of [64, 1400]) {
     const { sent, received } = await web.ping('10.7.0.3', {

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { eventually, makeHosts } from './mesh.ts';
+import { eventually, makeHosts, upJoined } from './mesh.ts';
 
 /** VXLAN over IPv4: outer IP 20, UDP 8, VXLAN 8, inner Ethernet 14. */
-const OVERHEAD = 50;
+const OVERHEAD = 74;
 /** IP and ICMP headers of a ping. */
 const PING_OVERHEAD = 28;
 
@@ -13,7 +13,7 @@ for (const underlayMtu of [9000, 1280]) {
     if (!a || !b) throw new Error('two hosts were asked for');
     for (const { namespace } of [a, b]) await namespace.ip(`link set u0 mtu ${underlayMtu}`);
     await a.up();
-    await b.up('--join', a.host.address);
+    await upJoined(b, a);
     const { mtu } = await a.json<{ mtu: number }>(
       ...['network', 'create', 'blue', '--subnet', '10.7.0.0/24'],
     );

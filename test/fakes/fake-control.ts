@@ -5,10 +5,13 @@ import type {
   DetachRequest,
   EndpointInfo,
   EndpointScope,
+  EventsRequest,
   ExposeRequest,
   FdbInfo,
   ForgetRequest,
   IpamPlan,
+  LinkDetail,
+  LinkEvent,
   NameInfo,
   NameRemoval,
   NameRequest,
@@ -20,11 +23,14 @@ import type {
   PoolInfo,
   RenameRequest,
   Status,
+  ExpelledInfo,
+  KeyInfo,
   TokenInfo,
   TokenRequest,
   VtepInfo,
 } from '../../src/api/control.ts';
 import { AppError } from '../../src/base/errors.ts';
+import { metricsText } from '../../src/metrics/metrics.ts';
 
 const NO_TRAFFIC = { rxFrames: 0, rxBytes: 0, txFrames: 0, txBytes: 0 };
 const STARTED = '2026-01-02T03:04:05.000Z';
@@ -46,7 +52,7 @@ export const FAKE_STATUS: Status = {
     features: { receive: 'one datagram per event' },
     drops: { vxlan_flags: 3, vxlan_short: 0 },
     fdb: { learned: 2, moved: 0, aged: 0, evicted: 0, flushed: 0 },
-    answered: { arp: 3, nd: 1 },
+    answered: { arp: 3, nd: 1, tooBig: 0 },
     ports: [{ network: 'blue', device: 'wt-blue', ...NO_TRAFFIC, rxFrames: 10, rxBytes: 2048 }],
     vteps: [
       {
@@ -68,10 +74,51 @@ export const FAKE_STATUS: Status = {
     upstreams: ['192.0.2.53:53'],
     counters: { udp: 7, malformed: 1, ignored: 0 },
   },
-  links: { peers: [], counters: { handshakeForeign: 0 } },
+  links: {
+    peers: [],
+    counters: { handshakeForeign: 0 },
+    sent: { gossip: { datagrams: 2, bytes: 200 } },
+  },
+  pathMtu: { paths: [], counters: { mtuProbesSent: 0 } },
   networks: 1,
   endpoints: { local: 1, mesh: 2 },
 };
+
+export const FAKE_LINKS: readonly LinkDetail[] = [
+  {
+    ...{ peer: 'host-b', id: 'b123456789abcdef0123456789abcdef', state: 'alive' },
+    ...{ encapsulations: ['sealed', 'vxlan'], keys: 'sealed', cipher: 'aes-256-gcm' },
+    ...{ lastHandshake: STARTED, path: 'relay host-c', kind: 'relay', since: STARTED },
+    ...{ why: '3 probes lost', flaps: 1, mtu: 1400 },
+    traffic: { ...NO_TRAFFIC, rxFrames: 10, rxBytes: 2048 },
+    paths: [
+      {
+        ...{ path: 'direct 192.0.2.2:7783', origin: 'announced', state: 'down', isUsed: false },
+        ...{ rttMs: 0.4, jitterMs: 0.1, lossPercent: 100 },
+      },
+      {
+        ...{ path: 'relay host-c', origin: 'relay', state: 'up', isUsed: true },
+        ...{ rttMs: 1.24, jitterMs: 0.2, lossPercent: 0 },
+      },
+    ],
+    note: 'Plain VXLAN goes to the announced address alone.',
+  },
+];
+
+export const FAKE_EVENTS: readonly LinkEvent[] = [
+  {
+    ...{ sequence: 7, at: STARTED, kind: 'path', peer: 'host-b' },
+    text: 'path to host-b: direct 192.0.2.2:7783 -> relay host-c: 3 probes lost',
+  },
+];
+
+export const FAKE_KEYS: readonly KeyInfo[] = [
+  { id: '11111111', number: 1, state: 'retired', lackedBy: [], sealedWithBy: [] },
+  { id: '22222222', number: 2, state: 'in use', lackedBy: [], sealedWithBy: ['host-b'] },
+  { id: '33333333', number: 3, state: 'opens', lackedBy: ['host-b'], sealedWithBy: [] },
+];
+
+export const FAKE_EXPELLED: ExpelledInfo = { id: 'c'.repeat(32), name: 'host-c' };
 
 export const FAKE_TOKENS: readonly TokenInfo[] = [
   { id: 'a1', state: 'valid', uses: 2, used: 1, expiresAt: '2026-01-02T04:04:05.000Z' },
@@ -238,6 +285,36 @@ export class FakeControl implements Control {
     await this.#enter('revokeToken', id);
   }
 
+  async listKeys() {
+    await this.#enter('listKeys');
+    return FAKE_KEYS;
+  }
+
+  async rotateKeys() {
+    await this.#enter('rotateKeys');
+    return FAKE_KEYS;
+  }
+
+  async retireKeys(id?: string) {
+    await this.#enter('retireKeys', id);
+    return FAKE_KEYS;
+  }
+
+  async listExpelled() {
+    await this.#enter('listExpelled');
+    return [FAKE_EXPELLED];
+  }
+
+  async expel(host: string) {
+    await this.#enter('expel', host);
+    return FAKE_EXPELLED;
+  }
+
+  async takeBack(host: string) {
+    await this.#enter('takeBack', host);
+    return FAKE_EXPELLED;
+  }
+
   async leave() {
     await this.#enter('leave');
   }
@@ -309,13 +386,14 @@ export class FakeControl implements Control {
     }));
   }
 
-  async expose({ network, ip }: ExposeRequest): Promise<EndpointInfo> {
-    await this.#enter('expose', { network, ...(ip === undefined ? {} : { ip }) });
+  async expose({ network, ip, ip6 }: ExposeRequest): Promise<EndpointInfo> {
+    const wanted = { ...(ip === undefined ? {} : { ip }), ...(ip6 === undefined ? {} : { ip6 }) };
+    await this.#enter('expose', { network, ...wanted });
     return this.attach({
       network,
       netns: '/proc/self/ns/net',
       ifname: 'weft-h42',
-      ...(ip && { ip }),
+      ...wanted,
     });
   }
 
@@ -427,6 +505,21 @@ export class FakeControl implements Control {
     await this.#enter('fdb', network);
     this.#network(network);
     return FAKE_FDB;
+  }
+
+  async links(host?: string) {
+    await this.#enter('links', host);
+    return FAKE_LINKS;
+  }
+
+  async events(request: EventsRequest) {
+    await this.#enter('events', request);
+    return FAKE_EVENTS;
+  }
+
+  async metrics() {
+    await this.#enter('metrics');
+    return { text: metricsText(FAKE_STATUS, FAKE_LINKS) };
   }
 
   async version() {

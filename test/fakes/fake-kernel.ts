@@ -3,7 +3,13 @@ import { CommandFailed } from '../../src/os/exec.ts';
 import type { Ip } from '../../src/os/ip.ts';
 import { undoCommands, type IpCommand } from '../../src/os/ip-command.ts';
 import type { Link, Neighbour, Route } from '../../src/os/ip-json.ts';
-import type { Netns, OpenSandbox, Sandbox, SandboxReference } from '../../src/os/netns.ts';
+import {
+  OWN,
+  type Netns,
+  type OpenSandbox,
+  type Sandbox,
+  type SandboxReference,
+} from '../../src/os/netns.ts';
 import type { Sysctl } from '../../src/os/sysctl.ts';
 import { formatCidr, parseCidr, subnetOf } from '../../src/wire/cidr.ts';
 
@@ -187,6 +193,14 @@ export class FakeKernel implements Ip, Sysctl, Netns {
     return Promise.resolve(missing.map((family) => `ipv${family}.forwarding`));
   }
 
+  makeHostPort(ifname: string): Promise<void> {
+    return this.setForwarding(ifname, 4, false);
+  }
+
+  async compareHostPort(ifname: string): Promise<readonly string[]> {
+    return (await this.isForwarding(ifname, 4)) === true ? ['ipv4.forwarding'] : [];
+  }
+
   isForwarding(ifname: string, family: 4 | 6): Promise<boolean | undefined> {
     const isThere = this.#links(HOST).has(ifname);
     return Promise.resolve(isThere ? this.#forwarding.has(`${ifname} ${family}`) : undefined);
@@ -229,11 +243,12 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   }
 
   own(): Promise<Sandbox> {
-    return Promise.resolve({ path: HOST, inode: `4:${HOST}` });
+    return Promise.resolve({ path: OWN, inode: `4:${OWN}` });
   }
 
   exists({ path, inode }: Sandbox): Promise<boolean> {
-    return Promise.resolve(this.#namespaces.has(path) && inode === `4:${path}`);
+    const isThere = path === OWN || this.#namespaces.has(path);
+    return Promise.resolve(isThere && inode === `4:${path}`);
   }
 
   // The kernel itself
@@ -244,7 +259,7 @@ export class FakeKernel implements Ip, Sysctl, Netns {
   }
 
   #links(within: string): Map<string, MutableLink> {
-    const links = this.#namespaces.get(within);
+    const links = this.#namespaces.get(within === OWN ? HOST : within);
     if (links === undefined) throw new CommandFailed(`no namespace ${within}`);
     return links;
   }
@@ -313,6 +328,13 @@ export class FakeKernel implements Ip, Sysctl, Netns {
       case 'setLink':
         this.#set(command, within);
         return;
+      case 'setPort': {
+        const link = this.#get(within, command.name);
+        if (link.master === undefined) throw new CommandFailed('Operation not supported');
+        if (command.isolated) link.isIsolated = true;
+        else delete link.isIsolated;
+        return;
+      }
       case 'deleteLink':
         this.#delete(within, command.name);
         return;
@@ -321,7 +343,9 @@ export class FakeKernel implements Ip, Sysctl, Netns {
         const [address = '', length] = command.address.split('/');
         const added = { address, prefixLength: Number(length), scope: 'global' };
         link.addresses = [...link.addresses, added];
-        this.#lostRoutes.delete(`${within} ${subnetText(added)}`);
+        const route = `${within} ${subnetText(added)}`;
+        if (command.isRouteless === true) this.#lostRoutes.add(route);
+        else this.#lostRoutes.delete(route);
         return;
       }
       case 'deleteAddress': {

@@ -1,12 +1,15 @@
 import test from 'ava';
 import { Contact, LOCAL_TABLE } from '../../src/gossip/contact.ts';
-import { peerId, WALL } from './fixtures.ts';
+import { record, WALL } from './fixtures.ts';
 
 const DAY = 86_400_000;
 const RETENTION = 7 * DAY;
 
-const ME = peerId('1');
-const NOTE = { table: LOCAL_TABLE, key: 'shared-until', author: ME, value: undefined };
+const ME = record('1');
+const NOTE = {
+  ...{ table: LOCAL_TABLE, key: 'shared-until', value: undefined },
+  ...{ author: ME.id, authorKey: ME.key, signature: new Uint8Array(64) },
+};
 
 const contact = (until?: number, started = WALL): Contact => {
   const it = new Contact({ retention: RETENTION, started });

@@ -18,6 +18,7 @@ import {
 } from '../../src/gossip/message.ts';
 import { encodeRequestHead } from '../../src/gossip/sync-message.ts';
 import { at, machine, peerId, record } from './fixtures.ts';
+import { idOf, signedBy } from '../fakes/fake-signatures.ts';
 import { check } from '../fakes/property.ts';
 
 const FROM: SocketAddress = { address: '192.0.2.2', port: 7783 };
@@ -38,7 +39,7 @@ function sent(effects: readonly Effect[]): { to: SocketAddress; datagram: Datagr
   return effects.flatMap((effect) => {
     if (effect.kind !== 'send') return [];
     const bytes = Buffer.from(effect.bytes);
-    const read = decodeDatagram(bytes, decodeHeader(bytes)?.bodyAt ?? 0);
+    const read = decodeDatagram(bytes, decodeHeader(bytes)?.bodyAt ?? 0, idOf);
     return read === undefined ? [] : [{ to: effect.to, datagram: read }];
   });
 }
@@ -300,7 +301,14 @@ test('the longest dead makes room for a new member where the quota is full', (t)
   it.receive(news(...['2', '3', '4'].map((digit) => record(digit))), FROM, at(1));
   it.receive(news(record('3', { state: 'dead' })), FROM, at(2));
   it.receive(news(record('4', { state: 'dead' })), FROM, at(3));
-  const effects = it.receive(news(record('5')), FROM, at(4));
+  t.is(it.member(peerId('3'))?.state, 'suspect', 'another is believed after the least time only');
+  for (const [digit, ms] of [
+    ['3', 3000],
+    ['4', 3001],
+  ] as const) {
+    it.expire({ kind: 'suspicion', id: peerId(digit), incarnation: 0 }, at(ms));
+  }
+  const effects = it.receive(news(record('5')), FROM, at(3002));
   t.deepEqual(it.members.map(({ name }) => name).sort(), ['host-2', 'host-4', 'host-5']);
   t.true(effects.some((effect) => effect.kind === 'forgotten' && effect.member.name === 'host-3'));
   t.is(it.counters()['memberQuota'], 0);
@@ -320,13 +328,14 @@ test('a flood of forged members is bounded by the quota, and each beyond it is c
 const VALID: readonly Buffer[] = [
   news(record('3'), record('4', { state: 'dead' })),
   datagram({ kind: 'ping', sequence: 1, target: peerId('1') }, [
-    encodeRow({
-      table: 'networks',
-      key: 'a',
-      stamp: { millis: at(0).wall, count: 0 },
-      author: peerId('3'),
-      value: Uint8Array.of(0xa1, 0x61, 0x61, 0x01),
-    }),
+    encodeRow(
+      signedBy(peerId('3'), {
+        table: 'networks',
+        key: 'a',
+        stamp: { millis: at(0).wall, count: 0 },
+        value: Uint8Array.of(0xa1, 0x61, 0x61, 0x01),
+      }),
+    ),
   ]),
   Buffer.concat([
     encodeRequestHead(HEADER, { protocol: { min: 1, max: 1 }, purpose: 'join', self: record('5') }),

@@ -7,6 +7,7 @@ import { Mesh, type MeshOptions } from '../../src/gossip/driver.ts';
 import type { DatagramChannel } from '../../src/underlay/datagram.ts';
 import type { StreamTransport } from '../../src/underlay/stream.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { FakeSignatures } from '../fakes/fake-signatures.ts';
 import { peerId } from './fixtures.ts';
 
 interface Node {
@@ -26,6 +27,7 @@ export class MemoryMesh {
     this.#nodes.set(formatSocketAddress(address), node);
     return new Mesh({
       self: { id: peerId(digit), name: `host-${digit}`, address },
+      signatures: new FakeSignatures(peerId(digit)),
       incarnation: 0,
       label: 'test',
       config: presets.lan,

@@ -6,6 +6,7 @@ import type { HeldRow } from '../../src/gossip/held-row.ts';
 import { compareStamps } from '../../src/gossip/hybrid-clock.ts';
 import { compareRecent, versionOf } from '../../src/gossip/recent.ts';
 import { Replica } from '../../src/gossip/replica.ts';
+import { FakeSignatures, signedBy } from '../fakes/fake-signatures.ts';
 import { check } from '../fakes/property.ts';
 import { peerId, WALL } from './fixtures.ts';
 
@@ -17,12 +18,14 @@ const replica = (): Replica =>
       ...{ rowsMax: 10_000, rowsPerAuthorMax: 10_000 },
     },
     new Counters(),
+    { signatures: new FakeSignatures(peerId('e')), isActive: () => true },
   );
 
 function put(into: Replica, key: number, millis: number, count = 0, isDeleted = false): void {
   const value = isDeleted ? undefined : new Uint8Array([key & 15]);
   const stamp = { millis, count };
-  into.merge({ table: 't', key: `k${key}`, stamp, author: peerId('1'), value }, WALL, 'remote');
+  const row = signedBy(peerId('1'), { table: 't', key: `k${key}`, stamp, value });
+  into.merge(row, WALL, 'remote');
 }
 
 test('what is listed are all rows later than the floor, whatever was written, replaced and collected', (t) => {

@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { isAppError } from '../../src/base/errors.ts';
 import { encodeCbor } from '../../src/gossip/cbor.ts';
 import { Counters } from '../../src/gossip/counters.ts';
-import { compareRows, Replica, type Row } from '../../src/gossip/replica.ts';
+import type { PeerId } from '../../src/base/types.ts';
+import { compareRows, Replica, type Row, type Trust } from '../../src/gossip/replica.ts';
+import { FakeSignatures, signedBy } from '../fakes/fake-signatures.ts';
 import { peerId, WALL } from './fixtures.ts';
 import { check } from '../fakes/property.ts';
 
@@ -12,22 +14,21 @@ const SETTINGS = {
   ...{ rowsMax: 10, rowsPerAuthorMax: 10 },
 };
 
-function replica(): { it: Replica; counters: Counters } {
+const trust = (self: string, isActive: (id: PeerId) => boolean = () => true): Trust => ({
+  signatures: new FakeSignatures(peerId(self)),
+  isActive,
+});
+
+function replica(self = '1', isActive?: Trust['isActive']): { it: Replica; counters: Counters } {
   const counters = new Counters();
-  return { it: new Replica(SETTINGS, counters), counters };
+  return { it: new Replica(SETTINGS, counters, trust(self, isActive)), counters };
 }
 
 function row(change: Partial<Row> & { readonly data?: unknown } = {}): Row {
-  const { data = 1, ...rest } = change;
+  const { data = 1, author = peerId('1'), ...rest } = change;
   const value = encodeCbor(data);
-  return {
-    table: 't',
-    key: 'k',
-    stamp: { millis: WALL, count: 0 },
-    author: peerId('1'),
-    value,
-    ...rest,
-  };
+  const stamp = { millis: WALL, count: 0 };
+  return signedBy(author, { table: 't', key: 'k', stamp, value, ...rest });
 }
 
 const later = (ms: number): Row['stamp'] => ({ millis: WALL + ms, count: 0 });
@@ -105,9 +106,9 @@ test('replicas that saw the same versions in any order are equal', (t) => {
 });
 
 test('prepare stamps after all that was seen, and changes nothing by itself', (t) => {
-  const { it } = replica();
+  const { it } = replica('2');
   it.merge(row({ stamp: later(500) }), WALL, 'remote');
-  const next = it.prepare('t', 'k', 2, peerId('2'), WALL);
+  const next = it.prepare('t', 'k', 2, WALL);
   t.deepEqual(next?.stamp, { millis: WALL + 500, count: 1 });
   t.deepEqual(it.get('t', 'k')?.row.author, peerId('1'));
   t.truthy(next && it.merge(next, WALL, 'local'));
@@ -116,9 +117,10 @@ test('prepare stamps after all that was seen, and changes nothing by itself', (t
 test('putting what is there, or deleting what is not, is no change', (t) => {
   const { it } = replica();
   it.merge(row({ data: { a: 1 } }), WALL, 'remote');
-  t.is(it.prepare('t', 'k', { a: 1 }, peerId('1'), WALL), undefined);
-  t.is(it.prepare('t', 'absent', undefined, peerId('1'), WALL), undefined);
-  t.truthy(it.prepare('t', 'k', { a: 1 }, peerId('2'), WALL), 'another author takes the row over');
+  t.is(it.prepare('t', 'k', { a: 1 }, WALL), undefined);
+  t.is(it.prepare('t', 'absent', undefined, WALL), undefined);
+  it.merge(row({ data: { a: 1 }, author: peerId('2'), stamp: later(1) }), WALL, 'remote');
+  t.truthy(it.prepare('t', 'k', { a: 1 }, WALL), 'another author takes the row over');
 });
 
 test('a tombstone hides the row, wins over older versions, and is collected in the end', (t) => {
@@ -156,21 +158,29 @@ test('rows are refused and counted: future, too large, invalid, beyond the quota
 
 test('a million keys of one author meet its quota, which other authors do not feel', (t) => {
   const counters = new Counters();
-  const it = new Replica({ ...SETTINGS, rowsMax: 1_000_000, rowsPerAuthorMax: 500 }, counters);
+  const it = new Replica(
+    { ...SETTINGS, rowsMax: 1_000_000, rowsPerAuthorMax: 500 },
+    counters,
+    trust('1'),
+  );
   for (let key = 0; key < 1_000_000; key++) it.merge(row({ key: `${key}` }), WALL, 'remote');
   t.is(it.size, 500);
   t.is(counters.get('rowAuthorQuota'), 999_500);
   t.truthy(it.merge(row({ key: 'other', author: peerId('2') }), WALL, 'remote'));
   t.truthy(it.merge(row({ key: '7', data: 2, stamp: later(1) }), WALL, 'remote'), 'a known row');
-  const error = t.throws(() => it.prepare('t', 'more', 1, peerId('1'), WALL));
+  const error = t.throws(() => it.prepare('t', 'more', 1, WALL));
   t.true(isAppError(error, 'E_USAGE'));
   t.regex(error.message, /This host has 500 rows/);
   it.merge(row({ key: '8', author: peerId('2'), stamp: later(1) }), WALL, 'remote');
-  t.truthy(it.prepare('t', 'more', 1, peerId('1'), WALL), 'another has taken a row over');
+  t.truthy(it.prepare('t', 'more', 1, WALL), 'another has taken a row over');
 });
 
 test('decoded values are kept for some rows only, and read the same for all', (t) => {
-  const it = new Replica({ ...SETTINGS, rowsMax: 1e6, rowsPerAuthorMax: 1e6 }, new Counters());
+  const it = new Replica(
+    { ...SETTINGS, rowsMax: 1e6, rowsPerAuthorMax: 1e6 },
+    new Counters(),
+    trust('1'),
+  );
   it.define('t', { valueBytes: 100, validate: (value) => value });
   for (let key = 0; key < 16_500; key++)
     it.merge(row({ key: `${key}`, data: { key } }), WALL, 'remote');
@@ -181,12 +191,12 @@ test('decoded values are kept for some rows only, and read the same for all', (t
 });
 
 test('rows of the future neither come in nor move the clock; at the limit they move only their own row', (t) => {
-  const { it, counters } = replica();
+  const { it, counters } = replica('2');
   t.is(it.merge(row({ stamp: later(1001) }), WALL, 'remote'), undefined);
   t.truthy(it.merge(row({ key: 'forged', stamp: later(1000) }), WALL, 'remote'));
   t.is(counters.get('rowFuture'), 1);
-  t.deepEqual(it.prepare('t', 'mine', 1, peerId('2'), WALL)?.stamp, later(0));
-  const over = it.prepare('t', 'forged', undefined, peerId('2'), WALL);
+  t.deepEqual(it.prepare('t', 'mine', 1, WALL)?.stamp, later(0));
+  const over = it.prepare('t', 'forged', undefined, WALL);
   t.deepEqual(over?.stamp, { millis: WALL + 1000, count: 1 });
 });
 
@@ -218,7 +228,7 @@ for (const [name, key, value] of [
       valueBytes: 20,
       validate: (data) => (typeof data === 'number' ? data : undefined),
     });
-    const error = t.throws(() => it.prepare('t', key, value, peerId('1'), WALL));
+    const error = t.throws(() => it.prepare('t', key, value, WALL));
     t.true(isAppError(error, 'E_USAGE'));
     t.is(it.size, 0);
   });

@@ -10,13 +10,14 @@ import {
   encodeRequestHead,
   type Refusal,
 } from '../../src/gossip/sync-message.ts';
+import { idOf } from '../fakes/fake-signatures.ts';
 import { check } from '../fakes/property.ts';
 import { record } from './fixtures.ts';
 
 const header = encodeHeader(1, 'test');
 const FROM = { address: '192.0.2.1', port: 7783 };
 const NOTHING_ELSE = {
-  ...{ claims: [], rows: [], malformedClaims: 0, malformedRows: 0 },
+  ...{ claims: [], rows: [], malformedClaims: 0, malformedRows: 0, excess: 0 },
   ...{ ranges: [], malformedRanges: 0, known: [], wanted: [] },
 };
 
@@ -27,12 +28,12 @@ const request = Buffer.concat([
 const answer = Buffer.from(encodeAnswerHead(header, record('1'), FROM));
 
 test('a request and an answer are read back', (t) => {
-  t.deepEqual(decodeRequest(request, header.length), {
+  t.deepEqual(decodeRequest(request, header.length, idOf), {
     ...{ protocol: { min: 1, max: 2 }, purpose: 'join', self: record('1') },
     ...{ ...NOTHING_ELSE, claims: [{ record: record('2') }] },
     ...{ salt: 0, opening: undefined, sharedUntil: undefined },
   });
-  t.deepEqual(decodeAnswer(answer, header.length), {
+  t.deepEqual(decodeAnswer(answer, header.length, idOf), {
     ...{ self: record('1'), appearAs: FROM, postponed: [], sharedUntil: undefined },
     ...NOTHING_ELSE,
   });
@@ -49,7 +50,7 @@ const REFUSALS: readonly Refusal[] = [
 for (const refusal of REFUSALS) {
   test(`a refusal for ${refusal.reason} is read back`, (t) => {
     const bytes = Buffer.from(encodeRefusal(header, refusal));
-    t.deepEqual(decodeAnswer(bytes, header.length), { refusal });
+    t.deepEqual(decodeAnswer(bytes, header.length, idOf), { refusal });
   });
 }
 
@@ -69,8 +70,8 @@ test('random, cut and damaged messages are read or refused, and never throw', (t
   let read = 0;
   const property = fc.property(fc.oneof(random, damaged), (bytes) => {
     const bodyAt = decodeHeader(bytes)?.bodyAt ?? 0;
-    if (decodeRequest(bytes, bodyAt) !== undefined) read++;
-    if (decodeAnswer(bytes, bodyAt) !== undefined) read++;
+    if (decodeRequest(bytes, bodyAt, idOf) !== undefined) read++;
+    if (decodeAnswer(bytes, bodyAt, idOf) !== undefined) read++;
   });
   t.notThrows(() => check(property, 10_000));
   t.true(read > 100, `only ${read} were read`);

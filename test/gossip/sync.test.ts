@@ -3,7 +3,7 @@ import type { Effect } from '../../src/gossip/effects.ts';
 import { encodeHeader } from '../../src/gossip/message.ts';
 import { encodeRange, type Range } from '../../src/gossip/range.ts';
 import { encodeAnswerHead } from '../../src/gossip/sync-message.ts';
-import { at, machine, peerId, record } from './fixtures.ts';
+import { at, machine, record } from './fixtures.ts';
 
 const HEADER = encodeHeader(1, 'test');
 
@@ -17,7 +17,7 @@ for (const [name, lie] of [
 ] as const satisfies readonly (readonly [string, Range])[]) {
   test(`a host that answers every request with ${name} is left after a few`, (t) => {
     const it = machine('1');
-    const row = it.replica.prepare('t', 'k', 1, peerId('1'), at(0).wall);
+    const row = it.replica.prepare('t', 'k', 1, at(0).wall);
     if (row !== undefined) it.commit(row, at(0));
     const answer = Buffer.concat([
       encodeAnswerHead(HEADER, record('2'), record('1').address),

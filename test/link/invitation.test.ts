@@ -1,15 +1,23 @@
 import test from 'ava';
 import { asMillis } from '../../src/base/types.ts';
 import {
-  askForSecret,
+  askForKeys,
   JOIN_REFUSALS,
   JoinHost,
   type Invitations,
 } from '../../src/link/invitation.ts';
+import { Keyring } from '../../src/link/keyring.ts';
 import { KeyPair } from '../../src/link/noise/key-pair.ts';
 import { formatToken, makeToken, parseToken, type Token } from '../../src/link/token.ts';
 
 const SECRET = Buffer.alloc(32, 3);
+const KEYRING = Keyring.create(SECRET);
+
+/** Of the keyring that was given, or why there is none. */
+async function digestOf(answer: Promise<Keyring | string>): Promise<string> {
+  const keyring = await answer;
+  return typeof keyring === 'string' ? keyring : keyring.digest;
+}
 
 function inviting(token: Token, uses = 1) {
   const joiners = new Set<string>();
@@ -24,7 +32,7 @@ function inviting(token: Token, uses = 1) {
       return 'used';
     },
   };
-  const host = new JoinHost({ identity: KeyPair.generate(), secret: () => SECRET, invitations });
+  const host = new JoinHost({ identity: KeyPair.generate(), keyring: () => KEYRING, invitations });
   const clock = { now: 0 };
   const log: Buffer[] = [];
   const ask = (question: Uint8Array): Promise<Buffer | undefined> => {
@@ -36,13 +44,14 @@ function inviting(token: Token, uses = 1) {
   return { host, ask, log, clock, refusal };
 }
 
-test('a token gives its host the secret, which nobody on the way sees', async (t) => {
+test('a token gives its host the keys, which nobody on the way sees', async (t) => {
   const token = makeToken('0123456789abcdef');
   const { ask, log } = inviting(token);
   const joiner = KeyPair.generate();
-  t.deepEqual(await askForSecret(token, joiner, ask), SECRET);
+  t.is(await digestOf(askForKeys(token, joiner, ask)), KEYRING.digest);
   const seen = Buffer.concat(log);
-  for (const hidden of [SECRET, token.key, joiner.publicKey]) t.false(seen.includes(hidden));
+  for (const hidden of [SECRET, Buffer.from(SECRET.toString('hex')), token.key, joiner.publicKey])
+    t.false(seen.includes(hidden));
 });
 
 test('a token is used as often as it may be; a host whose answer got lost may ask again', async (t) => {
@@ -50,20 +59,20 @@ test('a token is used as often as it may be; a host whose answer got lost may as
   const { ask } = inviting(token, 2);
   const [first, second, third] = [KeyPair.generate(), KeyPair.generate(), KeyPair.generate()];
   for (const joiner of [first, second, first]) {
-    t.deepEqual(await askForSecret(token, joiner, ask), SECRET);
+    t.is(await digestOf(askForKeys(token, joiner, ask)), KEYRING.digest);
   }
-  t.is(await askForSecret(token, third, ask), 'spent');
+  t.is(await askForKeys(token, third, ask), 'spent');
 });
 
 test('wrong, unknown, expired and revoked tokens are told apart', async (t) => {
   const token = makeToken('0123456789abcdef');
   const { ask, refusal } = inviting(token);
   const joiner = KeyPair.generate();
-  t.is(await askForSecret({ ...token, key: Buffer.alloc(32, 1) }, joiner, ask), 'wrong');
-  t.is(await askForSecret(makeToken('0123456789abcdef'), joiner, ask), 'unknown');
+  t.is(await askForKeys({ ...token, key: Buffer.alloc(32, 1) }, joiner, ask), 'wrong');
+  t.is(await askForKeys(makeToken('0123456789abcdef'), joiner, ask), 'unknown');
   for (const now of ['expired', 'revoked'] as const) {
     refusal.now = now;
-    t.is(await askForSecret(token, joiner, ask), now);
+    t.is(await askForKeys(token, joiner, ask), now);
   }
 });
 
@@ -71,7 +80,7 @@ test('a token that is revoked between the two questions gives nothing', async (t
   const token = makeToken('0123456789abcdef');
   const { ask, refusal } = inviting(token);
   let asked = 0;
-  const answer = await askForSecret(token, KeyPair.generate(), (question) => {
+  const answer = await askForKeys(token, KeyPair.generate(), (question) => {
     if (++asked === 2) refusal.now = 'revoked';
     return ask(question);
   });
@@ -81,22 +90,22 @@ test('a token that is revoked between the two questions gives nothing', async (t
 test('a token guessed online: the questions are counted', async (t) => {
   const token = makeToken('0123456789abcdef');
   const { ask, clock } = inviting(token);
-  const guess = () => askForSecret({ ...token, key: Buffer.alloc(32) }, KeyPair.generate(), ask);
+  const guess = () => askForKeys({ ...token, key: Buffer.alloc(32) }, KeyPair.generate(), ask);
   const answers = new Set<unknown>();
   for (let count = 0; count < 45; count++) answers.add(await guess());
   t.deepEqual(answers, new Set(['wrong', 'busy']));
   clock.now = 10_000;
-  t.deepEqual(await askForSecret(token, KeyPair.generate(), ask), SECRET);
+  t.is(await digestOf(askForKeys(token, KeyPair.generate(), ask)), KEYRING.digest);
 });
 
 test('a second question that is late, replayed or of nobody', async (t) => {
   const token = makeToken('0123456789abcdef');
   const { host, ask, log, clock } = inviting(token, 9);
-  await askForSecret(token, KeyPair.generate(), ask);
+  await askForKeys(token, KeyPair.generate(), ask);
   const second = log[2] ?? Buffer.alloc(0);
   t.deepEqual(host.answer(second, asMillis(0)), Buffer.of(JOIN_REFUSALS.lost));
   let asked = 0;
-  const answer = await askForSecret(token, KeyPair.generate(), (question) => {
+  const answer = await askForKeys(token, KeyPair.generate(), (question) => {
     if (++asked === 2) clock.now += 10_000;
     return ask(question);
   });
@@ -118,7 +127,7 @@ test('bits flipped on the way, either way, give nothing', async (t) => {
         copy.writeUInt8(copy.readUInt8(copy.length - 1) ^ 1, copy.length - 1);
       return copy;
     };
-    const answer = await askForSecret(token, KeyPair.generate(), async (question) => {
+    const answer = await askForKeys(token, KeyPair.generate(), async (question) => {
       const reply = await ask(flip(question));
       return reply && flip(reply);
     });

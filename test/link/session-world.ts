@@ -2,9 +2,11 @@ import { randomHex, seededRng, type Rng } from '../../src/base/rng.ts';
 import { asMillis, type PeerId, type SocketAddress } from '../../src/base/types.ts';
 import type { SealingKey } from '../../src/encap/sealed.ts';
 import { hostIdOf } from '../../src/link/identity.ts';
+import { Keyring } from '../../src/link/keyring.ts';
+import { locatorOf } from '../../src/link/locator.ts';
 import { KeyPair } from '../../src/link/noise/key-pair.ts';
 import { SESSION_DEFAULTS, type SessionConfig } from '../../src/link/session-config.ts';
-import { Sessions, type SessionEffect } from '../../src/link/sessions.ts';
+import { Sessions, type SessionEffect, type SessionPsks } from '../../src/link/sessions.ts';
 
 export const SECRET = Buffer.alloc(32, 9);
 /** What a data plane holds for one peer at most. */
@@ -95,8 +97,15 @@ export class SessionWorld {
   }
 }
 
+/** Handshakes begin with the newest key unless another is named. */
+export const psksOf = (keyring: Keyring, primary = keyring.newest): SessionPsks => ({
+  ...{ primary, active: keyring.active },
+});
+
 interface HostOptions {
   readonly secret?: Uint8Array;
+  /** Instead of one key of `secret`. */
+  readonly keyring?: Keyring;
   readonly config?: Partial<SessionConfig>;
   readonly isUnknown?: boolean;
 }
@@ -111,6 +120,7 @@ export class Host {
   readonly #world: SessionWorld;
   readonly #options: HostOptions;
   sessions: Sessions;
+  keyring: Keyring;
   stamp = 0;
   /** How far this host's wall clock is off. */
   wallOffset = 0;
@@ -120,6 +130,7 @@ export class Host {
     this.#options = options;
     this.identity = KeyPair.from(Buffer.from(randomHex(world.rng, 64), 'hex'));
     this.id = hostIdOf(this.identity.publicKey);
+    this.keyring = options.keyring ?? Keyring.create(options.secret ?? SECRET);
     this.address = { address: `192.0.2.${number + 1}`, port: 7783 };
     this.sessions = this.#start();
   }
@@ -130,11 +141,11 @@ export class Host {
 
   #start(): Sessions {
     return new Sessions({
-      ...{ self: this.id, identity: this.identity, secret: this.#options.secret ?? SECRET },
+      ...{ self: this.id, identity: this.identity, keys: psksOf(this.keyring) },
       contact: (id) => {
         const host = this.#world.hosts.find((each) => each.id === id);
         if (host === undefined || host.isUnknown) return undefined;
-        return { publicKey: host.identity.publicKey, address: host.address };
+        return { publicKey: host.identity.publicKey, locator: locatorOf(host.id) };
       },
       ...{ ciphers: ['aes-256-gcm'], rng: this.#world.rng, stampFloor: this.stamp },
       config: { ...SESSION_DEFAULTS, ...this.#options.config },
@@ -168,7 +179,7 @@ export class Host {
   /** A frame under the key of the moment; it must be opened if it arrives at all. */
   sendFrame(to: Host): void {
     const { counts, faults } = this.#world;
-    const key = this.sendKeys.get(to.address.address);
+    const key = this.sendKeys.get(locatorOf(to.id));
     if (key === undefined) {
       counts.unkeyed++;
       return;
@@ -193,7 +204,9 @@ export class Host {
     this.events.push(effect);
     switch (effect.kind) {
       case 'send': {
-        const [bytes, { to }] = [Buffer.from(effect.bytes), effect];
+        const bytes = Buffer.from(effect.bytes);
+        const to = effect.from ?? this.#world.hosts.find(({ id }) => id === effect.peer)?.address;
+        if (to === undefined) break;
         this.#world.log.push({ bytes, from: this, to });
         this.#world.carry(() => this.#world.hostAt(to)?.receive(bytes, this.address));
         break;

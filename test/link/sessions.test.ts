@@ -7,9 +7,19 @@ import {
   makeInitiation,
   ReceiverKeys,
 } from '../../src/link/handshake-message.ts';
+import { ReadInitiations } from '../../src/link/cookies.ts';
+import { locatorOf } from '../../src/link/locator.ts';
 import { HandshakeState } from '../../src/link/noise/handshake-state.ts';
 import { KeyPair, PublicKey } from '../../src/link/noise/key-pair.ts';
-import { pairWorld, SECRET, SessionWorld, type Datagram, type Host } from './session-world.ts';
+import { Keyring } from '../../src/link/keyring.ts';
+import {
+  pairWorld,
+  psksOf,
+  SECRET,
+  SessionWorld,
+  type Datagram,
+  type Host,
+} from './session-world.ts';
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
 const ROUNDS = Number(process.env['ROUNDS'] ?? 40);
@@ -227,13 +237,59 @@ test('under load a cookie is asked for, which only who receives at its address c
   world.run(1);
   t.is(b.events.filter(({ kind }) => kind === 'add-receive-key').length, 0);
   t.true(world.log.some(isKind(KIND.cookie)));
-  world.run(10);
-  t.is(a.established(), 1);
   t.is(b.sessions.counters().handshakeUnproven, 1);
-  // The same initiation from another address has the cookie of the first.
+  world.run(1);
+  // From another address, the next initiation has the cookie of the first.
   const proven = world.log.filter(isKind(KIND.initiation)).at(-1);
   b.receive(proven?.bytes ?? Buffer.alloc(0), { address: '198.51.100.1', port: 7783 });
   t.is(b.sessions.counters().handshakeUnproven, 2);
+  world.run(10);
+  t.is(a.established(), 1);
+});
+
+test('cookies are held to so many a second, and who has one needs no other', (t) => {
+  const config = { unproven: { rate: 0, burst: 0 }, cookieReplies: { rate: 1, burst: 2 } };
+  const { world, a, b } = pairWorld(seed, { config });
+  a.want(b);
+  world.run(2);
+  t.true(world.log.some(isKind(KIND.cookie)));
+  const macs = new ReceiverKeys(SECRET, b.identity.publicKey).macs();
+  for (let count = 0; count < 100; count++) {
+    b.receive(makeInitiation(count, Buffer.alloc(109, count), macs), {
+      address: '198.51.100.1',
+      port: count + 1,
+    });
+  }
+  t.is(world.log.filter(isKind(KIND.cookie)).length, 2);
+  t.like(b.sessions.counters(), { handshakeUnproven: 2, handshakeShed: 99 });
+  world.run(10);
+  t.is(a.established(), 1);
+});
+
+test('an initiation that was read is known again by its mac1, and costs nothing of what is held back', (t) => {
+  const config = { unproven: { rate: 0, burst: 1 } };
+  const { world, a, b } = pairWorld(seed, { config });
+  a.want(b);
+  world.run(10);
+  const [initiation] = world.log;
+  if (initiation === undefined) return t.fail();
+  const sent = world.log.length;
+  for (let count = 0; count < 10_000; count++) b.receive(initiation.bytes, a.address);
+  t.is(b.sessions.counters().handshakeReplayed, 10_000);
+  t.is(world.log.length, sent);
+});
+
+test('of initiations that were read the last 1024 are known again', (t) => {
+  const read = new ReadInitiations();
+  const macs = new ReceiverKeys(SECRET, Buffer.alloc(32)).macs();
+  const made = Array.from({ length: 1025 }, (_, index) =>
+    makeInitiation(index, Buffer.alloc(109), macs),
+  );
+  for (const initiation of made) read.add(initiation);
+  t.deepEqual(
+    made.map((initiation) => read.has(initiation)),
+    made.map((_, index) => index > 0),
+  );
 });
 
 test('forged initiations cost a hash each and leave nothing behind', (t) => {
@@ -258,25 +314,28 @@ test('forged initiations cost a hash each and leave nothing behind', (t) => {
   t.is(a.established(), 1);
 });
 
-test('a peer that moves loses its session and gets another; one that is gone loses it for good', (t) => {
+test('a peer that moves keeps its session; one that is gone loses it', (t) => {
   const { world, a, b } = pairWorld(seed);
   a.want(b);
   world.run(100);
   Object.assign(b, { address: { address: '192.0.2.99', port: 7783 } });
-  a.perform(a.sessions.changed(b.id, a.instant()));
+  a.perform(a.sessions.changed(b.id));
+  world.run(5 * MINUTE);
+  a.sendFrame(b);
   world.run(100);
-  t.deepEqual([...a.sendKeys.keys()], ['192.0.2.99']);
+  t.deepEqual([...a.sendKeys.keys()], [locatorOf(b.id)]);
+  t.deepEqual([world.faults, world.counts.frames], [[], 1]);
   world.hosts.splice(world.hosts.indexOf(b), 1);
-  a.perform(a.sessions.changed(b.id, a.instant()));
+  a.perform(a.sessions.changed(b.id));
   t.is(a.sendKeys.size + a.receiveKeys.size, 0);
 });
 
-test('another secret ends every session, and those that are wanted begin anew', (t) => {
+test('another mesh ends every session, and those that are wanted begin anew', (t) => {
   const { world, a, b } = pairWorld(seed);
   a.want(b);
   world.run(100);
   for (const host of [a, b]) {
-    host.perform(host.sessions.setSecret(Buffer.alloc(32, 5), host.instant()));
+    host.perform(host.sessions.moveTo(psksOf(Keyring.create(Buffer.alloc(32, 5))), host.instant()));
   }
   world.run(1000);
   t.is(a.established(), 2);

@@ -32,6 +32,33 @@ test('what leads out forwards while a routed network is carried, and what forwar
   t.false(nft.tables.has('weft'));
 });
 
+test('a host that is on a plain wire passes nothing on from it, and tracks no connections for that', async (t) => {
+  const { kernel, nft, edges } = host();
+  const exposed = { ifname: 'weft-h43', addresses: ['10.9.0.7/24'] };
+  const wire: EdgeNetwork = { bridge: 'weft-43', gateways: [], published: [], exposed };
+  t.deepEqual(await edges.ensure([wire]), []);
+  const text = JSON.stringify(nft.tables.get('weft'));
+  for (const way of ['iifname', 'oifname']) {
+    t.true(text.includes(`"left":{"meta":{"key":"${way}"}},"right":"weft-h*"`), text);
+  }
+  t.false(text.includes('nat'));
+  t.false(await kernel.isForwarding('eth0', 4));
+  t.deepEqual(await edges.ensure([BLUE, wire]), []);
+  t.true(JSON.stringify(nft.tables.get('weft')).includes('"weft-h*"'));
+  t.deepEqual(await edges.ensure([{ bridge: wire.bridge, gateways: [], published: [] }]), []);
+  t.false(nft.tables.has('weft'));
+  // Without nft(8) the interface's own setting is the guard, of IPv4; a gateway can't do without.
+  const missing = () => Promise.reject(new CommandFailed('nft is not installed'));
+  const broken = new Edges({ ip: kernel, sysctl: kernel, nft: { list: missing, apply: missing } });
+  t.deepEqual(await broken.ensure([wire]), []);
+  const dual: EdgeNetwork = {
+    ...wire,
+    exposed: { ...exposed, addresses: ['10.9.0.7/24', 'fd00:9::7/64'] },
+  };
+  await t.throwsAsync(broken.ensure([dual]), { code: 'E_COMMAND_FAILED' });
+  await t.throwsAsync(broken.ensure([BLUE]), { code: 'E_COMMAND_FAILED' });
+});
+
 test('nothing is done twice', async (t) => {
   const { nft, edges } = host();
   await edges.ensure([BLUE]);

@@ -74,3 +74,24 @@ test('what an earlier daemon opened is read from its table', (t) => {
   t.deepEqual(readOpened(edgeTable(STATE)), { 4: ['eth0', 'eth1'], 6: [] });
   t.deepEqual(readOpened([]), { 4: [], 6: [] });
 });
+
+test("a host on a routed network answers at its own address, by its own interface and that network's alone", (t) => {
+  const exposed = { ifname: 'weft-h42', addresses: ['10.7.0.100/24', 'fd00:7::64/64'] };
+  const objects = edgeTable({ ...STATE, networks: [{ ...BLUE, exposed }, DARK] });
+  const bare = edgeTable({ ...STATE, networks: [BLUE, DARK] });
+  const added = (name: string): readonly string[] => {
+    const known = chainOf(bare, name);
+    return chainOf(objects, name).filter((rule) => !known.includes(rule));
+  };
+  const [first = '', ...others] = added('input');
+  t.regex(first, /"right":"weft-\*".*"!=".*"weft-42".*"!=".*"weft-h42".*10\.7\.0\.100.*"drop"/);
+  t.regex(others.join(), /fd00:7::64/);
+  t.is(others.length, 1);
+  // A published port is asked for elsewhere; the rules for it come behind.
+  t.deepEqual(added('prerouting'), chainOf(objects, 'prerouting').slice(0, 1));
+  t.regex(added('prerouting').join(), /"iifname".*"weft-h\*".*"accept"/);
+  for (const way of ['iifname', 'oifname']) {
+    t.regex(added('forward').join(), new RegExp(`"${way}".*"weft-h\\*".*"drop"`));
+  }
+  t.deepEqual(added('postrouting'), []);
+});

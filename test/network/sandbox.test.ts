@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { GatewaySpec } from '../../src/network/gateway.ts';
 import { attachmentOf, endpointIn, failAtEachStep, HOST, host } from './fixture.ts';
 
 const INSIDE = '/run/netns/x';
@@ -12,7 +13,7 @@ test('attaching makes both ends as asked, with three calls of ip', async (t) => 
   t.is(kernel.calls, 3);
   const name = `wv${endpoint.id.slice(0, 12)}`;
   t.like(kernel.find(name), {
-    ...{ master: 'weft-42', mtu: 1450, isUp: true },
+    ...{ master: 'weft-42', mtu: 65_521, isUp: true },
     alias: `weft:${HOST}:blue:${endpoint.id}`,
   });
   t.like(kernel.find('eth0', INSIDE), {
@@ -125,7 +126,7 @@ test('attaching again repairs both ends', async (t) => {
   );
   t.deepEqual(await sandboxes.attach(attachment), [
     `${name}: bridge br9 instead of weft-42; repaired.`,
-    `${name}: MTU 1400 instead of 1450; repaired.`,
+    `${name}: MTU 1400 instead of 65521; repaired.`,
     `eth0 in ${INSIDE}: MTU 1400 instead of 1450; repaired.`,
     `eth0 in ${INSIDE}: MAC 02:00:00:00:00:09 instead of 02:00:5e:10:00:01; repaired.`,
     `eth0 in ${INSIDE}: down instead of up; repaired.`,
@@ -153,8 +154,10 @@ test('of two addresses the one that is missing, or has lost its route, is repair
 test('a default route of each family leads to the gateway of that family', async (t) => {
   const { kernel, sandboxes, endpoint } = await host();
   const gateways = ['10.7.0.254', 'fd00:7::ff'];
+  const addresses = ['10.7.0.254/24', 'fd00:7::ff/64'];
+  const gateway: GatewaySpec = { edge: 'routed', addresses };
   const dual = { ...endpoint, address6: 'fd00:7::1/64', routeMetric: 1024 };
-  await sandboxes.attach({ ...attachmentOf(dual), gateways });
+  await sandboxes.attach({ ...attachmentOf(dual), gateway });
   const routes = await kernel.routes(INSIDE);
   t.deepEqual(
     routes.flatMap(({ destination, gateway }) => (destination === 'default' ? [gateway] : [])),
@@ -164,7 +167,7 @@ test('a default route of each family leads to the gateway of that family', async
   // One family has no route of the other.
   const other = await host();
   const single = attachmentOf({ ...other.endpoint, routeMetric: 1024 });
-  await other.sandboxes.attach({ ...single, gateways });
+  await other.sandboxes.attach({ ...single, gateway });
   const alone = await other.kernel.routes(INSIDE);
   t.deepEqual(
     alone.flatMap(({ gateway }) => gateway ?? []),
@@ -193,7 +196,7 @@ test('a look finds what somebody broke, and leaves it so', async (t) => {
   kernel.changeLink('eth0', { isUp: false, addresses: [] }, INSIDE);
   const before = kernel.snapshot();
   t.deepEqual(await sandboxes.examine(attachment), [
-    `${name}: MTU 1400 instead of 1450`,
+    `${name}: MTU 1400 instead of 65521`,
     'down instead of up',
     'no address 10.7.0.1/24',
   ]);
@@ -202,4 +205,41 @@ test('a look finds what somebody broke, and leaves it so', async (t) => {
   kernel.addLink(name, { kind: 'veth' });
   t.deepEqual(await sandboxes.examine(attachment), ['eth0 is missing']);
   t.is(kernel.openSandboxes, 0);
+});
+
+test('what an engine has put into a sandbox gets another MTU by its MAC, once', async (t) => {
+  const { kernel, sandboxes, endpoint, attachment } = await host();
+  await sandboxes.attach(attachment);
+  t.true(await sandboxes.setMtu(endpoint.sandbox, endpoint.mac, 1326));
+  t.is(kernel.find('eth0', INSIDE)?.mtu, 1326);
+  t.false(await sandboxes.setMtu(endpoint.sandbox, endpoint.mac, 1326));
+  t.is(kernel.openSandboxes, 0);
+});
+
+test("the host's own interface beside a gateway has addresses without routes, and lacks none", async (t) => {
+  const { kernel, sandboxes, endpoint } = await host();
+  const own = {
+    ...endpoint,
+    address6: 'fd00:7::1/64',
+    ifname: 'weft-h42',
+    sandbox: await kernel.own(),
+  };
+  const addresses = ['10.7.0.254/24', 'fd00:7::ff/64'];
+  const attachment = { ...attachmentOf(own), gateway: { edge: 'internal', addresses } } as const;
+  await sandboxes.attach(attachment);
+  const isRouted = async (): Promise<boolean> =>
+    (await kernel.routes(own.sandbox.path)).some(({ device }) => device === own.ifname);
+  t.false(await isRouted());
+  t.deepEqual(await sandboxes.examine(attachment), []);
+  t.deepEqual(await sandboxes.attach(attachment), [], 'attached again, nothing is repaired');
+  // On a plain wire the same would be lacking routes.
+  t.is((await sandboxes.examine(attachmentOf(own))).length, 2);
+
+  await kernel.setForwarding(own.ifname, 4, true);
+  t.deepEqual(await sandboxes.examine(attachment), [
+    `wv${own.id.slice(0, 12)}: ipv4.forwarding of weft-h42 set otherwise`,
+  ]);
+  await sandboxes.attach(attachment);
+  t.false(await kernel.isForwarding(own.ifname, 4));
+  t.false(await isRouted());
 });

@@ -19,6 +19,10 @@ const COMMANDS: readonly (readonly [IpCommand, string])[] = [
   ],
   [{ kind: 'setLink', name: 'wv1', up: true }, 'link set dev wv1 up'],
   [
+    { kind: 'setPort', name: 'wv1', isolated: true },
+    'link set dev wv1 type bridge_slave isolated on',
+  ],
+  [
     { kind: 'setLink', name: 'x', master: 'b', mtu: 9, mac: 'm', alias: 'a:b', up: true },
     'link set dev x master b mtu 9 address m alias a:b up',
   ],
@@ -36,6 +40,10 @@ const COMMANDS: readonly (readonly [IpCommand, string])[] = [
     'address add fd00::2/64 dev eth0 nodad',
   ],
   [
+    { kind: 'addAddress', name: 'weft-h1', address: '10.7.0.2/24', isRouteless: true },
+    'address add 10.7.0.2/24 dev weft-h1 noprefixroute',
+  ],
+  [
     { kind: 'deleteAddress', name: 'eth0', address: '10.7.0.2/24' },
     'address delete 10.7.0.2/24 dev eth0',
   ],
@@ -50,6 +58,7 @@ test('what was made is taken back, last first; settings and deletions can not be
   t.deepEqual(
     undoCommands(commands).map((command) => ipWords(command).join(' ')),
     [
+      'address delete 10.7.0.2/24 dev weft-h1',
       'address delete fd00::2/64 dev eth0',
       'address delete 10.7.0.2/24 dev eth0',
       'link delete dev wv1',

@@ -8,6 +8,8 @@ const FINE: Outcome = { failedAt: 0, errno: 0, why: '', replies: [] };
 const BRIDGE: IpCommand = { kind: 'addBridge', name: 'weft-1', mac: '02:00:00:00:00:01' };
 const UP: IpCommand = { kind: 'setLink', name: 'weft-1', up: true };
 
+const LOOPBACK = { prefixLength: 8, scope: 'host' };
+
 /** Records what is to be performed and answers with what the test gives, then with success. */
 function scripted(...answers: readonly Partial<Outcome>[]) {
   const calls: { netns: string; steps: readonly Step[] }[] = [];
@@ -47,8 +49,20 @@ test('a message is as the kernel documents it', async (t) => {
   await ip.apply([
     { kind: 'setLink', name: 'ab', mtu: 1450, master: 'br', up: true },
     { kind: 'addAddress', name: 'ab', address: '10.7.0.1/24' },
+    { kind: 'setPort', name: 'ab', isolated: true },
   ]);
-  const [link, address] = calls[0]?.steps ?? [];
+  const [link, address, port] = calls[0]?.steps ?? [];
+  if (!port || !('message' in port)) return t.fail();
+  t.is(
+    port.message.toString('hex'),
+    [
+      '44000000' + '1000' + '0500' + '00000000' + '00000000',
+      '00000000' + '00000000' + '00000000' + '00000000',
+      '0700' + '0300' + '61620000',
+      '1c00' + '1200' + '0a00' + '0400' + '627269646765' + '0000',
+      '0c00' + '0500' + '0500' + '2100' + '01000000',
+    ].join(''),
+  );
   if (!link || !address || !('message' in link) || !('message' in address)) return t.fail();
   t.is(
     link.message.toString('hex'),
@@ -71,6 +85,28 @@ test('a message is as the kernel documents it', async (t) => {
     ].join(''),
   );
   t.deepEqual(address.patches, [{ kind: 'index', text: 'ab', at: 20 }]);
+});
+
+test('a link that is deleted is named, so that its end is awaited and no more', async (t) => {
+  const { calls, ip } = scripted();
+  await ip.apply([UP, { kind: 'deleteLink', name: 'ab' }]);
+  t.deepEqual(
+    calls[0]?.steps.map((step) => 'message' in step && step.removes),
+    [undefined, 'ab'],
+  );
+});
+
+test('addresses are read by the index of their link', async (t) => {
+  // A loopback address as the kernel tells it: ifaddrmsg, IFA_ADDRESS, IFA_LOCAL.
+  const reply = Buffer.from(
+    ['28000000' + '1400' + '0200', '01000000' + '00000000', '0208' + '80fe' + '07000000']
+      .concat(['0800' + '0100' + '7f000001', '0800' + '0200' + '7f000001'])
+      .join(''),
+    'hex',
+  );
+  const { calls, ip } = scripted({ replies: [reply] });
+  t.deepEqual(await ip.addresses(), new Map([[7, [{ address: '127.0.0.1', ...LOOPBACK }]]]));
+  t.is(calls[0]?.steps.length, 1);
 });
 
 test('a refused command is named, and what was made before it is removed', async (t) => {

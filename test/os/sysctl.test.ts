@@ -82,3 +82,20 @@ test('whether bridged frames are filtered', async (t) => {
     t.is(await new ProcSysctl(noExec, await fakeProc(t, files)).filtersBridgedFrames(), filters);
   }
 });
+
+test("the host's own interface on a network keeps to itself", async (t) => {
+  const at = (name: string): string => `ipv4/conf/weft-h1/${name}`;
+  const found = {
+    [at('forwarding')]: '1\n',
+    [at('arp_ignore')]: '0\n',
+    [at('arp_announce')]: '2\n',
+  };
+  const root = await fakeProc(t, found);
+  const sysctl = new ProcSysctl(noExec, root);
+  t.deepEqual(await sysctl.compareHostPort('weft-h1'), ['ipv4.forwarding', 'ipv4.arp_ignore']);
+  await sysctl.makeHostPort('weft-h1');
+  t.deepEqual(await sysctl.compareHostPort('weft-h1'), []);
+  t.is((await readFile(join(root, at('arp_ignore')), 'utf8')).trim(), '1');
+  t.deepEqual(await sysctl.compareHostPort('weft-h2'), [], 'one that is gone has none to compare');
+  await t.throwsAsync(sysctl.makeHostPort('weft-h2'), { code: 'E_DEVICE_MISSING' });
+});

@@ -6,6 +6,7 @@ import type { JoinOutcome } from '../../src/gossip/join.ts';
 import { Machine } from '../../src/gossip/machine.ts';
 import type { MemberState, VersionRange } from '../../src/gossip/member.ts';
 import type { Row } from '../../src/gossip/replica.ts';
+import { FakeSignatures } from '../fakes/fake-signatures.ts';
 import type { Cluster } from './cluster.ts';
 import type { Target } from './event-queue.ts';
 import type { Latency } from './network.ts';
@@ -80,7 +81,8 @@ export class SimHost implements Target {
       meta: new Uint8Array(),
     };
     const { config, rng } = cluster;
-    const settings = { self, label: options.label ?? 'sim', config, rng };
+    const signatures = new FakeSignatures(self.id);
+    const settings = { self, signatures, label: options.label ?? 'sim', config, rng };
     this.machine = new Machine(settings, this.instant());
     for (const bytes of saved.values()) this.machine.load(bytes, this.instant());
   }
@@ -119,7 +121,7 @@ export class SimHost implements Target {
   /** Writes a row (`undefined` deletes) and returns the version made, if it was a change. */
   put(table: string, key: string, value: unknown): Row | undefined {
     const at = this.instant();
-    const row = this.machine.replica.prepare(table, key, value, this.id, at.wall);
+    const row = this.machine.replica.prepare(table, key, value, at.wall);
     if (row !== undefined) this.perform(this.machine.commit(row, at));
     return row;
   }
@@ -193,6 +195,7 @@ export class SimHost implements Target {
       case 'left':
         this.hasLeft = true;
         break;
+      case 'silent':
       case 'forgotten':
         break;
     }

@@ -222,6 +222,17 @@ test('a host that comes back at another address is reached there', (t) => {
   t.true(cluster.isConverged());
 });
 
+test('a newcomer to many more hosts than one message holds learns them all in one sync', (t) => {
+  const cluster = new Cluster({ seed: seedFor(t) });
+  const hosts = cluster.formed(1500);
+  const newcomer = cluster.add();
+  newcomer.join(hosts[0] as SimHost);
+  // Gossip has its first round after 20 ms and would take many.
+  const knowsAll = (): boolean => newcomer.machine.members.length === hosts.length;
+  const took = cluster.runUntil(knowsAll, 1000);
+  t.true(took < 50, `${took} ms`);
+});
+
 test('who leaves is left, not dead, and is known so in half a second', (t) => {
   const cluster = new Cluster({ seed: seedFor(t), network: LOSSY });
   const hosts = cluster.mesh(20);
@@ -251,6 +262,30 @@ test('an answer that comes after leaving does not draw the host back', (t) => {
   t.false(outcome?.ok);
   t.true(leaver.hasLeft);
   t.is(leaver.machine.members.length, 0);
+});
+
+test('nor does an answer to what was due, or was asked for, while it said goodbye', (t) => {
+  const first = seedFor(t);
+  for (let seed = first; seed < first + 20; seed++) {
+    const cluster = new Cluster({ seed });
+    const hosts = cluster.mesh(3);
+    const leaver = hosts[1] as SimHost;
+    cluster.network = { ...PERFECT, latency: () => 150 };
+    // Soon it would ask another host whether it has that row.
+    leaver.put('tags', 'a', seed);
+    cluster.run(900);
+    leaver.leave();
+    cluster.run(100);
+    if (seed % 2 === 0) leaver.join(hosts[0] as SimHost);
+    cluster.run(10_000);
+    t.is(leaver.machine.members.length, 0, `seed ${seed}`);
+    t.true(
+      hosts.every((host) => host === leaver || host.view(leaver) === 'left'),
+      `seed ${seed}`,
+    );
+    const [, outcome] = leaver.joins;
+    t.is(outcome?.ok, seed % 2 === 0 ? false : undefined, `seed ${seed}`);
+  }
 });
 
 test('a host that has left is joined by another one', (t) => {

@@ -2,6 +2,7 @@ import { seededRng } from '../../src/base/rng.ts';
 import type { Effect } from '../../src/gossip/effects.ts';
 import { Machine } from '../../src/gossip/machine.ts';
 import { asPeerId } from '../../src/base/types.ts';
+import { FakeSignatures } from '../fakes/fake-signatures.ts';
 import type { SimHost } from './host.ts';
 
 const SAMPLES = 5;
@@ -16,7 +17,9 @@ function newcomer(host: SimHost, number: number): Machine {
     address: { address: `192.0.2.${number}`, port: 7783 },
   };
   const at = host.instant();
-  const machine = new Machine({ self, label: 'sim', config, rng: seededRng(number) }, at);
+  const signatures = new FakeSignatures(self.id);
+  const settings = { self, signatures, label: 'sim', config, rng: seededRng(number) };
+  const machine = new Machine(settings, at);
   const { exchange, effects } = machine.join(host.reached, at);
   const call = effects.find((effect): effect is Exchange => effect.kind === 'exchange');
   const { answer } = host.machine.answer(Buffer.from(call?.request ?? []), self.address, at);

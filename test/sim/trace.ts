@@ -1,3 +1,4 @@
+import { idOf } from '../fakes/fake-signatures.ts';
 import { decodeDatagram, decodeHeader, type Datagram } from '../../src/gossip/message.ts';
 import type { SimHost } from './host.ts';
 
@@ -85,7 +86,7 @@ function line({ at, from, to, bytes, arrivesAt }: Message, columns: readonly Sim
 function describe(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes);
   const header = decodeHeader(buffer);
-  const datagram = header && decodeDatagram(buffer, header.bodyAt);
+  const datagram = header && decodeDatagram(buffer, header.bodyAt, idOf);
   if (datagram === undefined) return `${bytes.length} bytes`;
   const { body, rows } = datagram;
   const sequence = 'sequence' in body ? ` ${body.sequence}` : '';

@@ -223,16 +223,17 @@ export function addEndpointCommands(program: Command, context: Context): void {
 /** expose and hide: this host itself on a network. */
 function addHostCommands(program: Command, context: Context): void {
   withJson(program.command('expose'))
-    .argument('<network>', 'name of the network; one without a gateway on the hosts', readName)
+    .argument('<network>', 'name of the network; not an isolated one', readName)
     .description('put this host itself on a network, under its name in DNS')
     .option(
       '--ip <address>',
       "its address inside the network's subnet (default: a free one)",
       readIp,
     )
+    .option('--ip6 <address>', 'likewise of the IPv6 subnet, if it has two subnets', readIp)
     .addHelpText('after', '\nExample:\n  weft expose blue --ip 10.7.0.100')
-    .action(async (network: string, { ip }: { ip?: string }, command: Command) => {
-      const request = { network, ...(ip === undefined ? {} : { ip }) };
+    .action(async (network: string, flags: Pick<AttachFlags, 'ip' | 'ip6'>, command: Command) => {
+      const request = { network, ...pick(flags, ['ip', 'ip6']) };
       const info = await (await context.control(command)).expose(request);
       context.show(command, info, endpointText);
     });
@@ -241,7 +242,7 @@ function addHostCommands(program: Command, context: Context): void {
     .description('take this host off a network')
     .action(async (network: string, _options, command: Command) => {
       const info = await (await context.control(command)).hide(network);
-      context.show(command, info, ({ address }) => `hidden ${address} (this host)`);
+      context.show(command, info, (gone) => `hidden ${addressesText(gone, ' and ')} (this host)`);
     });
 }
 

@@ -20,6 +20,7 @@ interface CreateFlags {
   readonly ipRange6?: string;
   readonly routed?: true;
   readonly internal?: true;
+  readonly isolate?: true;
   readonly gateway?: string;
   readonly gateway6?: string;
   readonly reserve?: readonly string[];
@@ -46,7 +47,7 @@ function listText(networks: readonly NetworkInfo[]): string {
     network.name,
     String(network.vni),
     subnetsText(network),
-    String(network.mtu),
+    mtuText(network),
     network.encap,
     String(network.endpoints),
   ]);
@@ -57,17 +58,29 @@ function listText(networks: readonly NetworkInfo[]): string {
 const subnetsText = ({ subnet, subnet6 }: NetworkInfo): string =>
   subnet6 === undefined ? subnet : `${subnet},${subnet6}`;
 
-function gatewayText({ edge, gateway, gateway6 }: NetworkInfo): string {
+/** What it has; in brackets what it was made with. */
+const mtuText = ({ mtu, mtuLimit }: NetworkInfo): string =>
+  mtuLimit === undefined ? String(mtu) : `${mtuLimit.mtu} (${mtu})`;
+
+function mtuDetail({ mtu, mtuLimit }: NetworkInfo): string {
+  if (mtuLimit === undefined) return String(mtu);
+  const { from, to, pathMtu } = mtuLimit;
+  return `${mtuLimit.mtu} instead of ${mtu}: the path from ${from} to ${to} takes packets of ${pathMtu} bytes`;
+}
+
+function gatewayText({ edge, isolated, gateway, gateway6 }: NetworkInfo): string {
   if (edge === undefined) return 'none on the hosts';
   const gateways = [gateway, gateway6].filter((each) => each !== undefined).join(' and ');
-  return `${gateways || 'none'} on each host that carries it, ${edge}`;
+  const apart = isolated === true ? ', endpoints isolated from each other' : '';
+  return `${gateways || 'none'} on each host that carries it, ${edge}${apart}`;
 }
 
 function detailText(network: NetworkDetail, wallNow: number): string {
   const about = facts([
     ['network', `${network.name} (${network.id})`],
     ['VNI', `${network.vni}, ${network.encap}`],
-    ['subnet', `${subnetsText(network)}, MTU ${network.mtu}`],
+    ['subnet', subnetsText(network)],
+    ['MTU', mtuDetail(network)],
     ['gateway', gatewayText(network)],
     [
       'on this host',
@@ -108,13 +121,14 @@ function addCreate(network: Command, context: Context): void {
     .option('--mtu <n>', 'largest packet in bytes (default: what the underlay leaves)', readMtu)
     .option(
       '--encap <name>',
-      'byte format on the underlay: vxlan (default), or sealed: encrypted',
+      'byte format on the underlay: sealed (default), or vxlan: plain',
       readEncap,
     )
     .option('--ip-range <cidr>', 'part of the subnet that addresses are chosen from', readSubnet)
     .option('--ip-range6 <cidr>', 'likewise of the IPv6 subnet', readSubnet)
     .option('--routed', 'each host is its gateway: out by masquerade, in by published ports')
     .option('--internal', 'each host is its gateway, but nothing leads out or in')
+    .option('--isolate', 'keep its endpoints from each other, but for published ports')
     .option('--gateway <address>', 'an address that no endpoint gets: the gateway, if any', readIp)
     .option('--gateway6 <address>', 'likewise of the IPv6 subnet', readIp)
     .option('--reserve <address>', 'another one; may be repeated', collectIps)
@@ -124,7 +138,7 @@ function addCreate(network: Command, context: Context): void {
     )
     .action(async (name: string, flags: CreateFlags, command: Command) => {
       const { subnet, subnet6, ipv6, vni, mtu, encap, reserve } = flags;
-      const { ipRange, ipRange6, gateway, gateway6 } = flags;
+      const { ipRange, ipRange6, isolate, gateway, gateway6 } = flags;
       const edge = readEdge(flags);
       const control = await context.control(command);
       const created = await control.createNetwork({
@@ -135,6 +149,7 @@ function addCreate(network: Command, context: Context): void {
         ...(ipRange === undefined ? {} : { ipRange }),
         ...(ipRange6 === undefined ? {} : { ipRange6 }),
         ...(edge === undefined ? {} : { edge }),
+        ...(isolate === undefined ? {} : { isolate }),
         ...(gateway === undefined ? {} : { gateway }),
         ...(gateway6 === undefined ? {} : { gateway6 }),
         ...(reserve === undefined ? {} : { reserved: reserve }),

@@ -29,6 +29,14 @@ function addUpFlags(command: Command): Command {
       'where gossip listens: ADDR:PORT, :PORT or ADDR (default: :7783)',
     )
     .option('--advertise <addr[:port]>', 'what the others are told to send to (default: found out)')
+    .option(
+      '--gossip <choice>',
+      'sealed or open: what hosts tell each other; the same on all (default: sealed)',
+    )
+    .option(
+      '--mesh-key-file <path>',
+      "first key of the mesh, 32 bytes in Base64 (default: made; or a token's)",
+    )
     .option('--vxlan-port <n>', 'UDP port of plain VXLAN (default: 4789)')
     .option('--state-dir <dir>', 'where it remembers (default: /var/lib/weft)')
     .option('--data-plane <kind>', 'auto, native or portable (default: auto)')
@@ -43,6 +51,11 @@ function addUpFlags(command: Command): Command {
     .option(
       '--ipam-endpoint-lease-hours <n>',
       "how long a lost host's endpoints keep their addresses (default: 24)",
+    )
+    .option(
+      '--trusted-subnet <cidr>',
+      'where frames go in the clear to hosts that trust us likewise; may be repeated (default: none)',
+      collect,
     )
     .option(
       '--link-rekey-seconds <n>',
@@ -71,6 +84,7 @@ function addUpFlags(command: Command): Command {
       'who is asked for other names; may be repeated (default: as in /etc/resolv.conf)',
       collect,
     )
+    .option('--metrics <addr:port>', 'where Prometheus may ask for /metrics (default: nowhere)')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)');
 }
 

@@ -1,5 +1,5 @@
 import { loadAddon } from '../../base/package-root.ts';
-import type { TrafficCounters } from '../dataplane.ts';
+import type { EnvelopeKey, TrafficCounters } from '../dataplane.ts';
 import type { DropReason } from '../drop-reason.ts';
 
 /** Every field is required: the addon reads each one, and has no defaults and no checks of its own. */
@@ -58,6 +58,7 @@ export interface NativePlane {
   /** From the next network on. `path` was loaded, and is closed after this data plane. */
   mirrorFdb(path: NativeFastPath): void;
   addNetwork(vni: number, mtu: number): void;
+  setSendMtu(vni: number, mtu: number): void;
   /** With its ports and VTEPs. */
   removeNetwork(vni: number): void;
   addPort(
@@ -94,6 +95,29 @@ export interface NativePlane {
   clearSendKey(address: string): void;
   addReceiveKey(address: string, isChaCha: boolean, key: Uint8Array, index: number): void;
   removeReceiveKey(index: number): void;
+  /** Sealed frames for the peer go there; with a tag: `to` is a relay, which passes them on to that host. */
+  setPath(
+    ...path: [
+      address: string,
+      to: string,
+      port: number,
+      relayTag: bigint | undefined,
+      isUnsealed: boolean,
+    ]
+  ): void;
+  /** Straight to its VTEPs' address and port again. */
+  clearPath(address: string): void;
+  /** As many ports as addresses. */
+  setUnsealedSources(address: string, from: readonly string[], ports: readonly number[]): void;
+  /** Since the path was set: rx frames, rx bytes, tx frames, tx bytes; ms since the last frame came, or -1. */
+  pathTraffic(address: string): Float64Array;
+  /** What comes relayed with this tag goes on to `to`, without its header if `isLast`. */
+  setRoute(tag: bigint, to: string, port: number, isLast: boolean): void;
+  clearRoute(tag: bigint): void;
+  setRelayPeers(addresses: readonly string[]): void;
+  /** Of 64 bytes at most, copied. */
+  setHandshakeKeys(keys: readonly Uint8Array[]): void;
+  setEnvelopeKeys(keys: readonly EnvelopeKey[]): void;
   pin(vni: number, mac: number, port: number): void;
   unpin(vni: number, mac: number): void;
   /** MAC 0: no gateway. Addresses are copied. */
@@ -128,21 +152,28 @@ export interface NativeRoute {
 
 /**
  * The programs and maps of the fast path (native/fastpath/fast-path.hpp). Results that are numbers are 0 or
- * a negative errno. All ends with `close`, or with the process.
+ * a negative errno. What returns a promise waits for the kernel's lock on links, on another thread; one
+ * such call may be under way at a time. All ends with `close`, or with the process.
  */
 export interface NativeFastPath {
   load(object: string, vxlanPort: number, fdbMaxAge: number): NativeFastPathFailure | undefined;
+  /** Attaches to the loopback interface and detaches: whether this kernel can. Waits; for the start. */
+  probe(): number;
   /** Calls back after each change of links, IPv4 addresses, routes or rules. */
   watchRoutes(onChange: () => void): number;
   /** 0 if there is no such interface. */
   deviceIndex(name: string): number;
   /** IPv4 literals; an empty source leaves the choice to the kernel. */
-  findRoute(destination: string, source: string): NativeRoute | undefined;
+  findRoute(destination: string, source: string): Promise<NativeRoute | undefined>;
   /** `tap`: index of the device where user space reads the network's frames, or 0. */
   setEndpoint(vni: number, mac: number, ifindex: number, mtu: number, tap: number): number;
   removeEndpoint(vni: number, mac: number, ifindex: number): void;
-  attachUnderlay(ifindex: number): number;
-  detachUnderlay(ifindex: number): void;
+  /** Encapsulates what comes in there, from an endpoint that was set. */
+  attachEndpoint(ifindex: number): Promise<number>;
+  detachEndpoint(ifindex: number): Promise<number>;
+  /** Decapsulates what comes in there. */
+  attachUnderlay(ifindex: number): Promise<number>;
+  detachUnderlay(ifindex: number): Promise<number>;
   setVtep(
     ...vtep: [
       id: number,
@@ -152,6 +183,8 @@ export interface NativeFastPath {
       ifindex: number,
       mtu: number,
       takesSuperFrames: boolean,
+      /** Whether it combines congestion marks of outer and inner headers. */
+      combinesEcn: boolean,
     ]
   ): number;
   removeVtep(id: number): void;

@@ -6,6 +6,7 @@ import {
   asMillis,
   asPortId,
   type Mac,
+  type PeerPath,
   type PortId,
   type SocketAddress,
   type Vni,
@@ -14,7 +15,7 @@ import {
 import type { TapDevice } from '../../tun/device.ts';
 import type { DatagramChannel } from '../../underlay/datagram.ts';
 import type { SealingCipher, SealingKey } from '../../encap/sealed.ts';
-import { MAX_GATEWAY_ADDRESSES, MAX_RECEIVE_KEYS } from '../dataplane.ts';
+import { MAX_GATEWAY_ADDRESSES, MAX_RECEIVE_KEYS, MAX_UNSEALED_SOURCES } from '../dataplane.ts';
 import type {
   DataPlane,
   DataPlaneCounters,
@@ -22,22 +23,26 @@ import type {
   DataPlaneOptions,
   EndpointDevice,
   EndpointUpdate,
+  EnvelopeKey,
   FdbCounters,
   FdbEntry,
   Gateway,
+  PathCounters,
   PeerCapabilities,
   PortCounters,
+  RelayHop,
   Sealing,
   VtepOptions,
 } from '../dataplane.ts';
 import { DROP_REASONS, type DropReason } from '../drop-reason.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE } from '../fdb.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../flood-limit.ts';
+import { relayHeader } from '../relay-header.ts';
 import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FDB_COLUMNS, loadNativeAddon, type NativePlane } from './addon.ts';
 import { takesUdpSuperFrames } from './availability.ts';
 import { endpointRows } from './endpoint-rows.ts';
-import { addTraffic, FastPath } from './fast-path.ts';
+import { addTraffic, FastPath, NO_TRAFFIC } from './fast-path.ts';
 import { openFastPath, type OpenedFastPath } from './open-fast-path.ts';
 import { openNative, type OpenedNative } from './open-native.ts';
 import { type SlotLayout, sumSlot, type TrafficSlots, TrafficSlotPool } from './slots.ts';
@@ -52,22 +57,22 @@ interface PortState {
 interface VtepState {
   readonly id: number;
   readonly traffic: TrafficSlots;
+  readonly isSealed: boolean;
   vtep: Vtep;
   floods: boolean;
 }
 
 interface NetworkState {
   readonly vni: Vni;
-  readonly mtu: number;
+  /** Of what ports send. */
+  sendMtu: number;
   readonly ports: Map<PortId, PortState>;
   /** By address. */
   readonly vteps: Map<string, VtepState>;
 }
 
 /** A data plane whose frames never enter JavaScript: C++ threads own devices and sockets. */
-export interface NativeDataPlane extends DataPlane, Sealing {
-  readonly sealing: Sealing;
-}
+export interface NativeDataPlane extends DataPlane, Sealing {}
 
 /**
  * Opens the native data plane.
@@ -179,8 +184,17 @@ class ThreadedDataPlane implements NativeDataPlane {
 
   addNetwork(vni: Vni, { mtu }: { readonly mtu: number }): void {
     if (this.#isClosed || this.#networks.has(vni)) return;
-    this.#networks.set(vni, { vni, mtu, ports: new Map(), vteps: new Map() });
+    this.#networks.set(vni, { vni, sendMtu: mtu, ports: new Map(), vteps: new Map() });
     this.#native.addNetwork(vni, mtu);
+  }
+
+  setSendMtu(vni: Vni, mtu: number): void {
+    if (this.#isClosed) return;
+    const network = this.#network(vni);
+    if (network.sendMtu === mtu) return;
+    network.sendMtu = mtu;
+    this.#native.setSendMtu(vni, mtu);
+    this.#fast?.setMtu(vni, mtu);
   }
 
   removeNetwork(vni: Vni): void {
@@ -208,7 +222,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     network.ports.set(id, port);
     this.#ports.set(id, port);
     this.#native.addPort(vni, id, fds, vnetHeaderBytes, traffic.slots, traffic.first);
-    this.#fast?.setPort(vni, network.mtu, device.name);
+    this.#fast?.setPort(vni, network.sendMtu, device.name);
     return id;
   }
 
@@ -218,7 +232,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     this.#ports.delete(id);
     const network = this.#networks.get(port.vni);
     network?.ports.delete(id);
-    if (network !== undefined) this.#fast?.setPort(port.vni, network.mtu, undefined);
+    if (network !== undefined) this.#fast?.setPort(port.vni, network.sendMtu, undefined);
     this.#native.removePort(id);
     this.#pool.giveBack(port.traffic);
     port.device.close();
@@ -237,7 +251,7 @@ class ThreadedDataPlane implements NativeDataPlane {
     if (known.vtep.port !== vtep.port) {
       known.vtep = vtep;
       this.#native.moveVtep(known.id, vtep.address, vtep.port);
-      this.#fast?.setVtep(vni, known.id, vtep);
+      if (!known.isSealed) this.#fast?.setVtep(vni, known.id, vtep);
     }
     if (known.floods !== floods) {
       known.floods = floods;
@@ -247,9 +261,10 @@ class ThreadedDataPlane implements NativeDataPlane {
 
   #addVtep({ vni, vteps }: NetworkState, vtep: Vtep, options: VtepOptions): void {
     const { encapsulation = 'vxlan', floods = true } = options;
-    const state: VtepState = { id: this.#nextId(), traffic: this.#pool.take(), vtep, floods };
-    const { slots, first } = state.traffic;
     const isSealed = encapsulation === 'sealed';
+    const [id, traffic] = [this.#nextId(), this.#pool.take()];
+    const state: VtepState = { id, traffic, isSealed, vtep, floods };
+    const { slots, first } = traffic;
     vteps.set(vtep.address, state);
     this.#vteps.set(state.id, state);
     this.#native.addVtep(vni, state.id, vtep.address, vtep.port, isSealed, slots, first, floods);
@@ -306,6 +321,65 @@ class ThreadedDataPlane implements NativeDataPlane {
     this.#native.removeReceiveKey(index);
   }
 
+  setHandshakeKeys(keys: readonly Uint8Array[]): void {
+    if (!this.#isClosed) this.#native.setHandshakeKeys(keys);
+  }
+
+  setEnvelopeKeys(keys: readonly EnvelopeKey[]): void {
+    if (!this.#isClosed) this.#native.setEnvelopeKeys(keys);
+  }
+
+  setPath(address: string, path: PeerPath | undefined): void {
+    if (this.#isClosed) return;
+    const peer = canonicalAddress(address);
+    if (path === undefined) {
+      this.#native.clearPath(peer);
+      return;
+    }
+    const { address: to, port } = canonicalVtep(path.to);
+    this.#native.setPath(peer, to, port, path.relayTag, path.isUnsealed ?? false);
+  }
+
+  setUnsealedSources(address: string, sources: readonly SocketAddress[]): void {
+    if (this.#isClosed) return;
+    assert(sources.length <= MAX_UNSEALED_SOURCES);
+    const from = sources.map(canonicalVtep);
+    this.#native.setUnsealedSources(
+      canonicalAddress(address),
+      from.map((each) => each.address),
+      from.map((each) => each.port),
+    );
+  }
+
+  pathCounters(address: string): PathCounters {
+    if (this.#isClosed) return { ...NO_TRAFFIC, silence: undefined };
+    const row = this.#native.pathTraffic(canonicalAddress(address));
+    const [rxFrames, rxBytes, txFrames, txBytes, silence] = row as unknown as PathRow;
+    return {
+      ...{ rxFrames, rxBytes, txFrames, txBytes },
+      silence: silence < 0 ? undefined : asMillis(silence),
+    };
+  }
+
+  sendRelayed(bytes: Uint8Array, { to, relayTag }: PeerPath): void {
+    const isDirect = relayTag === undefined;
+    this.#sendControl(isDirect ? bytes : Buffer.concat([relayHeader(relayTag), bytes]), to);
+  }
+
+  setRoute(tag: bigint, next: RelayHop | undefined): void {
+    if (this.#isClosed) return;
+    if (next === undefined) {
+      this.#native.clearRoute(tag);
+      return;
+    }
+    const { address, port } = canonicalVtep(next.to);
+    this.#native.setRoute(tag, address, port, next.isLast);
+  }
+
+  setRelayPeers(addresses: ReadonlySet<string>): void {
+    if (!this.#isClosed) this.#native.setRelayPeers([...addresses].map(canonicalAddress));
+  }
+
   addLocalMac(vni: Vni, mac: Mac, port: PortId): void {
     if (this.#isClosed) return;
     if (this.#network(vni).ports.has(port)) this.#native.pin(vni, mac, port);
@@ -317,7 +391,7 @@ class ThreadedDataPlane implements NativeDataPlane {
 
   setEndpointDevices(vni: Vni, endpoints: readonly EndpointDevice[]): void {
     const network = this.#networks.get(vni);
-    if (network !== undefined) this.#fast?.setEndpoints(vni, network.mtu, endpoints);
+    if (network !== undefined) this.#fast?.setEndpoints(vni, network.sendMtu, endpoints);
   }
 
   setGateway(vni: Vni, gateway: Gateway | undefined): void {
@@ -376,6 +450,11 @@ class ThreadedDataPlane implements NativeDataPlane {
       answered: {
         arp: this.#globalSlot(GLOBAL.arpAnswered),
         nd: this.#globalSlot(GLOBAL.ndAnswered),
+        tooBig: this.#globalSlot(GLOBAL.tooBigAnswered),
+      },
+      relayed: {
+        datagrams: this.#globalSlot(GLOBAL.relayedDatagrams),
+        bytes: this.#globalSlot(GLOBAL.relayedBytes),
       },
     };
   }
@@ -425,14 +504,13 @@ class ThreadedDataPlane implements NativeDataPlane {
     else this.#native.sendControl(bytes, to.address, to.port);
   }
 
-  close(): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
     for (const vni of this.#networks.keys()) this.removeNetwork(vni);
     this.#receive = () => undefined;
     this.#isClosed = true;
     this.#native.close();
-    this.#fast?.close();
-    return Promise.resolve();
+    await this.#fast?.close();
   }
 
   #nextId(): number {
@@ -460,6 +538,12 @@ class ThreadedDataPlane implements NativeDataPlane {
 
 const SEALING_KEY_BYTES = 32;
 
+/** As `NativePlane.pathTraffic` gives it. */
+type PathRow = readonly [
+  ...[rxFrames: number, rxBytes: number, txFrames: number, txBytes: number],
+  silence: number,
+];
+
 function isChaCha(cipher: SealingCipher): boolean {
   return cipher === 'chacha20-poly1305';
 }
@@ -475,4 +559,7 @@ const GLOBAL = {
   controlSendFailed: 6,
   arpAnswered: 7,
   ndAnswered: 8,
+  relayedDatagrams: 9,
+  relayedBytes: 10,
+  tooBigAnswered: 11,
 } as const;

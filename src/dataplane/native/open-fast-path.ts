@@ -6,9 +6,7 @@ import { loadNativeAddon, type NativeFastPath, type NativePlane } from './addon.
 import { FastPath } from './fast-path.ts';
 
 /** What `npm run build` makes of native/fastpath/fast-path.bpf.c. */
-const OBJECT = join(packageRoot, 'native/build/Release/fast-path.bpf.o');
-/** The first interface of every network namespace. */
-const LOOPBACK = 1;
+export const FAST_PATH_OBJECT = join(packageRoot, 'native/build/Release/fast-path.bpf.o');
 
 export interface FastPathOptions {
   /** `off`: every frame goes through user space. */
@@ -28,7 +26,7 @@ export function openFastPath(native: NativePlane, options: FastPathOptions): Ope
   const source = options.addresses.find((address) => !address.includes(':'));
   if (options.choice === 'off') return { off: 'switched off by --fast-path off' };
   if (source === undefined) return { off: 'the underlay is IPv6, which it does not carry' };
-  if (!existsSync(OBJECT)) {
+  if (!existsSync(FAST_PATH_OBJECT)) {
     return { off: 'it was not built, for want of clang-14: install that and run npm run build' };
   }
   const kernel = new (loadNativeAddon().FastPath)();
@@ -45,14 +43,13 @@ function load(
   kernel: NativeFastPath,
   { vxlanPort, fdbMaxAge }: FastPathOptions,
 ): string | undefined {
-  const failure = kernel.load(OBJECT, vxlanPort, fdbMaxAge);
+  const failure = kernel.load(FAST_PATH_OBJECT, vxlanPort, fdbMaxAge);
   if (failure !== undefined) {
     const { step, errno, log } = failure;
     const detail = log === '' ? '' : `: ${log}`;
     return `the kernel refused its ${step} (${getSystemErrorName(errno)}${detail})`;
   }
-  const errno = kernel.attachUnderlay(LOOPBACK);
-  kernel.detachUnderlay(LOOPBACK);
+  const errno = kernel.probe();
   if (errno === 0) return undefined;
   return `the kernel can't attach it (${getSystemErrorName(errno)}); that takes Linux 6.6`;
 }

@@ -6,10 +6,12 @@ import { ZERO_MAC } from '../../wire/mac.ts';
 import { createTraffic } from '../counters.ts';
 import { Fdb, type FdbOptions, NO_PLACE, type Place } from '../fdb.ts';
 import { FloodLimit } from '../flood-limit.ts';
+import { TOO_BIG_RATE } from '../too-big.ts';
 import type { NeighbourSource } from '../neighbour-answer.ts';
 import type { GatewayFilter } from '../gateway.ts';
 import { Neighbours } from '../neighbours.ts';
 import type { FlightPool } from './flight.ts';
+import type { SealedPeer } from './sealing.ts';
 
 export interface NetworkOptions extends FdbOptions {
   /** Frames per second to unknown MACs that the network floods. */
@@ -23,9 +25,13 @@ export interface NetworkOptions extends FdbOptions {
 export class NetworkState implements NeighbourSource {
   readonly vni: Vni;
   readonly mtu: number;
+  /** Of what ports send. */
+  sendMtu: number;
   readonly fdb: Fdb;
   readonly neighbours = new Neighbours();
   readonly unknownUnicast: FloodLimit;
+  /** Messages to stations whose packets are too long. */
+  readonly tooBig = new FloodLimit(TOO_BIG_RATE);
   readonly vtepByAddress = new Map<string, VtepState>();
   gateway: GatewayFilter | undefined;
   ports: readonly PortState[] = [];
@@ -35,6 +41,7 @@ export class NetworkState implements NeighbourSource {
   constructor(vni: Vni, mtu: number, options: NetworkOptions, rng: Rng) {
     this.vni = vni;
     this.mtu = mtu;
+    this.sendMtu = mtu;
     this.fdb = new Fdb(options, rng);
     this.unknownUnicast = new FloodLimit(options.unknownUnicastRate);
   }
@@ -79,12 +86,20 @@ export class VtepState {
   readonly place: Place;
   /** The sockets that reach its address family; none if the data plane has no such address. */
   readonly senders: readonly UdpSocket[];
+  /** The host that frames are sealed for; `undefined`: the VTEP is plain. */
+  readonly sealedFor: SealedPeer | undefined;
   readonly traffic = createTraffic();
   vtep: Vtep;
 
-  constructor(place: Place, vtep: Vtep, senders: readonly UdpSocket[]) {
+  constructor(
+    place: Place,
+    vtep: Vtep,
+    senders: readonly UdpSocket[],
+    sealedFor: SealedPeer | undefined,
+  ) {
     this.place = place;
     this.vtep = vtep;
     this.senders = senders;
+    this.sealedFor = sealedFor;
   }
 }

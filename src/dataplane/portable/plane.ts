@@ -5,6 +5,7 @@ import type { Rng } from '../../base/rng.ts';
 import {
   asPortId,
   type Mac,
+  type PeerPath,
   type PortId,
   type SocketAddress,
   type Vni,
@@ -12,9 +13,8 @@ import {
 } from '../../base/types.ts';
 import { VXLAN_HEADER_BYTES } from '../../encap/vxlan.ts';
 import type { TapDevice } from '../../tun/device.ts';
-import type { DatagramChannel } from '../../underlay/datagram.ts';
 import type { BindUdp } from '../../underlay/udp.ts';
-import { DROP, dropsByReason, readTraffic } from '../counters.ts';
+import { createDropCounters, DROP, dropsByReason, readTraffic } from '../counters.ts';
 import type {
   DataPlane,
   DataPlaneCounters,
@@ -23,20 +23,25 @@ import type {
   EndpointUpdate,
   FdbCounters,
   FdbEntry,
-  Gateway,
-  PeerCapabilities,
   FdbTarget,
+  Gateway,
+  PathCounters,
+  PeerCapabilities,
+  RelayHop,
   VtepOptions,
 } from '../dataplane.ts';
 import { DEFAULT_FDB_CAPACITY, DEFAULT_FDB_MAX_AGE, type FdbRow, NO_PLACE } from '../fdb.ts';
 import { DEFAULT_UNKNOWN_UNICAST_RATE } from '../flood-limit.ts';
 import { GatewayFilter } from '../gateway.ts';
+import { relayHeader } from '../relay-header.ts';
 import { canonicalAddress, canonicalVtep } from '../vtep-address.ts';
 import { FlightPool } from './flight.ts';
 import { Forwarder } from './forwarder.ts';
 import { frameRoom } from './frame-size.ts';
 import { MeshChannel } from './mesh-channel.ts';
 import { type NetworkOptions, NetworkState, PortState, VtepState } from './network-state.ts';
+import { Relay, type SendMesh } from './relay.ts';
+import { PortableSealing } from './sealing.ts';
 import { closeSockets, openSockets, type PlaneSockets, SOURCE_PORTS } from './sockets.ts';
 
 /**
@@ -71,13 +76,15 @@ class PortableDataPlane implements DataPlane {
   readonly capabilities: PeerCapabilities = { takesPartialChecksums: false };
   readonly meshAddress: SocketAddress;
   readonly vxlanAddress: SocketAddress;
-  readonly control: DatagramChannel;
+  readonly control: MeshChannel;
+  readonly sealing: PortableSealing;
 
   readonly #sockets: PlaneSockets;
   readonly #clock: Clock;
   readonly #rng: Rng;
   readonly #networkOptions: NetworkOptions;
-  readonly #forwarder = new Forwarder();
+  readonly #forwarder: Forwarder;
+  readonly #relay: Relay;
   /** What the FDBs of removed networks had counted. */
   readonly #pastFdb = { learned: 0, moved: 0, aged: 0, evicted: 0, flushed: 0 };
   #lastPort = 0;
@@ -93,7 +100,12 @@ class PortableDataPlane implements DataPlane {
       maxAge: options.fdbMaxAge ?? DEFAULT_FDB_MAX_AGE,
       unknownUnicastRate: options.unknownUnicastRate ?? DEFAULT_UNKNOWN_UNICAST_RATE,
     };
-    this.control = new MeshChannel(sockets.mesh, this.#forwarder.drops);
+    const drops = createDropCounters();
+    this.control = new MeshChannel(sockets.mesh, drops, clock);
+    this.sealing = new PortableSealing(clock);
+    const sendMesh: SendMesh = (bytes, to) => this.control.sendOwn(bytes, to);
+    this.#forwarder = new Forwarder(drops, this.sealing, sendMesh);
+    this.#relay = new Relay(drops, sendMesh);
     this.meshAddress = sockets.mesh[0].local;
     this.vxlanAddress = sockets.vxlan[0].local;
     this.description = describe(sockets);
@@ -103,6 +115,11 @@ class PortableDataPlane implements DataPlane {
   #listen(): void {
     const forwarder = this.#forwarder;
     const clock = this.#clock;
+    this.control.onSealed = (datagram) => forwarder.egressSealed(datagram, clock.now());
+    this.control.onUnsealed = (datagram, address, port) =>
+      forwarder.egressUnsealed(datagram, address, port, clock.now());
+    this.control.onRelayed = (datagram, address, port) =>
+      this.#relay.receive(datagram, address, port);
     for (const socket of this.#sockets.vxlan) {
       socket.onReceive((datagram, address) => forwarder.egress(datagram, address, clock.now()));
     }
@@ -115,6 +132,10 @@ class PortableDataPlane implements DataPlane {
     const { networks } = this.#forwarder;
     if (this.#closed !== undefined || networks.has(vni)) return;
     networks.set(vni, new NetworkState(vni, mtu, this.#networkOptions, this.#rng));
+  }
+
+  setSendMtu(vni: Vni, mtu: number): void {
+    if (this.#closed === undefined) this.#network(vni).sendMtu = mtu;
   }
 
   removeNetwork(vni: Vni): void {
@@ -152,7 +173,8 @@ class PortableDataPlane implements DataPlane {
     const options = {
       flights: FLIGHTS_PER_PORT,
       framesPerFlight: FRAMES_PER_FLIGHT,
-      maxFrameBytes: frameRoom(network.mtu),
+      // A device cuts what is longer: with a byte more it is seen to be too long.
+      maxFrameBytes: frameRoom(network.mtu) + 1,
       headroom: VXLAN_HEADER_BYTES,
     };
     return new FlightPool(options, () => drops[DROP.underlay_send_failed]!++);
@@ -191,11 +213,14 @@ class PortableDataPlane implements DataPlane {
     device.close();
   }
 
-  addVtep(vni: Vni, vtep: Vtep, { floods = true }: VtepOptions = {}): void {
+  addVtep(vni: Vni, vtep: Vtep, options: VtepOptions = {}): void {
     if (this.#closed !== undefined) return;
+    const { floods = true, encapsulation } = options;
     const canonical = canonicalVtep(vtep);
     const network = this.#network(vni);
-    const state = network.vtepByAddress.get(canonical.address) ?? this.#newVtep(network, canonical);
+    const state =
+      network.vtepByAddress.get(canonical.address) ??
+      this.#newVtep(network, canonical, encapsulation === 'sealed');
     state.vtep = canonical;
     if (floods === network.flooded.includes(state)) return;
     network.flooded = floods
@@ -203,10 +228,11 @@ class PortableDataPlane implements DataPlane {
       : network.flooded.filter((each) => each !== state);
   }
 
-  #newVtep(network: NetworkState, vtep: Vtep): VtepState {
+  #newVtep(network: NetworkState, vtep: Vtep, isSealed: boolean): VtepState {
     const { sendersV4, sendersV6 } = this.#sockets;
     const senders = vtep.address.includes(':') ? sendersV6 : sendersV4;
-    const state = new VtepState(--this.#lastVtep, vtep, senders);
+    const sealedFor = isSealed ? this.sealing.peer(vtep.address) : undefined;
+    const state = new VtepState(--this.#lastVtep, vtep, senders, sealedFor);
     network.vtepByAddress.set(vtep.address, state);
     this.#forwarder.vteps.set(state.place, state);
     return state;
@@ -220,6 +246,35 @@ class PortableDataPlane implements DataPlane {
     network.flooded = network.flooded.filter((each) => each !== state);
     network.fdb.flush(state.place);
     this.#forwarder.vteps.delete(state.place);
+  }
+
+  setPath(address: string, path: PeerPath | undefined): void {
+    if (this.#closed === undefined) this.sealing.setPath(address, path);
+  }
+
+  setUnsealedSources(address: string, sources: readonly SocketAddress[]): void {
+    if (this.#closed === undefined) this.sealing.setUnsealedSources(address, sources);
+  }
+
+  pathCounters(address: string): PathCounters {
+    return this.sealing.counters(address);
+  }
+
+  sendRelayed(bytes: Uint8Array, { to, relayTag }: PeerPath): void {
+    const isDirect = relayTag === undefined;
+    this.control.send(isDirect ? bytes : Buffer.concat([relayHeader(relayTag), bytes]), to);
+  }
+
+  setRoute(tag: bigint, next: RelayHop | undefined): void {
+    if (this.#closed === undefined) this.#relay.setRoute(tag, next);
+  }
+
+  setRelayPeers(addresses: ReadonlySet<string>): void {
+    if (this.#closed === undefined) this.#relay.setPeers(addresses);
+  }
+
+  setHandshakeKeys(keys: readonly Uint8Array[]): void {
+    this.control.handshakes.setKeys(keys);
   }
 
   /** Nothing to remember: this data plane sends every checksum whole. */
@@ -301,6 +356,7 @@ class PortableDataPlane implements DataPlane {
       ),
       fdb: this.#fdbCounters(tables),
       answered: { ...this.#forwarder.answered },
+      relayed: { ...this.#relay.counters },
     };
   }
 
@@ -321,6 +377,9 @@ class PortableDataPlane implements DataPlane {
 
   async #close(): Promise<void> {
     this.control.onReceive(() => undefined);
+    this.control.onSealed = () => undefined;
+    this.control.onUnsealed = () => undefined;
+    this.control.onRelayed = () => undefined;
     for (const vni of this.#forwarder.networks.keys()) this.removeNetwork(vni);
     await closeSockets(this.#sockets);
   }
@@ -349,6 +408,7 @@ function describe({ vxlan }: PlaneSockets): DataPlaneDescription {
     features: {
       io: 'one frame per system call, node:dgram',
       offloads: 'none',
+      cipher: `node:crypto (OpenSSL ${process.versions.openssl})`,
       vxlanSourcePorts: `${SOURCE_PORTS} per address family, chosen by flow`,
       receiveBuffer: `${Math.round(vxlan[0].receiveBufferBytes / 1024)} KiB per socket`,
       addresses: vxlan.map((socket) => socket.local.address).join(', '),

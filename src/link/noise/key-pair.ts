@@ -13,8 +13,6 @@ export const DH_BYTES = 32;
 /** RFC 8410 §7: what stands before the 32 raw bytes of an X25519 key in DER. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
-const rawTail = (der: Buffer): Buffer => Buffer.from(der.subarray(-DH_BYTES));
-
 /** The other end's X25519 key, read once. */
 export class PublicKey {
   /** 32 bytes, as on the wire. */
@@ -41,36 +39,41 @@ export class PublicKey {
   }
 }
 
+/** The u-coordinate of the base point (RFC 7748 §4.1). */
+const BASE = PublicKey.from(Buffer.alloc(DH_BYTES).fill(9, 0, 1));
+
 /** An X25519 key pair (RFC 7748). */
 export class KeyPair {
   /** 32 bytes. */
   readonly publicKey: Buffer;
   readonly #private: KeyObject;
 
-  private constructor(publicKey: Buffer, privateKey: KeyObject) {
-    this.publicKey = publicKey;
+  /**
+   * The public key is computed (RFC 7748 §6.1). Node exports one at three times the cost as DER; as JWK
+   * it holds the key's lock while it allocates, and the collector waits for that very lock to destroy the
+   * job that has generated the key (Node 20.20).
+   */
+  private constructor(privateKey: KeyObject) {
+    this.publicKey = diffieHellman({ privateKey, publicKey: BASE.key });
     this.#private = privateKey;
   }
 
   /** GENERATE_KEYPAIR() of Noise §4.1. */
   static generate(): KeyPair {
-    const { publicKey, privateKey } = generateKeyPairSync('x25519');
-    return new KeyPair(rawTail(publicKey.export({ format: 'der', type: 'spki' })), privateKey);
+    return new KeyPair(generateKeyPairSync('x25519').privateKey);
   }
 
   /** The pair of 32 private bytes, which may be any. */
   static from(privateBytes: Uint8Array): KeyPair {
     assert(privateBytes.length === DH_BYTES);
-    const privateKey = createPrivateKey({
-      ...{ key: Buffer.concat([PKCS8_HEAD, privateBytes]), format: 'der', type: 'pkcs8' },
-    });
-    const publicKey = createPublicKey(privateKey);
-    return new KeyPair(rawTail(publicKey.export({ format: 'der', type: 'spki' })), privateKey);
+    const key = Buffer.concat([PKCS8_HEAD, privateBytes]);
+    return new KeyPair(createPrivateKey({ key, format: 'der', type: 'pkcs8' }));
   }
 
   /** The 32 private bytes, to be written where only this host reads. */
   exportPrivate(): Buffer {
-    return rawTail(this.#private.export({ format: 'der', type: 'pkcs8' }));
+    const der = this.#private.export({ format: 'der', type: 'pkcs8' });
+    return Buffer.from(der.subarray(-DH_BYTES));
   }
 
   /**

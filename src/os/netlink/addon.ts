@@ -11,7 +11,12 @@ export interface Patch {
 
 /** A message of rtnetlink(7) with its header, or a value for a file that depends on the namespace. */
 export type Step =
-  | { readonly message: Buffer; readonly patches: readonly Patch[] }
+  | {
+      readonly message: Buffer;
+      readonly patches: readonly Patch[];
+      /** Of a message that removes a link, its name: the step ends when it is gone, with its peer. */
+      readonly removes?: string;
+    }
   | { readonly path: string; readonly value: string };
 
 export interface Outcome {

@@ -3,16 +3,23 @@ import type { Link, LinkAddress } from '../ip-json.ts';
 import {
   ADDRESS,
   ADDRESS_BYTES,
-  ATTRIBUTE_BYTES,
   BRIDGE,
+  BRIDGE_PORT,
   FAMILY,
-  HEADER_BYTES,
   IFF_UP,
   INFO,
   LINK,
   LINK_BYTES,
   TYPE,
 } from './message.ts';
+import {
+  attributesOf,
+  messagesOf,
+  number,
+  text,
+  type Attributes,
+  type ReplyMessage,
+} from './reply.ts';
 
 /** ARPHRD_LOOPBACK of linux/if_arp.h. */
 const LOOPBACK = 772;
@@ -23,48 +30,6 @@ const SCOPES: ReadonlyMap<number, string> = new Map([
   [254, 'host'],
   [255, 'nowhere'],
 ]);
-
-type Attributes = ReadonlyMap<number, Buffer>;
-
-/** Cuts at a length that does not fit: the kernel's, so that never happens, and never reads beyond. */
-function attributesOf(bytes: Buffer): Attributes {
-  const found = new Map<number, Buffer>();
-  for (let at = 0; at + ATTRIBUTE_BYTES <= bytes.length;) {
-    const length = bytes.readUInt16LE(at);
-    if (length < ATTRIBUTE_BYTES) break;
-    // The two upper bits tell of nesting and byte order.
-    const type = bytes.readUInt16LE(at + 2) & 0x3fff;
-    found.set(type, bytes.subarray(at + ATTRIBUTE_BYTES, at + length));
-    at += (length + 3) & ~3;
-  }
-  return found;
-}
-
-interface Message {
-  readonly type: number;
-  readonly head: Buffer;
-  readonly attributes: Attributes;
-}
-
-function messagesOf(bytes: Buffer, headBytes: number): Message[] {
-  const messages = [];
-  for (let at = 0; at + HEADER_BYTES + headBytes <= bytes.length;) {
-    const length = bytes.readUInt32LE(at);
-    if (length < HEADER_BYTES + headBytes) break;
-    const body = bytes.subarray(at + HEADER_BYTES, at + length);
-    messages.push({
-      type: bytes.readUInt16LE(at + 4),
-      head: body.subarray(0, headBytes),
-      attributes: attributesOf(body.subarray(headBytes)),
-    });
-    at += (length + 3) & ~3;
-  }
-  return messages;
-}
-
-const text = (value: Buffer | undefined): string => value?.toString().replace(/\0.*$/s, '') ?? '';
-const number = (value: Buffer | undefined): number | undefined =>
-  value === undefined || value.length < 4 ? undefined : value.readUInt32LE(0);
 
 function macOf(value: Buffer | undefined): string {
   return value === undefined ? '' : value.toString('hex').replace(/..(?!$)/g, '$&:');
@@ -79,8 +44,14 @@ function bridgeOf(kind: string, data: Buffer | undefined): Link['bridge'] {
   };
 }
 
+function isIsolated(info: Attributes): boolean {
+  if (text(info.get(INFO.portKind)) !== 'bridge') return false;
+  const port = attributesOf(info.get(INFO.portData) ?? Buffer.alloc(0));
+  return port.get(BRIDGE_PORT.isolated)?.[0] === 1;
+}
+
 function readLink(
-  { head, attributes }: Message,
+  { head, attributes }: ReplyMessage,
   nameOf: (index: number) => string | undefined,
   addresses: readonly LinkAddress[],
 ): Link {
@@ -97,6 +68,7 @@ function readLink(
     ...{ mac: macOf(attributes.get(LINK.address)), mtu: number(attributes.get(LINK.mtu)) ?? 0 },
     isUp: (head.readUInt32LE(8) & IFF_UP) !== 0,
     ...(master !== undefined && { master }),
+    ...(isIsolated(info) && { isIsolated: true }),
     ...(peerIndex !== undefined && { peerIndex }),
     ...(attributes.has(LINK.alias) && { alias: text(attributes.get(LINK.alias)) }),
     ...(bridge && { bridge }),
@@ -104,7 +76,7 @@ function readLink(
   };
 }
 
-function readLinkAddress({ head, attributes }: Message): LinkAddress | undefined {
+function readLinkAddress({ head, attributes }: ReplyMessage): LinkAddress | undefined {
   const family = head[0] === FAMILY.inet ? 4 : head[0] === FAMILY.inet6 ? 6 : undefined;
   const bytes = attributes.get(ADDRESS.local) ?? attributes.get(ADDRESS.address);
   if (family === undefined || bytes?.length !== (family === 4 ? 4 : 16)) return undefined;
@@ -115,8 +87,8 @@ function readLinkAddress({ head, attributes }: Message): LinkAddress | undefined
   };
 }
 
-/** Reads the answers to `encodeDump`: of links and of addresses. */
-export function readLinks(links: Buffer, addresses: Buffer): Link[] {
+/** Reads the answer to `encodeDump` of addresses: by the index of the link that has them. */
+export function readAddresses(addresses: Buffer): ReadonlyMap<number, readonly LinkAddress[]> {
   const byIndex = new Map<number, LinkAddress[]>();
   for (const message of messagesOf(addresses, ADDRESS_BYTES)) {
     const address = message.type === TYPE.newAddress ? readLinkAddress(message) : undefined;
@@ -124,6 +96,12 @@ export function readLinks(links: Buffer, addresses: Buffer): Link[] {
     const index = message.head.readUInt32LE(4);
     byIndex.set(index, [...(byIndex.get(index) ?? []), address]);
   }
+  return byIndex;
+}
+
+/** Reads the answers to `encodeDump`: of links and of addresses. */
+export function readLinks(links: Buffer, addresses: Buffer): Link[] {
+  const byIndex = readAddresses(addresses);
   const found = messagesOf(links, LINK_BYTES).filter(({ type }) => type === TYPE.newLink);
   const names = new Map(
     found.map(({ head, attributes }) => [head.readInt32LE(4), text(attributes.get(LINK.name))]),

@@ -5,6 +5,7 @@
  *   ifinfomsg   | family 8 | pad 8 | type 16 | index 32 | flags 32 | change 32 |
  *   ifaddrmsg   | family 8 | prefix 8 | flags 8 | scope 8 | index 32 |
  *   rtmsg       | family 8 | prefix 8 | source 8 | tos 8 | table 8 | protocol 8 | scope 8 | type 8 | flags 32 |
+ *   fib_rule_hdr| family 8 | prefix 8 | source 8 | tos 8 | table 8 | 16 unused   | action 8         | flags 32 |
  *   attribute   | length 16 | type 16 | value, padded to 4 bytes |       the length without padding
  */
 import { addressBytes, parseAddress, parseCidr } from '../../wire/cidr.ts';
@@ -27,9 +28,14 @@ export const TYPE = {
   delAddress: 21,
   getAddress: 22,
   newRoute: 24,
+  delRoute: 25,
+  getRoute: 26,
+  newRule: 32,
+  delRule: 33,
+  getRule: 34,
 } as const;
 
-const FLAG = {
+export const FLAG = {
   ...{ request: 1, ack: 4, dump: 0x300, replace: 0x100, exclusive: 0x200, create: 0x400 },
 } as const;
 
@@ -38,22 +44,26 @@ export const LINK = {
   ...{ address: 1, name: 3, mtu: 4, link: 5, master: 10, info: 18, alias: 20, netnsFd: 28 },
   netnsId: 37,
 } as const;
-export const INFO = { kind: 1, data: 2 } as const;
+export const INFO = { kind: 1, data: 2, portKind: 4, portData: 5 } as const;
 export const BRIDGE = { stp: 5, multicastSnooping: 23 } as const;
-export const ADDRESS = { address: 1, local: 2 } as const;
+export const BRIDGE_PORT = { isolated: 33 } as const;
+export const ADDRESS = { address: 1, local: 2, flags: 8 } as const;
 /** linux/rtnetlink.h: rtattr_type_t, and what ip(8) gives a route by a gateway. */
-export const ROUTE = { destination: 1, device: 4, gateway: 5, metric: 6 } as const;
+export const ROUTE = {
+  ...{ destination: 1, device: 4, gateway: 5, metric: 6, preferredSource: 7, table: 15 },
+} as const;
 const MAIN_TABLE = 254;
 const BOOT_PROTOCOL = 3;
-const UNICAST = 1;
+export const UNICAST = 1;
 const VETH_PEER = 1;
 
 export const FAMILY = { any: 0, inet: 2, inet6: 10 } as const;
 export const IFF_UP = 1;
-const NO_DUPLICATE_DETECTION = 2;
+const NO_DUPLICATE_DETECTION = 0x02;
+const NO_PREFIX_ROUTE = 0x200;
 
 /** A message as it grows. */
-class Message {
+export class Message {
   readonly #parts: Buffer[] = [];
   readonly #patches: Patch[] = [];
   #length = 0;
@@ -184,21 +194,39 @@ function setLink({
   return message;
 }
 
+function setPort({ name, isolated }: Extract<IpCommand, { kind: 'setPort' }>): Message {
+  const message = linkMessage(name);
+  message.nest(LINK.info, () => {
+    message.attribute(INFO.portKind, Buffer.from('bridge'));
+    message.nest(INFO.portData, () => {
+      message.attribute(BRIDGE_PORT.isolated, Buffer.from([Number(isolated)]));
+    });
+  });
+  return message;
+}
+
 /** Undefined if the address is none. */
-function addressMessage(name: string, text: string): Message | undefined {
+function addressMessage({
+  name,
+  address: text,
+  isRouteless = false,
+}: Omit<Extract<IpCommand, { kind: 'addAddress' }>, 'kind'>): Message | undefined {
   const cidr = parseCidr(text);
   if (cidr === undefined) return undefined;
   const { address, prefixLength } = cidr;
   const head = Buffer.alloc(ADDRESS_BYTES);
   head[0] = address.family === 4 ? FAMILY.inet : FAMILY.inet6;
   head[1] = prefixLength;
-  head[2] = address.family === 6 ? NO_DUPLICATE_DETECTION : 0;
+  const flags = address.family === 6 ? NO_DUPLICATE_DETECTION : 0;
+  head[2] = flags;
   const message = new Message();
   message.append(head);
   message.patchIndex(name);
   const bytes = Buffer.from(addressBytes(address));
   message.attribute(ADDRESS.local, bytes);
   message.attribute(ADDRESS.address, bytes);
+  // They don't fit into the head, whose flags do not count then.
+  if (isRouteless) message.number(ADDRESS.flags, flags | NO_PREFIX_ROUTE);
   return message;
 }
 
@@ -228,8 +256,8 @@ function routeMessage({
   return message;
 }
 
-const CHANGE = FLAG.request | FLAG.ack;
-const MAKE = CHANGE | FLAG.create | FLAG.exclusive;
+export const CHANGE = FLAG.request | FLAG.ack;
+export const MAKE = CHANGE | FLAG.create | FLAG.exclusive;
 const PUT = CHANGE | FLAG.create | FLAG.replace;
 
 /** The message for a command; undefined for one, or a setting, that only ip(8) knows. */
@@ -257,12 +285,14 @@ export function encodeCommand(command: IpCommand): Step | undefined {
       return Object.keys(command).every((key) => KNOWN_SETTINGS.includes(key))
         ? setLink(command).finish(TYPE.newLink, CHANGE)
         : undefined;
+    case 'setPort':
+      return setPort(command).finish(TYPE.newLink, CHANGE);
     case 'deleteLink':
-      return linkMessage(command.name).finish(TYPE.delLink, CHANGE);
+      return { ...linkMessage(command.name).finish(TYPE.delLink, CHANGE), removes: command.name };
     case 'addAddress':
-      return addressMessage(command.name, command.address)?.finish(TYPE.newAddress, MAKE);
+      return addressMessage(command)?.finish(TYPE.newAddress, MAKE);
     case 'deleteAddress':
-      return addressMessage(command.name, command.address)?.finish(TYPE.delAddress, CHANGE);
+      return addressMessage(command)?.finish(TYPE.delAddress, CHANGE);
     case 'setRoute':
       return routeMessage(command)?.finish(TYPE.newRoute, PUT);
   }

@@ -1,15 +1,13 @@
 import { CommandFailed } from '../exec.ts';
 import type { Ip } from '../ip.ts';
 import { ipWords, undoCommands, type IpCommand } from '../ip-command.ts';
-import type { Link, Neighbour, Route } from '../ip-json.ts';
+import type { Link, LinkAddress, Neighbour, Route } from '../ip-json.ts';
 import type { Outcome, Perform, Step } from './addon.ts';
-import { readLinks } from './links.ts';
+import { performDump } from './dump.ts';
+import { readAddresses, readLinks } from './links.ts';
 import { encodeCommand, encodeDump } from './message.ts';
 
-/** A dump that links change under begins anew this often; then the last word is an error. */
-const MAX_DUMPS = 10;
-/** EAGAIN: what a dump that was torn ends with (native/netlink/transaction.cpp). */
-const TORN = 11;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * `Ip` without processes: what changes the kernel, and looks at links, goes by rtnetlink on a thread of
@@ -26,15 +24,27 @@ export class NetlinkIp implements Ip {
   }
 
   async links(within?: string): Promise<readonly Link[]> {
-    for (let time = 1; ; time++) {
-      const steps = [encodeDump('links'), encodeDump('addresses')];
-      const outcome = await this.#perform(within ?? '', steps);
-      const [links, addresses] = outcome.replies;
-      if (outcome.errno === 0 && links && addresses) return readLinks(links, addresses);
-      if (outcome.errno !== TORN || time === MAX_DUMPS) {
-        throw new CommandFailed(`The links ${placeOf(within)} can't be read: ${outcome.why}.`);
-      }
-    }
+    const [links, addresses] = await this.#dump(['links', 'addresses'], within);
+    return readLinks(links ?? NOTHING, addresses ?? NOTHING);
+  }
+
+  /**
+   * The addresses of this host by the index of the link that has them. Cheaper than `links`, and waits for
+   * no change of links that the kernel is busy with. Rejects with E_COMMAND_FAILED.
+   */
+  async addresses(): Promise<ReadonlyMap<number, readonly LinkAddress[]>> {
+    const [addresses] = await this.#dump(['addresses']);
+    return readAddresses(addresses ?? NOTHING);
+  }
+
+  async #dump(
+    whats: readonly Parameters<typeof encodeDump>[0][],
+    within?: string,
+  ): Promise<readonly Buffer[]> {
+    const steps = whats.map(encodeDump);
+    const { errno, replies, why } = await performDump(this.#perform, within ?? '', steps);
+    if (errno === 0) return replies;
+    throw new CommandFailed(`The links ${placeOf(within)} can't be read: ${why}.`);
   }
 
   routes(within?: string): Promise<readonly Route[]> {

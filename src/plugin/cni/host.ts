@@ -21,8 +21,8 @@ export interface NetworkFacts {
 export interface AddressRequest {
   readonly network: string;
   readonly holder: string;
-  /** Default: a free one. */
-  readonly address?: string;
+  /** One of each family at most. Default: free ones. */
+  readonly addresses: readonly string[];
 }
 
 export interface HeldAddress {
@@ -56,10 +56,10 @@ export interface CniHost {
   /** Those of this host whose origin begins so. */
   endpointsFrom(origin: string): readonly EndpointInfo[];
   /**
-   * Holds an address without an endpoint, over restarts, until `release`: E_ENDPOINT_EXISTS if its holder
-   * has one. The answer is a CIDR.
+   * Holds an address of each of the network's subnets without an endpoint, over restarts, until `release`:
+   * all or none; E_ENDPOINT_EXISTS if the holder has any. The answer are CIDRs, the first subnet's first.
    */
-  reserve(request: AddressRequest): Promise<string>;
+  reserve(request: AddressRequest): Promise<readonly string[]>;
   /** Addresses that this host holds for holders whose names begin so. */
   held(prefix: string): readonly HeldAddress[];
   /** Lets go of it; does nothing if nobody holds it. */

@@ -10,13 +10,13 @@ import { CniError, CODE } from './error.ts';
 import type { CniHost } from './host.ts';
 import { shapeResult } from './result.ts';
 import { readRoutes } from './routes.ts';
-import { ensureNetwork, wantedAddress } from './wanted.ts';
+import { ensureNetwork, wantedAddresses } from './wanted.ts';
 
 const IFNAME = /^[^\s/:]{1,15}$/;
 
 /**
- * What another plugin's config with `"ipam": {"type": "weft-ipam"}` asks: an address of a Weft network for
- * an interface that the other plugin makes. The address is held for a holder whose name follows from the
+ * What another plugin's config with `"ipam": {"type": "weft-ipam"}` asks: an address of each subnet of a Weft
+ * network for an interface that the other plugin makes. They are held for a holder whose name follows from the
  * call, as an endpoint's id does, until DEL or GC; nothing else is remembered (ADR 39).
  */
 export class CniIpam {
@@ -29,16 +29,14 @@ export class CniIpam {
   async add(call: Call): Promise<object> {
     const config = readIpamConfig(call);
     const holder = holderOf(call, config);
-    const address = wantedAddress(call, config);
+    const addresses = wantedAddresses(call, config);
     const routes = readRoutes(config.ipam.routes);
     const name = ipamNetworkOf(config);
     await this.#makeNetwork(name, config);
-    const reserved = await this.#host.reserve({
-      ...{ network: name, holder },
-      ...(address !== undefined && { address }),
-    });
+    const wanted = Object.values(addresses);
+    const reserved = await this.#host.reserve({ network: name, holder, addresses: wanted });
     const gateways = this.#host.network(name)?.gateways ?? [];
-    const made = { addresses: [reserved], gateways, routes, dns: undefined };
+    const made = { addresses: reserved, gateways, routes, dns: undefined };
     return shapeResult(config.cniVersion, made, undefined);
   }
 
@@ -51,18 +49,19 @@ export class CniIpam {
   check(call: Call): Promise<undefined> {
     const config = readIpamConfig(call);
     const holder = holderOf(call, config);
-    const found = this.#host.held(holder).find((each) => each.holder === holder);
-    if (found === undefined) {
+    const held = this.#host.held(holder).filter((each) => each.holder === holder);
+    if (held.length === 0) {
       throw new CniError(
         CODE.unknownContainer,
         `No address is held for ${call.ifname} of container ${call.containerId}; it was never added, or is gone.`,
       );
     }
     const told = (config.prevResult?.ips ?? []).map(({ address }) => address);
-    if (told.includes(found.address)) return Promise.resolve(undefined);
+    if (held.every(({ address }) => told.includes(address))) return Promise.resolve(undefined);
+    const addresses = held.map(({ address }) => address).join(' and ');
     throw new CniError(
       CODE.differs,
-      `${call.ifname} of container ${call.containerId} holds ${found.address}, and prevResult has ${told.join(' and ') || 'no address'}.`,
+      `${call.ifname} of container ${call.containerId} holds ${addresses}, and prevResult has ${told.join(' and ') || 'no address'}.`,
     );
   }
 
@@ -79,12 +78,16 @@ export class CniIpam {
   }
 
   #makeNetwork(name: string, { ipam }: IpamConfig): Promise<void> {
-    const { subnet, ipRange, gateway } = ipam;
+    const { subnet, subnet6, ipv6, ipRange, ipRange6, gateway, gateway6 } = ipam;
     if (subnet === undefined) return Promise.resolve();
     return ensureNetwork(this.#host, {
       ...{ name, subnet },
+      ...(subnet6 !== undefined && { subnet6 }),
+      ...(ipv6 !== undefined && { ipv6 }),
       ...(ipRange !== undefined && { ipRange }),
+      ...(ipRange6 !== undefined && { ipRange6 }),
       ...(gateway !== undefined && { gateway }),
+      ...(gateway6 !== undefined && { gateway6 }),
     });
   }
 }

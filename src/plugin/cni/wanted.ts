@@ -20,16 +20,6 @@ function askedOf(call: Pick<Call, 'args'>, { runtimeConfig, args }: Asking): rea
   return [...new Set(ips)];
 }
 
-/** The one address that a container is to have, if any; code 7 for more. */
-export function wantedAddress(call: Pick<Call, 'args'>, config: Asking): string | undefined {
-  const ips = askedOf(call, config);
-  if (ips.length < 2) return ips[0];
-  throw new CniError(
-    CODE.invalidConfig,
-    `The container is to have the addresses ${ips.join(' and ')}; it gets one, so ask for one.`,
-  );
-}
-
 /** One address of each family at most; code 7 for more. */
 export function wantedAddresses(
   call: Pick<Call, 'args'>,

@@ -1,6 +1,7 @@
 import type { Plumbing } from '../../api/plumbing.ts';
 
-const KIND = 'docker-network';
+/** Networks of this engine, and those that it has allocated as the leader of a Swarm. */
+export type BindingKind = 'docker-network' | 'swarm-network';
 
 /** Which Weft network one of Docker's networks is. Engines never tell again; Weft remembers. */
 export interface Binding {
@@ -19,12 +20,14 @@ export interface Binding {
 /** The bindings of this host, in memory to be asked, on disk to survive. */
 export class Bindings {
   readonly #plumbing: Plumbing;
+  readonly #kind: BindingKind;
   readonly #bindings: Map<string, Binding>;
   readonly #confirmed = new Set<string>();
 
-  constructor(plumbing: Plumbing) {
+  constructor(plumbing: Plumbing, kind: BindingKind = 'docker-network') {
     this.#plumbing = plumbing;
-    this.#bindings = new Map(plumbing.notes(KIND) as ReadonlyMap<string, Binding>);
+    this.#kind = kind;
+    this.#bindings = new Map(plumbing.notes(kind) as ReadonlyMap<string, Binding>);
   }
 
   all(): readonly Binding[] {
@@ -47,13 +50,13 @@ export class Bindings {
   }
 
   async put(binding: Binding): Promise<void> {
-    await this.#plumbing.note(KIND, binding.id, binding);
+    await this.#plumbing.note(this.#kind, binding.id, binding);
     this.#bindings.set(binding.id, binding);
     this.#confirmed.add(binding.id);
   }
 
   async remove(id: string): Promise<void> {
-    await this.#plumbing.forgetNote(KIND, id);
+    await this.#plumbing.forgetNote(this.#kind, id);
     this.#bindings.delete(id);
     this.#confirmed.delete(id);
   }

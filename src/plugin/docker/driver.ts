@@ -1,5 +1,5 @@
 import type { Control } from '../../api/control.ts';
-import type { Plumbing } from '../../api/plumbing.ts';
+import type { ClusterPlumbing, Plumbing } from '../../api/plumbing.ts';
 import type { Clock, Timer } from '../../base/clock.ts';
 import { AppError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
@@ -17,6 +17,7 @@ export type Scope = 'local' | 'global';
 export interface DockerDriverOptions {
   readonly control: Pick<Control, 'listNetworks' | 'join'>;
   readonly plumbing: Plumbing;
+  readonly cluster: ClusterPlumbing;
   readonly scope: Scope;
   /** The engine has called, so it is there. */
   readonly called: () => void;
@@ -51,10 +52,13 @@ export class DockerDriver {
 
   constructor(options: DockerDriverOptions) {
     this.#options = options;
-    const { control, plumbing } = options;
+    const { control, plumbing, cluster } = options;
+    const isClustered = options.scope === 'global';
     const bindings = new Bindings(plumbing);
-    const pools = new Pools({ control, plumbing, bindings });
-    this.#networks = new DockerNetworks({ plumbing, bindings, pools });
+    const allocations = new Bindings(plumbing, 'swarm-network');
+    const all = { plumbing, cluster, isClustered, bindings, allocations };
+    const pools = new Pools({ control, ...all });
+    this.#networks = new DockerNetworks({ ...all, pools });
     const endpoints = new DockerEndpoints({ plumbing, bindings });
     this.#handlers = this.#makeHandlers(pools, endpoints);
   }
@@ -77,6 +81,12 @@ export class DockerDriver {
       const sentence = `Weft does not know the call "${name.slice(0, 80)}"; is the engine newer than Weft?`;
       return refuse(name, 404, sentence);
     }
+    const answer = await this.#answer(name, body);
+    this.#options.log.debug({ call: name, body, answer: answer.body }, 'Docker asked');
+    return answer;
+  }
+
+  async #answer(name: Method, body: unknown): Promise<Answer> {
     try {
       return { status: 200, body: await this.#run(name, body) };
     } catch (error) {
@@ -114,11 +124,8 @@ export class DockerDriver {
 
       'NetworkDriver.GetCapabilities': () => ({ Scope: scope, ConnectivityScope: 'global' }),
       'NetworkDriver.GwAllocCheck': () => ({ SkipIPv4: false, SkipIPv6: false }),
-      'NetworkDriver.AllocateNetwork': async (request) => {
-        await networks.create(request);
-        return { Options: {} };
-      },
-      'NetworkDriver.FreeNetwork': (request) => networks.delete(request),
+      'NetworkDriver.AllocateNetwork': (request) => networks.allocate(request),
+      'NetworkDriver.FreeNetwork': (request) => networks.free(request),
       'NetworkDriver.CreateNetwork': (request) => networks.create(request),
       'NetworkDriver.DeleteNetwork': (request) => networks.delete(request),
       'NetworkDriver.CreateEndpoint': (request) => endpoints.create(request),
@@ -172,6 +179,7 @@ export class DockerDriver {
   async #sweepUp(): Promise<void> {
     await this.#releaseForgotten();
     await this.#disuseForgotten();
+    await this.#options.cluster.sweep();
   }
 
   /** A crash took the binding; other hosts, who had heard of the mark, brought it back. */

@@ -17,7 +17,7 @@ export interface Container {
 export interface ContainerEndpoint {
   /** Docker's id of the endpoint; never empty. */
   readonly id: string;
-  /** `--network-alias`, and what the engine adds to it. */
+  /** `--network-alias`, what the engine adds to it, and the Swarm's service whose task it is. */
   readonly aliases: readonly string[];
 }
 
@@ -52,6 +52,7 @@ const FILTERS = JSON.stringify({
   event: ['start', 'rename', 'connect'],
 });
 
+const SERVICE_LABEL = 'com.docker.swarm.service.name';
 const FORWARDING = /^net\.ipv4\.(?:ip_forward|conf\..+\.forwarding)$/;
 
 const listSchema = z.array(z.object({ Id: z.string() }));
@@ -69,7 +70,13 @@ const containerSchema = z.object({
       .nullish()
       .transform((value) => value ?? {}),
   }),
-  Config: z.object({ Hostname: z.string().default('') }),
+  Config: z.object({
+    Hostname: z.string().default(''),
+    Labels: z
+      .record(z.string(), z.string())
+      .nullish()
+      .transform((value) => value ?? {}),
+  }),
   NetworkSettings: z.object({
     Networks: z
       .record(
@@ -113,6 +120,8 @@ export class UnixEngineApi implements EngineApi {
     if (answer === undefined) return undefined;
     const { Name, State, HostConfig, Config, NetworkSettings } = containerSchema.parse(answer);
     const { Privileged, Sysctls } = HostConfig;
+    const { [SERVICE_LABEL]: service } = Config.Labels;
+    const services = service === undefined ? [] : [service];
     return {
       pid: State.Pid,
       mayForward: Privileged || Object.keys(Sysctls).some((key) => FORWARDING.test(key)),
@@ -120,7 +129,7 @@ export class UnixEngineApi implements EngineApi {
       endpoints: Object.values(NetworkSettings.Networks)
         .filter(({ EndpointID }) => EndpointID !== '')
         .map(({ EndpointID, Aliases, DNSNames }) => ({
-          ...{ id: EndpointID, aliases: [...Aliases, ...DNSNames] },
+          ...{ id: EndpointID, aliases: [...Aliases, ...DNSNames, ...services] },
         })),
     };
   }

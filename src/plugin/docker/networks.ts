@@ -1,16 +1,20 @@
 import type { NetworkInfo, NetworkRequest } from '../../api/control.ts';
-import type { Plumbing } from '../../api/plumbing.ts';
+import type { ClusterPlumbing, Plumbing } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
 import { bareAddress } from '../../wire/cidr.ts';
 import type { Bindings } from './bindings.ts';
 import { readNetworkOptions, type NetworkOptions } from './options.ts';
-import { isOwnSpace } from './pool-id.ts';
+import { ADDRESS_SPACES, isOwnSpace } from './pool-id.ts';
 import { HOLDERS, type Pools } from './pools.ts';
 import type { IpamData, RequestOf } from './schema.ts';
 
 export interface DockerNetworksOptions {
   readonly plumbing: Plumbing;
+  readonly cluster: ClusterPlumbing;
+  /** Whether networks of the engine are those of a cluster. */
+  readonly isClustered: boolean;
   readonly bindings: Bindings;
+  readonly allocations: Bindings;
   readonly pools: Pools;
 }
 
@@ -41,10 +45,16 @@ export class DockerNetworks {
     IPv6Data: data6,
   }: RequestOf<'NetworkDriver.CreateNetwork'>): Promise<object> {
     const { bindings, plumbing, pools } = this.#options;
-    const wanted = readNetworkOptions(options);
+    const given = readNetworkOptions(options);
     const [ipam, ipam6] = subnetsOf(data, data6);
-    const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network);
-    const second = ipam6 && { ...pools.ofNewNetwork(ipam6.Pool, wanted.network), ipam: ipam6 };
+    const allocated = this.#isWorker(ipam) ? await this.#allocated(id) : undefined;
+    const wanted = allocated === undefined ? given : { ...given, network: allocated };
+    const isGlobal = ipam.AddressSpace === ADDRESS_SPACES.global;
+    const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network, isGlobal);
+    const second = ipam6 && {
+      ...pools.ofNewNetwork(ipam6.Pool, wanted.network, isGlobal),
+      ipam: ipam6,
+    };
     const request = {
       ...networkRequest(pool, wanted, ipam),
       ...(second && secondRequest(second.pool, ipam, second.ipam)),
@@ -58,12 +68,51 @@ export class DockerNetworks {
     };
     await bindings.put(binding);
     try {
+      if (allocated !== undefined) await this.#options.cluster.setEdge(allocated, wanted.edge);
       checkFit(await plumbing.use(request), wanted, request);
       await bindings.put({ ...binding, isUnfinished: false });
     } catch (error) {
       await this.delete({ NetworkID: id });
       throw error;
     }
+    return {};
+  }
+
+  /**
+   * For a Swarm whose leader this engine is: there is a network from now on, and addresses on it. It is
+   * asked again whenever another leader takes over. Whether the network is internal, only those learn who
+   * then have containers on it.
+   */
+  async allocate({
+    NetworkID: id,
+    Options: options,
+    IPv4Data: data,
+    IPv6Data: data6,
+  }: RequestOf<'NetworkDriver.AllocateNetwork'>): Promise<object> {
+    const { allocations, cluster, pools } = this.#options;
+    const wanted = readNetworkOptions(options);
+    const [ipam, ipam6] = subnetsOf(data, data6);
+    if (ipam6 !== undefined) throw noSecond(ipam6);
+    const { id: poolId, pool } = pools.ofNewNetwork(ipam.Pool, wanted.network, true);
+    const request = networkRequest(pool, wanted, ipam);
+    const isNew = allocations.get(id) === undefined;
+    const binding = { id, network: pool.network, pools: [poolId], isForeignIpam: false };
+    await allocations.put({ ...binding, isUnfinished: false });
+    try {
+      await cluster.allocate(id, request, (found) =>
+        checkFit({ ...found, ...(found.edge && { edge: wanted.edge }) }, wanted, request),
+      );
+    } catch (error) {
+      if (isNew) await allocations.remove(id);
+      throw error;
+    }
+    return { Options: {} };
+  }
+
+  async free({ NetworkID: id }: { readonly NetworkID: string }): Promise<object> {
+    const { allocations, cluster } = this.#options;
+    await cluster.free(id);
+    if (allocations.get(id) !== undefined) await allocations.remove(id);
     return {};
   }
 
@@ -81,6 +130,21 @@ export class DockerNetworks {
     await plumbing.disuse(network);
     await bindings.remove(id);
     return {};
+  }
+
+  /** A cluster's network whose addresses are this engine's: only in a Swarm, whose leader chose them. */
+  #isWorker({ AddressSpace: space }: IpamData): boolean {
+    return this.#options.isClustered && !/global/i.test(space);
+  }
+
+  /** E_NETWORK_MISSING if the leader's host is not heard of. */
+  async #allocated(id: string): Promise<string> {
+    const network = await this.#options.cluster.network(id);
+    if (network !== undefined) return network;
+    throw new AppError(
+      'E_NETWORK_MISSING',
+      `This host has not heard of the Swarm's network ${id.slice(0, 12)}; have its Weft join that of the Swarm's managers ("weft join"), and look at "weft peers".`,
+    );
   }
 
   /**
@@ -118,6 +182,12 @@ function subnetsOf(
   );
 }
 
+const noSecond = ({ Pool: subnet }: IpamData): AppError =>
+  new AppError(
+    'E_ENGINE_OPTION',
+    `A network of a Swarm has one IPv4 subnet, since its managers give each task one address, and the engine gave ${subnet} too; leave out --ipv6.`,
+  );
+
 /** What --ipv6 adds, and what it adds to. */
 function secondRequest(
   { subnet: subnet6, ipRange: ipRange6 }: { subnet: string; ipRange?: string },
@@ -135,7 +205,7 @@ function secondRequest(
 
 function networkRequest(
   { network, subnet, ipRange }: { network: string; subnet: string; ipRange?: string },
-  { vni, mtu, encap, edge }: NetworkOptions,
+  { vni, mtu, encap, edge, isolate }: NetworkOptions,
   { Gateway: gateway, AuxAddresses: auxiliary }: IpamData,
 ): NetworkRequest {
   const reserved = Object.values(auxiliary).map(bareAddress);
@@ -144,6 +214,7 @@ function networkRequest(
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined ? {} : { encap }),
+    ...(isolate === undefined ? {} : { isolate }),
     ...(ipRange === undefined ? {} : { ipRange }),
     ...(gateway === '' ? {} : { gateway: bareAddress(gateway) }),
     ...(reserved.length === 0 ? {} : { reserved }),
@@ -168,6 +239,13 @@ function checkFit(found: NetworkInfo, wanted: NetworkOptions, request: NetworkRe
     throw new AppError(
       'E_ENGINE_OPTION',
       `Weft network ${found.name} exists and is ${found.edge}; ${flag} --internal, or give another name with -o weft.network.`,
+    );
+  }
+  const isIsolated = found.isolated ?? false;
+  if (isIsolated !== (wanted.isolate ?? isIsolated)) {
+    throw new AppError(
+      'E_ENGINE_OPTION',
+      `Weft network ${found.name} exists and is ${isIsolated ? '' : 'not '}isolated; leave out -o weft.isolate, or give another name with -o weft.network.`,
     );
   }
   for (const [what, there, asked] of comparisons) {

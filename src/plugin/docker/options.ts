@@ -10,13 +10,18 @@ export interface NetworkOptions {
   /** Of the containers' interfaces, in bytes. */
   readonly mtu?: number;
   readonly encap?: 'vxlan' | 'sealed';
+  /** Whether containers are kept from each other, as by Docker's own `icc=false`. */
+  readonly isolate?: boolean;
   /** `--internal`, or with a way out. */
   readonly edge: NetworkEdge;
 }
 
 /** Docker's own name for the MTU, which its CLI and compose files use with every driver. */
 const DOCKER_MTU = 'com.docker.network.driver.mtu';
-const NETWORK_KEYS = ['weft.network', 'weft.vni', 'weft.mtu', 'weft.encap', DOCKER_MTU];
+const NETWORK_KEYS = [
+  ...['weft.network', 'weft.vni', 'weft.mtu', 'weft.encap', 'weft.isolate'],
+  DOCKER_MTU,
+];
 const IPAM_KEYS = ['weft.network'];
 /** Where Docker puts the `-o` of a person among its own options. */
 const GENERIC = 'com.docker.network.generic';
@@ -49,6 +54,13 @@ function numberOf(options: Readonly<Record<string, unknown>>, key: string): numb
   throw new AppError('E_ENGINE_OPTION', `Option ${key} is "${text}"; give a whole number.`);
 }
 
+function switchOf(options: Readonly<Record<string, unknown>>, key: string): boolean | undefined {
+  const text = textOf(options, key);
+  if (text === undefined) return undefined;
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new AppError('E_ENGINE_OPTION', `Option ${key} is "${text}"; give true or false.`);
+}
+
 /** Refuses every option of a person that nobody would heed. */
 function checkKeys(
   options: Readonly<Record<string, unknown>>,
@@ -78,6 +90,7 @@ export function readNetworkOptions(all: Readonly<Record<string, unknown>>): Netw
   const network = textOf(options, 'weft.network');
   const vni = numberOf(options, 'weft.vni');
   const mtu = numberOf(options, 'weft.mtu') ?? numberOf(options, DOCKER_MTU);
+  const isolate = switchOf(options, 'weft.isolate');
   const encap = textOf(options, 'weft.encap');
   if (encap !== undefined && encap !== 'vxlan' && encap !== 'sealed') {
     throw new AppError(
@@ -91,6 +104,7 @@ export function readNetworkOptions(all: Readonly<Record<string, unknown>>): Netw
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined ? {} : { encap }),
+    ...(isolate === undefined ? {} : { isolate }),
   };
 }
 

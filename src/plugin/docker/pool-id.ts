@@ -1,8 +1,11 @@
 /**
  * A pool's id holds all that there is to know of it, so that every host of the mesh understands one that
- * another has given out: `weft,NETWORK,SUBNET[,RANGE]`. None of the parts can have a comma.
+ * another has given out: `weft,NETWORK,SUBNET[,RANGE]`, and `weft-global,…` in a cluster's address space.
+ * None of the parts can have a comma.
  */
 export interface Pool {
+  /** What is asked and released here is for a cluster of engines, and not for this one. */
+  readonly isGlobal: boolean;
   /** The Weft network that it is the addresses of. */
   readonly network: string;
   /** CIDR in canonical text. */
@@ -17,16 +20,18 @@ export function isOwnSpace(space: string): boolean {
   return space === ADDRESS_SPACES.local || space === ADDRESS_SPACES.global;
 }
 
-export function formatPoolId({ network, subnet, ipRange }: Pool): string {
-  return ['weft', network, subnet, ...(ipRange === undefined ? [] : [ipRange])].join(',');
+export function formatPoolId({ isGlobal, network, subnet, ipRange }: Pool): string {
+  const space = isGlobal ? 'weft-global' : 'weft';
+  return [space, network, subnet, ...(ipRange === undefined ? [] : [ipRange])].join(',');
 }
 
 /** Undefined if it is not one of ours. */
 export function parsePoolId(text: string): Pool | undefined {
-  const match = /^weft,([^,/]{1,64}),([^,]{1,64})(?:,([^,]{1,64}))?$/.exec(text);
+  const match = /^weft(-global)?,([^,/]{1,64}),([^,]{1,64})(?:,([^,]{1,64}))?$/.exec(text);
   if (match === null) return undefined;
-  const [, network = '', subnet = '', ipRange] = match;
-  return { network, subnet, ...(ipRange === undefined ? {} : { ipRange }) };
+  const [, global, network = '', subnet = '', ipRange] = match;
+  const isGlobal = global !== undefined;
+  return { isGlobal, network, subnet, ...(ipRange === undefined ? {} : { ipRange }) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Control, NetworkInfo } from '../../api/control.ts';
-import type { Plumbing } from '../../api/plumbing.ts';
+import type { ClusterPlumbing, Plumbing, Reservation } from '../../api/plumbing.ts';
 import { AppError } from '../../base/errors.ts';
 import {
   bareAddress,
@@ -29,8 +29,11 @@ const GATEWAY = 'com.docker.network.gateway';
 /** Swarm's managers ask so, for containers on other hosts. */
 const SERIAL = 'com.docker.network.ipam.serial';
 
-/** Who holds a reservation: a container, a gateway that Weft itself has no use for, a cluster's task. */
-export const HOLDERS = { container: 'docker', gateway: 'docker gateway', swarm: 'swarm' } as const;
+/** Who holds a reservation: a container, or a gateway that Weft itself has no use for. */
+export const HOLDERS = { container: 'docker', gateway: 'docker gateway' } as const;
+
+/** Any other holds it for somebody else. */
+const OWN_HOLDERS: readonly string[] = Object.values(HOLDERS);
 
 /** What was asked of a pool by this engine, since it or the daemon started. */
 interface Asked {
@@ -49,7 +52,12 @@ interface Asked {
 export interface PoolsOptions {
   readonly control: Pick<Control, 'listNetworks'>;
   readonly plumbing: Plumbing;
+  readonly cluster: ClusterPlumbing;
+  /** Whether the engine is one of a Swarm, whose managers choose the addresses of its containers. */
+  readonly isClustered: boolean;
   readonly bindings: Bindings;
+  /** Of networks that this engine has allocated for a Swarm, being its leader. */
+  readonly allocations: Bindings;
 }
 
 /** The IPAM driver: pools are networks of Weft, whether there are already or only will be. */
@@ -87,10 +95,12 @@ export class Pools {
       ...(present === undefined ? {} : { network: present }),
     });
     const network = name ?? defaultNetworkName(subnet);
-    const pool: Pool = { network, subnet, ...(ipRange === undefined ? {} : { ipRange }) };
+    const isGlobal = space === ADDRESS_SPACES.global;
+    const pool = { isGlobal, network, subnet, ...(ipRange === undefined ? {} : { ipRange }) };
     const id = formatPoolId(pool);
     const info = await this.#network(id, pool);
     if (info !== undefined) checkSubnet(info, pool);
+    if (info !== undefined && isGlobal) this.#options.cluster.takeOver(info.name);
     this.#asked.set(id, {
       ...{ pool, isNamed: name !== undefined, auxiliary: new Set() },
       replayable: new Set(info === undefined ? [] : this.#known(info)),
@@ -114,7 +124,7 @@ export class Pools {
     const isGateway = options[ADDRESS_TYPE] === GATEWAY;
     const address = isGateway
       ? await this.#gateway(pool, network, wanted)
-      : await this.#address(id, pool, network, { wanted, isSwarm: options[SERIAL] === 'true' });
+      : await this.#address(id, pool, network, { wanted, isForTask: options[SERIAL] === 'true' });
     return { Address: address, Data: {} };
   }
 
@@ -127,8 +137,12 @@ export class Pools {
     const asked = this.#asked.get(id);
     asked?.auxiliary.delete(bareAddress(address));
     asked?.replayable.delete(bareAddress(address));
-    if (network === undefined || isKept(network, bareAddress(address))) return {};
-    await this.#options.plumbing.release(network.name, bareAddress(address));
+    const bare = bareAddress(address);
+    if (network === undefined || isKept(network, bare)) return {};
+    const { cluster, plumbing } = this.#options;
+    if (pool.isGlobal) await cluster.release(network.name, bare);
+    // What its manager holds for a container that has gone, the manager releases.
+    if (!this.#isHeldForTask(network.name, bare)) await plumbing.release(network.name, bare);
     return {};
   }
 
@@ -139,14 +153,15 @@ export class Pools {
   ofNewNetwork(
     subnet: string,
     name: string | undefined,
+    isGlobal = false,
   ): { readonly id: string; readonly pool: Pool } {
-    const { bindings } = this.#options;
     const candidates = [...this.#asked.entries()]
-      .filter(([id, { pool }]) => pool.subnet === subnet && bindings.ofPool(id) === undefined)
+      .filter(([, { pool }]) => pool.subnet === subnet && pool.isGlobal === isGlobal)
+      .filter(([id]) => this.#boundTo(id) === undefined)
       .reverse();
     const [found] = [...candidates.filter(([, { pool }]) => pool.network === name), ...candidates];
     if (found === undefined) {
-      const pool = { network: name ?? defaultNetworkName(subnet), subnet };
+      const pool = { isGlobal, network: name ?? defaultNetworkName(subnet), subnet };
       return { id: formatPoolId(pool), pool };
     }
     const [id, { pool, isNamed }] = found;
@@ -159,16 +174,29 @@ export class Pools {
     return { id, pool: { ...pool, network: name ?? pool.network } };
   }
 
+  /** Whether this very host holds it for the Swarm. */
+  #isHeldForTask(name: string, bare: string): boolean {
+    const { isClustered, plumbing } = this.#options;
+    const isIt = ({ network, address, holder }: Reservation): boolean =>
+      network === name && bareAddress(address) === bare && !OWN_HOLDERS.includes(holder);
+    return isClustered && plumbing.reservations().some(isIt);
+  }
+
   /**
    * The Weft network of a pool, if it is there. An IPv6 subnet is one of two, and the name that every host
    * would think of is the other's: it is found by the subnet if just one network has it.
    */
   async #network(id: string, { network, subnet }: Pool): Promise<NetworkInfo | undefined> {
-    const name = this.#options.bindings.ofPool(id)?.network ?? network;
+    const name = this.#boundTo(id) ?? network;
     const networks = await this.#options.control.listNetworks();
     const named = networks.find((each) => each.name === name);
     const [found, ...others] = networks.filter(({ subnet6 }) => subnet6 === subnet);
     return named ?? (others.length === 0 ? found : undefined);
+  }
+
+  #boundTo(id: string): string | undefined {
+    const { allocations, bindings } = this.#options;
+    return (bindings.ofPool(id) ?? allocations.ofPool(id))?.network;
   }
 
   /** The network's own; else what was asked for, or the first of the subnet, the same on every host. */
@@ -198,7 +226,7 @@ export class Pools {
     id: string,
     pool: Pool,
     network: NetworkInfo | undefined,
-    { wanted, isSwarm }: { readonly wanted: string; readonly isSwarm: boolean },
+    { wanted, isForTask }: { readonly wanted: string; readonly isForTask: boolean },
   ): Promise<string> {
     const bare = bareAddress(wanted);
     const asked = this.#asked.get(id);
@@ -212,9 +240,18 @@ export class Pools {
       asked?.auxiliary.add(checkedHost(pool, bare));
       return withLength(pool, bare);
     }
+    const { cluster, isClustered, plumbing } = this.#options;
+    const { name } = network;
+    if (isForTask) {
+      const request = { network: name, family: familyOf(pool.subnet) };
+      const given = await cluster.hold(bare === '' ? request : { ...request, address: bare });
+      return withLength(pool, bareAddress(given));
+    }
     if (bare !== '' && asked?.replayable.delete(bare)) return withLength(pool, bare);
-    return this.#options.plumbing.reserve({
-      ...{ network: network.name, holder: isSwarm ? HOLDERS.swarm : HOLDERS.container },
+    const isChosen = isClustered && !pool.isGlobal && bare !== '';
+    if (isChosen && (await cluster.isHeld(name, bare))) return withLength(pool, bare);
+    return plumbing.reserve({
+      ...{ network: name, holder: HOLDERS.container },
       ...(bare === '' ? { family: familyOf(pool.subnet) } : { address: bare }),
     });
   }

@@ -7,6 +7,7 @@ import {
   type DnsOptions,
   type DockerOptions,
   type GossipOptions,
+  type LinksOptions,
   type MicroOptions,
 } from '../../../bench/lib/options.ts';
 
@@ -17,6 +18,7 @@ interface Heard {
   cni?: CniOptions;
   docker?: DockerOptions;
   dns?: DnsOptions;
+  links?: LinksOptions;
 }
 
 async function parse(...words: string[]): Promise<Heard> {
@@ -28,6 +30,7 @@ async function parse(...words: string[]): Promise<Heard> {
     cni: (options) => Promise.resolve(void (heard.cni = options)),
     docker: (options) => Promise.resolve(void (heard.docker = options)),
     dns: (options) => Promise.resolve(void (heard.dns = options)),
+    links: (options) => Promise.resolve(void (heard.links = options)),
   });
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   await program.parseAsync(words, { from: 'user' });
@@ -49,7 +52,7 @@ test('without options all contenders run three rounds on the veth as it is', asy
 
 test('the gossip bench has options of its own', async (t) => {
   const { bench, gossip } = await parse('gossip');
-  t.deepEqual(gossip, { hosts: 50, rounds: 10, idleSeconds: 30 });
+  t.deepEqual(gossip, { hosts: 50, rounds: 10, idleSeconds: 30, only: ['weft', 'serf'] });
   t.is(bench, undefined);
   const other = await parse('gossip', '--hosts', '5', '--only', 'weft', '--json', 'a.json');
   t.like(other.gossip, { hosts: 5, only: ['weft'], json: 'a.json' });
@@ -101,4 +104,12 @@ test('the CNI bench has rounds', async (t) => {
 test('dns asks 8000 questions a second unless told otherwise', async (t) => {
   t.like((await parse('dns')).dns, { rate: 8000, seconds: 10, names: 1000 });
   t.like((await parse('dns', '--rate', '100', '--names', '0')).dns, { rate: 100, names: 0 });
+});
+
+test('links measures all there is, or what is named', async (t) => {
+  t.deepEqual((await parse('links')).links, {});
+  const words = ['--only', 'forged,relay', '--json', 'links.json'];
+  t.deepEqual((await parse('links', ...words)).links, {
+    ...{ only: ['forged', 'relay'], json: 'links.json' },
+  });
 });

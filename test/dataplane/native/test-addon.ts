@@ -13,6 +13,8 @@ export interface TestAddon {
   coalesce(frames: readonly Buffer[], partial: readonly boolean[]): Buffer[];
   /** The answer that `mac` has whatever address the frame asks for; undefined if it asks for none. */
   answerNeighbour(frame: Buffer, mac: number): Buffer | undefined;
+  /** The message that a packet is too long; undefined if none may be sent. */
+  tooBig(frame: Buffer, mtu: number): Buffer | undefined;
 }
 
 export const testAddon = loadAddon('dataplane_test') as TestAddon;

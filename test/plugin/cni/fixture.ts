@@ -24,7 +24,7 @@ export class FakeCniHost implements CniHost {
   readonly networks = new Map<string, NetworkFacts>();
   readonly endpoints = new Map<string, EndpointInfo>();
   readonly attached: AttachRequest[] = [];
-  readonly reserved = new Map<string, HeldAddress>();
+  readonly reserved = new Map<string, readonly HeldAddress[]>();
   differences: readonly string[] = [];
   hindered: Hindrance | undefined;
   failWith: Error | undefined;
@@ -91,17 +91,23 @@ export class FakeCniHost implements CniHost {
     return [...this.endpoints.values()].filter((each) => each.origin?.startsWith(origin));
   }
 
-  reserve({ network, holder, address = '10.66.0.2' }: AddressRequest): Promise<string> {
+  reserve({ network, holder, addresses }: AddressRequest): Promise<readonly string[]> {
     this.#enter();
-    if (!this.networks.has(network)) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
+    const found = this.networks.get(network);
+    if (found === undefined) throw new AppError('E_NETWORK_MISSING', `no ${network}`);
     if (this.reserved.has(holder)) throw new AppError('E_ENDPOINT_EXISTS', `${holder} exists`);
-    const held = { pool: network, holder, address: `${address}/24` };
+    const held = found.subnets.map((subnet) => {
+      const isSix = subnet.includes(':');
+      const wanted = addresses.find((each) => each.includes(':') === isSix);
+      const address = `${wanted ?? (isSix ? 'fd00:66::2' : '10.66.0.2')}/${isSix ? 64 : 24}`;
+      return { pool: network, holder, address };
+    });
     this.reserved.set(holder, held);
-    return Promise.resolve(held.address);
+    return Promise.resolve(held.map(({ address }) => address));
   }
 
   held(prefix: string) {
-    return [...this.reserved.values()].filter(({ holder }) => holder.startsWith(prefix));
+    return [...this.reserved.values()].flat().filter(({ holder }) => holder.startsWith(prefix));
   }
 
   release({ holder }: HeldAddress): Promise<void> {

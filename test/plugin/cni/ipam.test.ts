@@ -80,6 +80,21 @@ test('the network that ADD makes is of the ipam, and not of the other plugin', a
   t.is(host.reserved.size, 1);
 });
 
+test('of a network with two subnets both addresses, and each may be wished', async (t) => {
+  const { host, call } = ipam();
+  const six = { subnet6: 'fd00:66::/64', gateway6: 'fd00:66::1' };
+  const config = { ...BRIDGE, ipam: { type: 'weft-ipam', subnet: '10.66.0.0/24', ...six } };
+  const { body } = await call('ADD', { ...config, runtimeConfig: { ips: ['fd00:66::7'] } });
+  const ips = [{ address: '10.66.0.2/24' }, { address: 'fd00:66::7/64' }];
+  t.like(body, { ips });
+  t.deepEqual(host.networks.get('lan')?.subnets, ['10.66.0.0/24', 'fd00:66::/64']);
+  t.deepEqual(await call('CHECK', { ...config, prevResult: { ips } }), { status: 204 });
+  const half = { ips: ips.slice(0, 1) };
+  t.like(await call('CHECK', { ...config, prevResult: half }), { body: { code: 102 } });
+  await call('DEL', config);
+  t.is(host.reserved.size, 0);
+});
+
 test('GC lets go of what is not named, and nothing of other configs', async (t) => {
   const { host, call } = ipam();
   await call('ADD', BRIDGE);

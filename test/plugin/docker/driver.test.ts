@@ -46,9 +46,9 @@ test('a container comes and goes: address, interface, row, and nothing after it'
   const mac = `02:42:0a:4d:00:${last.toString(16).padStart(2, '0')}`;
   t.deepEqual(await one.createEndpoint(1, address), { MacAddress: mac });
   const device = await one.join(1);
-  t.is(a.kernel.find(device)?.mtu, 1450);
+  t.is(a.kernel.find(device)?.mtu, 1426);
   t.is(a.kernel.find(device)?.mac, mac);
-  t.is(a.kernel.find(hostEndName(weftId(1)))?.mtu, 1450);
+  t.is(a.kernel.find(hostEndName(weftId(1)))?.mtu, 65_521);
   t.is(await one.join(1), device, 'asked again before it was moved');
   a.kernel.addNamespace(SANDBOX);
   a.kernel.moveLink(device, 'eth0', SANDBOX);
@@ -226,6 +226,31 @@ test('gateway, auxiliary addresses, range, VNI and MTU are the network’s', asy
   t.regex(await refusal(one.address(pool, '10.77.0.9')), /10\.77\.0\.9.*belongs to/);
   t.regex(await refusal(one.address(pool, '10.77.0.254')), /is the gateway/);
   t.regex(await refusal(one.address(pool, '10.77.0.5')), /reserved/);
+});
+
+test('containers are kept from each other if that was asked for, on every host', async (t) => {
+  const { world, a, b, one, two } = await makeHosts(t);
+  const isolate = { options: { 'weft.isolate': 'true' } };
+  const pool = await one.createNetwork(SUBNET, isolate);
+  await world.pass(2000);
+  const sentence = await refusal(
+    two.createNetwork(SUBNET, { id: 'b'.repeat(64), options: { 'weft.isolate': 'false' } }),
+  );
+  t.regex(sentence, /exists and is isolated; leave out -o weft\.isolate/);
+  await two.createNetwork(SUBNET, { id: 'b'.repeat(64) });
+  t.regex(
+    await refusal(one.createNetwork('10.79.0.0/24', { options: { 'weft.isolate': 'yes' } })),
+    /Option weft\.isolate is "yes"; give true or false/,
+  );
+  await one.createEndpoint(1, await one.address(pool));
+  await one.join(1);
+  t.true(a.kernel.find(hostEndName(weftId(1)))?.isIsolated);
+  for (const host of [a, b]) {
+    t.like((await host.control.listNetworks())[0], { isolated: true });
+    for (const name of (await host.links()).filter((each) => each.startsWith('wtap-'))) {
+      t.true(host.kernel.find(name)?.isIsolated, 'what other hosts send reaches nobody either');
+    }
+  }
 });
 
 test('names that people have added to a network go with it', async (t) => {

@@ -59,6 +59,18 @@ test('a container is its names, its host name and its endpoints', async (t) => {
   t.deepEqual(asked, [`/containers/${ID}/json`]);
 });
 
+test('a task of a Swarm is found by its service, too', async (t) => {
+  const { api } = await answering(t, {
+    Name: '/web.1.x4y5',
+    State: { Pid: 7 },
+    HostConfig: {},
+    Config: { Hostname: 'cccccccccccc', Labels: { 'com.docker.swarm.service.name': 'web' } },
+    NetworkSettings: { Networks: { blue: { EndpointID: 'e1', Aliases: ['cccccccccccc'] } } },
+  });
+  const task = await api.inspect(ID);
+  t.deepEqual(task?.endpoints, [{ id: 'e1', aliases: ['cccccccccccc', 'web'] }]);
+});
+
 test('who is privileged, or told to forward, may', async (t) => {
   const may = async (HostConfig: object): Promise<boolean | undefined> => {
     const { api } = await answering(t, {

@@ -1,4 +1,5 @@
 import type { ExecutionContext } from 'ava';
+import type { DaemonOptions } from '../../../src/daemon/options.ts';
 import { MortalHost, World } from '../../daemon/mortal-host.ts';
 
 export const NETWORK_ID = 'a'.repeat(64);
@@ -155,10 +156,10 @@ export class FakeEngine {
 }
 
 /** Two hosts of one mesh, each with an engine. */
-export async function makeHosts(t: ExecutionContext) {
+export async function makeHosts(t: ExecutionContext, settings: Partial<DaemonOptions> = {}) {
   const world = new World(1);
-  const a = new MortalHost('a', '192.0.2.1', world);
-  const b = new MortalHost('b', '192.0.2.2', world);
+  const a = new MortalHost('a', '192.0.2.1', world, settings);
+  const b = new MortalHost('b', '192.0.2.2', world, settings);
   await a.start();
   await b.start();
   await b.run((control) => control.join(['192.0.2.1']));
