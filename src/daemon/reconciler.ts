@@ -115,6 +115,15 @@ export class Reconciler {
     return this.#options.mtuOf(network);
   }
 
+  /**
+   * Gives interfaces an MTU that the network has had for a moment only, so that they are not judged by it
+   * before; the caller holds the `Serial`.
+   */
+  async settleMtu(network: NetworkDefinition): Promise<void> {
+    const isGiven = this.#givenMtus.get(network.vni) === this.mtuOf(network);
+    if (!isGiven) await this.#tryReconcile();
+  }
+
   /** Carries one network, with its VTEPs, endpoints and local MACs set; the caller holds the `Serial`. */
   async carry(network: NetworkDefinition): Promise<Carried> {
     const { fabric, feed } = this.#options;

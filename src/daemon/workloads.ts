@@ -229,11 +229,15 @@ export class Workloads {
     );
   }
 
-  /** How an endpoint of this host differs from what `attach` makes; nothing is changed. */
+  /**
+   * How an endpoint of this host differs from what `attach` makes; nothing is changed, but an MTU that the
+   * network has and its interfaces were not given yet.
+   */
   async examine(id: string): Promise<readonly string[]> {
     const { networks, reconciler, sandboxes } = this.#options;
     const endpoint = this.#byId(id);
     const network = networks.require(endpoint.network);
+    await reconciler.settleMtu(network);
     const differences = await sandboxes.examine({
       ...{ endpoint, bridge: bridgeName(network.vni), gateway: gatewayOf(network) },
       mtu: reconciler.mtuOf(network),

@@ -4,6 +4,7 @@ import { asMac, asPeerId, asVni } from '../../src/base/types.ts';
 import { Directory } from '../../src/daemon/directory.ts';
 import { Reconciler, type ReconcilerOptions } from '../../src/daemon/reconciler.ts';
 import { Serial } from '../../src/daemon/serial.ts';
+import type { CarrySpec } from '../../src/daemon/fabric.ts';
 import type { EndpointDevice } from '../../src/dataplane/dataplane.ts';
 import type { NetworkDefinition } from '../../src/network/network.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
@@ -23,16 +24,20 @@ function host() {
   directory.putNetwork(blue);
   const clock = new ManualClock();
   const serial = new Serial();
-  const seen = { fast: [] as number[] };
+  const seen = { fast: [] as number[], mtu: blue.mtu };
   const fabric = {
+    get: () => undefined,
+    carry: ({ mtu }: CarrySpec) => Promise.resolve({ mtu }),
+    carried: () => [],
     setLocalMacs: () => [],
     setEndpointDevices: (_vni: number, devices: readonly EndpointDevice[]) => {
       seen.fast = devices.map(({ mac }) => mac);
     },
   };
-  const options = { self, directory, fabric, feed: { restore: () => undefined }, serial, clock };
+  const options = { self, directory, fabric, serial, clock, mtuOf: () => seen.mtu };
   const reconciler = new Reconciler({
-    ...{ ...options, log: nullLogger },
+    ...{ ...options, log: nullLogger, edges: { ensure: () => Promise.resolve([]) } },
+    feed: { open: () => undefined, restore: () => undefined },
   } as unknown as ReconcilerOptions);
   const attach = (mac: number): { readonly id: string; readonly network: string } => {
     const endpoint = {
@@ -78,4 +83,16 @@ test('one that has gone, or a host that stops, has nothing to wait for', async (
   reconciler.stop();
   await pass(500);
   t.deepEqual(seen.fast, [99]);
+});
+
+test('an MTU that is on its way is given before anybody judges by it', async (t) => {
+  const { reconciler, seen } = host();
+  let given = 0;
+  reconciler.reconcile = () => Promise.resolve(void given++);
+  await reconciler.carry(blue);
+  await reconciler.settleMtu(blue);
+  t.is(given, 0);
+  seen.mtu = 1406;
+  await reconciler.settleMtu(blue);
+  t.is(given, 1);
 });

@@ -74,7 +74,8 @@ test('a container is held to its rates, toward its own host and over the mesh', 
   await a.kill();
   await a.up();
   const check = () => onA.call('check', 'pods', held.path, options);
-  t.is((await check()).status, 0);
+  const kept = await check();
+  t.is(kept.status, 0, kept.stderr);
   // The sweep may be quicker than the check: then once more.
   await eventually(async () => {
     const shaper = /\bwi[0-9a-f]{12}\b/.exec(await a.namespace.ip('-o link show type ifb'))?.[0];
@@ -93,6 +94,7 @@ test('a container is held to its rates, toward its own host and over the mesh', 
   t.regex(refused.stderr, /The ingress rate is 1000000 bit\/s and no burst is given/);
   t.false((await held.ip('-o link show')).includes('eth9'));
 
-  t.is((await onA.call('del', 'pods', held.path, options)).status, 0);
+  const deleted = await onA.call('del', 'pods', held.path, options);
+  t.is(deleted.status, 0, deleted.stderr);
   t.is((await a.namespace.ip('-o link show type ifb')).trim(), '');
 });
