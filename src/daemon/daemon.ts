@@ -277,7 +277,7 @@ async function assemble(
   const streams = new MeshStreams({
     inner: new FallbackStreams({
       ...{ tcp: opened.streams, datagrams: exchanges, clock },
-      mayFallBack: (to): boolean => paths.hostAt(to) !== undefined,
+      mayFallBack: (to): boolean => paths.isInUse(to),
     }),
     ...{ envelope, clock },
   });
@@ -325,7 +325,10 @@ async function assemble(
   const paths = new PathKeeper({
     ...{ self: host, members: mesh, plane, probes: channels.of('pathProbes') },
     ...{ broken: tables.broken, events: linkEvents, clock, rng },
+    isExpelled: (id) => keys.keyring.isExpelled(id),
     isAgreed: (id, to) => trusted.isAgreed(id, to),
+    pathChanged: (id) => links.pathChanged(id),
+    found: (id, at) => mesh.found(id, at),
     sharedChanged: () => trusted.pathsChanged(),
     seenChanged: () => tellAddresses(),
   });
@@ -345,7 +348,7 @@ async function assemble(
     mesh.setMeta(memberMeta());
     paths.setOwnAddresses(own.addresses);
   };
-  const links = new Links({
+  const links: Links = new Links({
     ...{
       channel: channels.of('handshakes'),
       paths,

@@ -77,6 +77,11 @@ export class Links {
     this.refresh();
   }
 
+  /** Frames and control datagrams to the host go another way. */
+  pathChanged(id: PeerId): void {
+    if (!this.#isStopped) this.#perform(this.#sessions.pathChanged(id, this.#now()));
+  }
+
   /** Has sessions with those that share a sealed network with this host, and no others; soon. */
   readonly refresh = coalesce(() => {
     if (!this.#isStopped) this.#refresh();

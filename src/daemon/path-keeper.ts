@@ -11,11 +11,17 @@ import {
   type PeerPath,
   type SocketAddress,
 } from '../base/types.ts';
-import { isActive, type Member } from '../gossip/member.ts';
+import { isActive, isSameAddress, type Member } from '../gossip/member.ts';
 import { decodeCandidates } from '../link/candidates.ts';
 import { locatorOf, tagOf } from '../link/locator.ts';
-import type { Route } from '../link/path-choice.ts';
-import { Paths, type PathContact, type PathEffect, type PeerPaths } from '../link/paths.ts';
+import { routeKey, type Route } from '../link/path-choice.ts';
+import {
+  Paths,
+  type PathContact,
+  type PathEffect,
+  type PathInfo,
+  type PeerPaths,
+} from '../link/paths.ts';
 import { relaysTo, type Topology } from '../link/routes.ts';
 import type { PathChannel } from '../underlay/datagram.ts';
 import type { LinkEvents } from './link-events.ts';
@@ -51,12 +57,18 @@ export interface PathKeeperOptions {
   readonly probes: Pick<PathChannel, 'sendBy' | 'onReceive'>;
   readonly broken: BrokenRows;
   readonly events: LinkEvents;
+  /** Nobody looks for those. */
+  readonly isExpelled: (id: PeerId) => boolean;
   /** Whether frames to the host may go in the clear, at that address. */
   readonly isAgreed: (id: PeerId, to: SocketAddress) => boolean;
   /** The hosts that share a sealed network with this one, or the ways to them, are others. */
   readonly sharedChanged: () => void;
   /** How this host is seen has changed: by which addresses, the most often reported first. */
   readonly seenChanged: () => void;
+  /** Another way leads to the host from now on. */
+  readonly pathChanged: (id: PeerId) => void;
+  /** A host that gossip holds dead answers there. */
+  readonly found: (id: PeerId, at: SocketAddress) => void;
   readonly clock: Clock;
   readonly rng: Rng;
 }
@@ -74,6 +86,12 @@ const SETTLE_MS = asMillis(20);
 /** How long what a peer said of this host's address counts. */
 const SEEN_FOR = 120_000;
 const MAX_SEEN = 2;
+/**
+ * A host that is held dead is looked for as one that is cut off, but not more often than this part of the
+ * time that it has been away, and than once in so many milliseconds for each live host, all of which look.
+ */
+const LOST_SHARE = 0.001;
+const LOST_PER_HOST_MS = 2;
 
 /** One of the places at which a host is known. */
 interface Place {
@@ -90,8 +108,11 @@ interface Place {
 export class PathKeeper {
   readonly #options: PathKeeperOptions;
   readonly #paths: Paths;
-  /** Live members by tag, and by every address that they are known at. */
+  /** Members by tag, the lost among them. */
   readonly #tags = new Map<bigint, PeerId>();
+  /** Members that are held dead: whatever cut them off may pass. */
+  readonly #lost = new Set<PeerId>();
+  /** Live members by every address that they are known at. */
   #byAddress: Map<string, Place> | undefined;
   /** As rows and members have it; undefined: something has changed since it was looked at. */
   #known: Topology | undefined;
@@ -121,6 +142,7 @@ export class PathKeeper {
       contact: (id) => this.#contact(members.member(id)),
       hostAt: (address) => this.hostAt(address),
       peerOf: (tag) => this.#tags.get(tag),
+      lostPause: (id, now) => this.#lostPause(id, now),
     });
     this.#alarm = new Alarm(options.clock, () => this.#perform(this.#paths.expire(this.#now())));
     probes.onReceive((bytes, from) => {
@@ -146,20 +168,53 @@ export class PathKeeper {
     if (this.#isStopped) return;
     const member = this.#options.members.member(id);
     const isLive = member !== undefined && isActive(member);
-    if (isLive) this.#tags.set(tagOf(id), id);
-    else this.#forget(id);
+    if (isLive) this.#regain(id);
+    else this.#lose(id, member?.state === 'dead');
     this.#byAddress = undefined;
     this.#known = undefined;
     this.#perform(this.#paths.changed(id, this.#now()));
+    if (!isLive) this.#perform(this.#paths.doubt(id, this.#now()));
+    if (isLive) this.#giveUpAt(member.address);
     this.#soon();
   }
 
-  #forget(id: PeerId): void {
-    this.#tags.delete(tagOf(id));
+  /** Another host lives there now: the lost that did is not looked for. */
+  #giveUpAt(address: SocketAddress): void {
+    for (const id of this.#lost) {
+      const last = this.announced(id);
+      if (last !== undefined && isSameAddress(last, address)) {
+        this.#perform(this.#paths.changed(id, this.#now()));
+      }
+    }
+  }
+
+  #regain(id: PeerId): void {
+    this.#tags.set(tagOf(id), id);
+    if (this.#lost.delete(id) && this.#paths.isDirect(id) === false) this.#break(id);
+  }
+
+  /** What is known of the paths to a host that is held dead is kept: it may come back to just that. */
+  #lose(id: PeerId, isDead: boolean): void {
     this.#silent.delete(id);
     this.#anchors.delete(id);
     this.#seen.delete(id);
+    if (isDead) {
+      this.#tags.set(tagOf(id), id);
+      this.#lost.add(id);
+      return;
+    }
+    this.#tags.delete(tagOf(id));
+    this.#lost.delete(id);
     if (this.#broken.delete(id)) this.#write();
+  }
+
+  #lostPause(id: PeerId, now: number): number | undefined {
+    if (!this.#lost.has(id)) return undefined;
+    const member = this.#options.members.member(id);
+    if (member === undefined) return undefined;
+    if (this.#options.isExpelled(id)) return Infinity;
+    const live = this.#tags.size - this.#lost.size;
+    return Math.max(LOST_SHARE * (now - member.since), LOST_PER_HOST_MS * live);
   }
 
   /** Somebody's row of broken pairs has changed. */
@@ -172,6 +227,7 @@ export class PathKeeper {
   silent(id: PeerId): void {
     this.#silent.set(id, this.#now() + SILENT_FOR);
     this.#want();
+    this.#perform(this.#paths.doubt(id, this.#now()));
   }
 
   /** These share a sealed network with this host. */
@@ -225,6 +281,17 @@ export class PathKeeper {
     return this.#byAddress.get(formatSocketAddress(address))?.host;
   }
 
+  /** Whether a host that lives, or is held dead and has been found, is known there. */
+  isInUse(address: SocketAddress): boolean {
+    if (this.hostAt(address) !== undefined) return true;
+    const key = formatSocketAddress(address);
+    const isThere = ({ route, state }: PathInfo): boolean =>
+      state === 'up' && routeKey(route) === key;
+    return this.#paths
+      .peers()
+      .some(({ peer, paths }) => this.#lost.has(peer) && paths.some(isThere));
+  }
+
   /** What is in use goes before what is said, and where a host is reached before where it might be. */
   #indexAddresses(): Map<string, Place> {
     const index = new Map<string, Place>();
@@ -237,6 +304,7 @@ export class PathKeeper {
     }
     for (const { id, address } of live) note(id, address);
     for (const { peer, paths } of this.#paths.peers()) {
+      if (this.#lost.has(peer)) continue;
       for (const { route, state } of paths) {
         if (route.kind === 'direct' && state === 'up') note(peer, route.to);
       }
@@ -251,7 +319,7 @@ export class PathKeeper {
   /** What the live host with that tag announces. */
   announcedBy(tag: bigint): SocketAddress | undefined {
     const id = this.#tags.get(tag);
-    return id && this.announced(id);
+    return id === undefined || this.#lost.has(id) ? undefined : this.announced(id);
   }
 
   peers(): PeerPaths[] {
@@ -277,9 +345,14 @@ export class PathKeeper {
   }
 
   #contact(member: Member | undefined): PathContact | undefined {
-    if (member === undefined || !isActive(member)) return undefined;
+    if (member === undefined || !(isActive(member) || this.#isMissed(member))) return undefined;
     const candidates = candidatesOf(member)?.filter(({ address }) => !this.#own.has(address));
     return { announced: member.address, candidates };
+  }
+
+  /** It is lost, and nobody else lives at its address now. */
+  #isMissed({ id, address }: Member): boolean {
+    return this.#lost.has(id) && this.hostAt(address) === undefined;
   }
 
   #want(): void {
@@ -294,6 +367,7 @@ export class PathKeeper {
       ...this.#silent.keys(),
       ...this.#anchors,
       ...this.#broken,
+      ...this.#lost,
     ]);
     // What goes by a relay is no better than the way to the relay.
     for (const id of this.#broken) for (const via of this.#relays(id)) wanted.add(via);
@@ -340,7 +414,9 @@ export class PathKeeper {
     return { self, hosts: [self, ...this.#live().map(({ id }) => id)], exceptions };
   }
 
+  /** Who lives behind a relay is not lost. */
   #relays(id: PeerId): PeerId[] {
+    if (this.#lost.has(id)) return [];
     const isProven = (host: PeerId): boolean => this.#paths.isDirect(host) === true;
     return relaysTo(this.#topology(), id, isProven).slice(0, RELAYS);
   }
@@ -468,6 +544,9 @@ export class PathKeeper {
       case 'reach':
         this.#onReach(effect.peer, effect.isDirect);
         break;
+      case 'found':
+        this.#options.found(effect.peer, effect.at);
+        break;
       case 'seen':
         this.#onSeen(effect.by, effect.address);
         break;
@@ -477,6 +556,7 @@ export class PathKeeper {
   }
 
   #onPath({ peer, from, to, why }: Extract<PathEffect, { kind: 'path' }>): void {
+    if (this.#lost.has(peer)) return;
     if (from !== undefined) {
       const { events } = this.#options;
       const name = this.#name(peer);
@@ -486,6 +566,7 @@ export class PathKeeper {
     // Frames are on their way: not soon, now.
     this.#tellPath(peer);
     this.#options.sharedChanged();
+    if (from !== undefined) this.#options.pathChanged(peer);
     if (to.kind === 'direct' && this.#paths.isDirect(peer) === true) this.#mend(peer);
     this.#soon();
   }
@@ -493,20 +574,30 @@ export class PathKeeper {
   #onReach(peer: PeerId, isDirect: boolean): void {
     if (isDirect) {
       // By a relay it goes on until the direct path has proven itself: rows must not flap with it.
-      if (this.#paths.route(peer)?.kind !== 'relay') this.#mend(peer);
+      const route = this.#paths.route(peer);
+      if (route?.kind !== 'relay') this.#mend(peer, route !== undefined);
       return;
     }
+    // That a host which is gone is not reached need not be told to the mesh.
+    if (this.#lost.has(peer)) return;
+    this.#break(peer);
+    this.#perform(this.#paths.setRelays(peer, this.#relays(peer), this.#now()));
+  }
+
+  #break(peer: PeerId): void {
+    if (this.#broken.has(peer)) return;
     this.#broken.add(peer);
     this.#write();
     const name = this.#name(peer);
     this.#options.events.add('reach', name, `no address of ${name} answers`);
-    this.#perform(this.#paths.setRelays(peer, this.#relays(peer), this.#now()));
     this.#soon();
   }
 
-  #mend(peer: PeerId): void {
+  /** It answers, or (`isKnown` false) is not asked any more. */
+  #mend(peer: PeerId, isKnown = true): void {
     if (!this.#broken.delete(peer)) return;
     this.#write();
+    if (!isKnown) return;
     const name = this.#name(peer);
     this.#options.events.add('reach', name, `${name} answers directly again`);
     this.#soon();
@@ -517,7 +608,11 @@ export class PathKeeper {
     this.#known = undefined;
     const { broken, self } = this.#options;
     try {
-      const tags = [...this.#broken].map(tagOf).sort((a, b) => (a < b ? -1 : 1));
+      // There is room for so many: those that live come first.
+      const isLost = (id: PeerId): number => Number(this.#lost.has(id));
+      const tags = [...this.#broken]
+        .sort((a, b) => isLost(a) - isLost(b) || (a < b ? -1 : 1))
+        .map(tagOf);
       if (tags.length > 0) broken.put(self, brokenRow(tags));
       else if (broken.get(self) !== undefined) broken.remove(self);
     } catch (error) {

@@ -71,12 +71,13 @@ export class BroadcastQueue {
   }
 
   /**
-   * Counts `items` as sent once more. One that was sent `limit` times is forgotten, and so is one
-   * that newer news has replaced meanwhile.
+   * Counts `items` as sent once more, if that counts. One that was sent `limit` times is forgotten, and so
+   * is one that newer news has replaced meanwhile.
    */
-  giveBack(items: readonly Broadcast[], limit: number): void {
+  giveBack(items: readonly Broadcast[], limit: number, isCounted = true): void {
     for (const { key, chunk, sent } of items) {
-      if (sent + 1 < limit && !this.#tierOf.has(key)) this.#place(key, chunk, sent + 1);
+      const times = isCounted ? sent + 1 : sent;
+      if (times < limit && !this.#tierOf.has(key)) this.#place(key, chunk, times);
     }
   }
 

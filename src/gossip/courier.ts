@@ -82,15 +82,19 @@ export class Courier {
     this.#isMuted = false;
   }
 
-  /** One round of gossip: up to `gossipBurst` datagrams to each of `gossipFanout` members. */
+  /**
+   * One round of gossip: up to `gossipBurst` datagrams to each of `gossipFanout` members, and to one of the
+   * freshly dead, lest it lives; what the dead are told does not count as sent.
+   */
   round(round: number): void {
     if (round !== this.#round) return;
     this.#nextRound = Infinity;
     const { roster, rng, config, outbox } = this.#core;
     this.#lastRound = outbox.at.now;
-    const listeners = roster.pick(config.gossipFanout, rng, (member) => this.#isTold(member));
+    const listeners = roster.pick(config.gossipFanout, rng, isActive);
     if (listeners.length === 0) this.#queue.clear();
-    for (const listener of listeners) this.#tell(listener);
+    else for (const member of this.#freshlyDead()) this.#tell(member, { isCounted: false });
+    for (const listener of listeners) this.#tell(listener, { isCounted: true });
     this.#scheduleRound(config.gossipInterval);
   }
 
@@ -111,20 +115,20 @@ export class Courier {
     this.#queue.clear();
   }
 
-  /** Whether a member takes part in gossip rounds: the freshly dead do, lest they live. */
-  #isTold(member: Member): boolean {
-    const { outbox, config } = this.#core;
-    const isFresh = outbox.at.now - member.since < config.gossipToDead;
-    return isActive(member) || (member.state === 'dead' && isFresh);
+  #freshlyDead(): readonly Member[] {
+    const { roster, rng, outbox, config } = this.#core;
+    if (roster.active === roster.size) return [];
+    const horizon = outbox.at.now - config.gossipToDead;
+    return roster.pick(1, rng, ({ state, since }) => state === 'dead' && since > horizon);
   }
 
   /** Sends a member all the news there is, up to `gossipBurst` datagrams. */
-  #tell(member: Member): void {
+  #tell(member: Member, { isCounted }: { readonly isCounted: boolean }): void {
     const sent: Broadcast[] = [];
     for (let count = 0; count < this.#core.config.gossipBurst && this.#queue.size > 0; count++) {
       sent.push(...this.#fill(member.address, { kind: 'news' }, member, buddyNews(member)));
     }
-    this.#queue.giveBack(sent, this.#limit);
+    this.#queue.giveBack(sent, this.#limit, isCounted);
   }
 
   #dispatch(

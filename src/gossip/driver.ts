@@ -314,6 +314,11 @@ export class Mesh {
     this.#perform(this.#machine.setSeeds(seeds, this.#now()));
   }
 
+  /** A member that is held dead answers at an address, as something outside of gossip has found. */
+  found(id: PeerId, at: SocketAddress): void {
+    if (!this.#isStopped) this.#perform(this.#machine.found(id, at, this.#now()));
+  }
+
   #now(): Instant {
     const { clock } = this.#options;
     return { now: clock.now(), wall: clock.wallNow() };

@@ -118,10 +118,18 @@ export class Machine {
     return this.#handle(at, () => {
       const datagram = this.#open(bytes, GOSSIP_KIND);
       if (datagram === undefined) return;
+      const { incarnation } = this.self;
       this.#take(datagram, 'gossip');
       this.#obey(datagram, from);
+      // Who has doubted this host may be the only one that can tell the others, and hears it first.
+      if (this.self.incarnation > incarnation) this.#answerDoubt(datagram.sender);
       if (this.member(datagram.sender) === undefined) this.#sync.meet(from);
     });
+  }
+
+  #answerDoubt(id: MemberRecord['id']): void {
+    const accuser = this.member(id);
+    if (accuser !== undefined) this.#courier.tellSelf([accuser]);
   }
 
   /** A timer that an effect asked for has come, `lateBy` ms after it was due. */
@@ -181,6 +189,11 @@ export class Machine {
       exchange = this.#sync.join(target);
     });
     return { exchange, effects };
+  }
+
+  /** A member that is held dead answers at an address: something outside of gossip has found it. */
+  found(id: MemberRecord['id'], address: SocketAddress, at: Instant): Effect[] {
+    return this.#handle(at, () => this.#sync.found(id, address));
   }
 
   /** The process ends, with or without a goodbye: has it saved that it ran until now. */

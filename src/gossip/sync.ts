@@ -190,6 +190,21 @@ export class Synchroniser {
     this.#begin('push-pull', from);
   }
 
+  /**
+   * A member that is held dead answers at `at`: it is called now, and the other lost soon. Not more often
+   * than once in `rejoinMin`: by whom is called the news of all others comes.
+   */
+  found(id: PeerId, at: SocketAddress): void {
+    const { now } = this.#core.outbox.at;
+    const buried = this.#core.roster.get(id);
+    if (this.#core.phase !== 'attached' || buried?.state !== 'dead') return;
+    if (now < this.#nextMeeting) return;
+    this.#nextMeeting = now + this.#core.config.rejoinMin;
+    this.#rejoinFailures = 0;
+    this.#scheduleRejoin(this.#core.config.rejoinMin);
+    this.#begin('rejoin', at, { buried });
+  }
+
   pushPullDue(round: number): void {
     if (round !== this.#pushPullRound) return;
     const { rng, config, hosts } = this.#core;
@@ -274,7 +289,11 @@ export class Synchroniser {
     if (session !== undefined) this.#failed(exchange, session, error);
   }
 
-  #begin(purpose: Purpose, to: SocketAddress, sequel = 0): number {
+  #begin(
+    purpose: Purpose,
+    to: SocketAddress,
+    { sequel = 0, buried }: { readonly sequel?: number; readonly buried?: Member } = {},
+  ): number {
     const { roster, rng, outbox, config } = this.#core;
     const began = this.#replica.reading(outbox.at.wall);
     const salt = randomInt(rng, 2 ** 32);
@@ -289,7 +308,7 @@ export class Synchroniser {
     };
     const session = new Session({ to, purpose, salt, began, sequel });
     if (isAlone) this.#told = { session, until: outbox.at.now + config.probeTimeout };
-    return this.#ask(session, opening);
+    return this.#ask(session, opening, buried);
   }
 
   /** A host that was told what it could send may be sending it. */
@@ -303,7 +322,7 @@ export class Synchroniser {
   }
 
   /** Sends the next request of a sync. */
-  #ask(session: Session, opening?: Opening): number {
+  #ask(session: Session, opening?: Opening, found?: Member): number {
     const { self, counters, outbox, config } = this.#core;
     const { to, salt } = session;
     const exchange = this.#core.nextExchange();
@@ -314,7 +333,7 @@ export class Synchroniser {
     const about = { protocol: self.protocol, purpose, self, salt, opening, sharedUntil };
     const parcel = new Parcel(encodeRequestHead(header, about));
     // Who is called back from the dead must hear of its death to refute it, in this very answer.
-    const buried = purpose === 'rejoin' ? this.#buriedAt(to) : undefined;
+    const buried = found ?? (purpose === 'rejoin' ? this.#buriedAt(to) : undefined);
     if (buried !== undefined) parcel.addSigned(encodeClaim({ record: buried }));
     counters.add('exchangesStarted');
     counters.add('exchangeRowsSent', session.fill(parcel));
@@ -479,7 +498,7 @@ export class Synchroniser {
     if (this.#mover === session) {
       this.#mover = undefined;
       if (session.isDone && session.wantsSequel) {
-        this.#begin('push-pull', session.to, session.sequel + 1);
+        this.#begin('push-pull', session.to, { sequel: session.sequel + 1 });
       }
     } else if (this.#told?.session === session) this.#told = undefined;
     else return;

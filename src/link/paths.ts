@@ -51,6 +51,8 @@ export type PathEffect =
     }
   /** Whether any of its addresses answers has changed. */
   | { readonly kind: 'reach'; readonly peer: PeerId; readonly isDirect: boolean }
+  /** A host that is held to be gone (`lostPause`) has answered there. */
+  | { readonly kind: 'found'; readonly peer: PeerId; readonly at: SocketAddress }
   /** Nothing is known of its paths any more: it is sent to where it says. */
   | { readonly kind: 'forgotten'; readonly peer: PeerId }
   /** The host sees this one at that address. */
@@ -60,7 +62,7 @@ export type PathEffect =
 export const PROBE_REFUSALS = [
   'probeMalformed',
   'probeMisdirected', // for another host: two have the same private address
-  'probeStranger', // from no live host of this mesh
+  'probeStranger', // from no host of this mesh
   'probeUnawaited', // answers nothing that still waits
 ] as const;
 export type ProbeRefusal = (typeof PROBE_REFUSALS)[number];
@@ -70,8 +72,13 @@ export interface PathsOptions {
   readonly contact: (id: PeerId) => PathContact | undefined;
   /** The host whose datagrams come from there: who passed on a relayed one. */
   readonly hostAt: (address: SocketAddress) => PeerId | undefined;
-  /** The live host with that tag. */
+  /** The host with that tag, if `contact` knows it. */
   readonly peerOf: (tag: bigint) => PeerId | undefined;
+  /**
+   * Undefined for a host that is there. One that is held to be gone has all its paths probed as if none led
+   * to it, with at least this pause.
+   */
+  readonly lostPause?: (id: PeerId, now: number) => number | undefined;
   readonly rng: Rng;
   readonly config?: Partial<PathConfig>;
 }
@@ -211,6 +218,15 @@ export class Paths {
     const contact = this.#options.contact(id);
     if (peer !== undefined && contact === undefined) this.#forget(peer);
     else if (peer !== undefined && contact !== undefined) this.#sync(peer, contact, now);
+    return this.#take();
+  }
+
+  /** Something says that the host is not reached: its paths are asked now, and not when it is their turn. */
+  doubt(id: PeerId, now: Millis): PathEffect[] {
+    for (const entry of this.#peers.get(id)?.entries.values() ?? []) {
+      if (entry.outstanding.length === 0) entry.nextAt = now;
+      this.#note(entry);
+    }
     return this.#take();
   }
 
@@ -369,6 +385,8 @@ export class Paths {
   #interval(peer: Peer, entry: Entry, now: number): number {
     const config = this.#config;
     const isActive = peer.activeUntil > now;
+    const least = this.#options.lostPause?.(peer.id, now);
+    if (least !== undefined) return Math.max(least, this.#cutOffPause());
     if (entry.state === 'up') {
       if (entry === peer.current) {
         return isActive
@@ -380,10 +398,14 @@ export class Paths {
       if (isSettling) return config.lostActive;
       return isActive ? config.otherActive : this.#otherIdle(peer);
     }
-    if (isCutOff(peer)) return Math.max(config.cutOff, config.cutOffShare * this.#cutOff);
+    if (isCutOff(peer)) return this.#cutOffPause();
     if (isActive && entry.hasAnswered) return config.lostActive;
     const rounds = Math.max(0, entry.misses - config.missesToDown + 1);
     return Math.min(this.#huntMost(peer, isActive), config.hunt * 2 ** Math.min(rounds, 16));
+  }
+
+  #cutOffPause(): number {
+    return Math.max(this.#config.cutOff, this.#config.cutOffShare * this.#cutOff);
   }
 
   /** The longest pause between probes of a path that does not answer. */
@@ -486,11 +508,22 @@ export class Paths {
     }
     entry.nextAt = now + this.#interval(peer, entry, now);
     this.#note(entry);
-    if (probe.seen !== undefined && entry.route.kind === 'direct') {
-      this.#effects.push({ kind: 'seen', by: id, address: probe.seen });
-    }
+    if (entry.route.kind === 'direct') this.#onDirectAnswer(id, entry.route.to, probe.seen, now);
     this.#choose(peer, now);
     return undefined;
+  }
+
+  #onDirectAnswer(
+    peer: PeerId,
+    at: SocketAddress,
+    seen: SocketAddress | undefined,
+    now: number,
+  ): void {
+    if (this.#options.lostPause?.(peer, now) !== undefined) {
+      this.#effects.push({ kind: 'found', peer, at });
+    } else if (seen !== undefined) {
+      this.#effects.push({ kind: 'seen', by: peer, address: seen });
+    }
   }
 
   #judgeReach(peer: Peer): void {
@@ -545,7 +578,7 @@ export class Paths {
     this.#effects.push({ kind: 'path', peer: peer.id, from, to: entry.route, why });
   }
 
-  /** The host's entry; made for live hosts that answer probes, and undefined for all others. */
+  /** The host's entry; made for hosts that answer probes, and undefined for all others. */
   #peer(id: PeerId, now: number): Peer | undefined {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;

@@ -269,6 +269,16 @@ export class Sessions {
     return this.#take();
   }
 
+  /** Another way leads to the peer: what was asked by the one before, and has no answer, is asked anew. */
+  pathChanged(id: PeerId, at: Instant): SessionEffect[] {
+    const peer = this.#peers.get(id);
+    if (peer?.attempt !== undefined) {
+      peer.unanswered = 0;
+      this.#initiate(peer, at);
+    }
+    return this.#take();
+  }
+
   /** One datagram of a handshake kind. `bytes` are not kept. */
   receive(bytes: Buffer, from: SocketAddress, at: Instant): SessionEffect[] {
     if (isWellFormed(bytes)) {

@@ -9,8 +9,9 @@ import {
   type PeerPath,
   type SocketAddress,
 } from '../../src/base/types.ts';
-import type { Member } from '../../src/gossip/member.ts';
+import type { Member, MemberState } from '../../src/gossip/member.ts';
 import { encodeCandidates } from '../../src/link/candidates.ts';
+import { decodeProbe } from '../../src/link/probe-message.ts';
 import { locatorOf, tagOf } from '../../src/link/locator.ts';
 import { LinkEvents } from '../../src/daemon/link-events.ts';
 import { PathKeeper, type PathPlane } from '../../src/daemon/path-keeper.ts';
@@ -35,6 +36,11 @@ class World {
   relayed = 0;
   /** Rows that were written so far. */
   written = 0;
+  /** The probes that were sent so far: by whom, and for whom. */
+  sent: string[] = [];
+  readonly expelled = new Set<PeerId>();
+  /** Members that are known to all and do nothing. */
+  readonly more: Member[] = [];
 
   constructor(count: number) {
     for (let index = 0; index < count; index++) this.hosts.push(new Host(this, index));
@@ -87,6 +93,10 @@ class Host {
   readonly keeper: PathKeeper;
   readonly events: LinkEvents;
   readonly paths = new Map<string, PeerPath>();
+  /** As gossip holds them here; who is absent lives. */
+  readonly views = new Map<PeerId, Pick<Member, 'state' | 'since'>>();
+  /** The hosts that were found though they are held dead. */
+  readonly found = new Set<string>();
   readonly routes = new Map<bigint, { readonly to: SocketAddress; readonly isLast: boolean }>();
   relayPeers: ReadonlySet<string> = new Set();
   frames = 0;
@@ -119,10 +129,19 @@ class Host {
     this.keeper = new PathKeeper({
       ...{ self: this.id, plane, events: this.events, clock, rng, seenChanged: () => undefined },
       ...{ isAgreed: () => false, sharedChanged: () => undefined },
+      isExpelled: (id) => world.expelled.has(id),
+      pathChanged: () => undefined,
+      found: (id) => this.found.add(hosts.find((host) => host.id === id)?.member.name ?? ''),
       members: {
         self: this.member,
-        members: () => hosts.filter((host) => host !== this).map(({ member }) => member),
-        member: (id) => hosts.find((host) => host.id === id)?.member,
+        members: () => [
+          ...hosts.filter((host) => host !== this).map((host) => this.#view(host)),
+          ...world.more,
+        ],
+        member: (id) => {
+          const host = hosts.find((each) => each.id === id);
+          return host === undefined ? world.more.find((each) => each.id === id) : this.#view(host);
+        },
       },
       probes: {
         sendBy: (bytes, path) => this.send(Buffer.from(bytes), path),
@@ -140,8 +159,23 @@ class Host {
     });
   }
 
+  #view({ id, member }: Host): Member {
+    return { ...member, ...this.views.get(id) };
+  }
+
+  /** Gossip here has another state of hosts. */
+  hold(state: MemberState, ...others: readonly Host[]): void {
+    for (const { id } of others) {
+      this.views.set(id, { state, since: this.#world.clock.now() });
+      this.keeper.memberChanged(id);
+    }
+  }
+
   /** Sends by a path as the data plane does. */
   send(bytes: Buffer, { to, relayTag }: PeerPath): void {
+    const receiver = decodeProbe(bytes)?.receiver;
+    const host = this.#world.hosts.find(({ id }) => tagOf(id) === receiver);
+    this.#world.sent.push(`${this.member.name} ${String(host?.member.name)}`);
     this.#world.carry(this, to, (host) => {
       if (relayTag === undefined) host.#receive(bytes, this.address);
       else host.relay(bytes, relayTag, this.address, HOP_LIMIT);
@@ -300,4 +334,125 @@ test('a relay that dies is replaced within two seconds', (t) => {
   while (a.wayTo(b) === undefined && world.clock.now() - start < 60 * SECOND)
     world.clock.advance(10);
   t.true(world.clock.now() - start <= 2 * SECOND, `${world.clock.now() - start} ms`);
+});
+
+/** The probes that a host sends to another within a span. */
+function probes(world: World, from: Host, to: Host, span: number): number {
+  world.sent = [];
+  world.clock.advance(span);
+  const wanted = `${from.member.name} ${to.member.name}`;
+  return world.sent.filter((each) => each === wanted).length;
+}
+
+test('halves that hold each other dead are found by another link, and whole as soon as gossip says so', (t) => {
+  const world = line(5);
+  const [a, b, c, d, e] = world.hosts as [Host, Host, Host, Host, Host];
+  world.clock.advance(30 * SECOND);
+  t.is(a.wayTo(e), 'abcde');
+  world.cut(b, c);
+  world.cut(c, d);
+  const parts = [[a, b], [c], [d, e]];
+  for (const part of parts) {
+    const others = world.hosts.filter((host) => !part.includes(host));
+    for (const host of part) for (const other of others) host.keeper.silent(other.id);
+  }
+  world.clock.advance(5 * SECOND);
+  for (const part of parts) {
+    const others = world.hosts.filter((host) => !part.includes(host));
+    for (const host of part) {
+      host.hold('dead', ...others);
+      host.share(...part.filter((other) => other !== host));
+    }
+  }
+  world.clock.advance(300 * SECOND);
+  t.is(a.wayTo(e), undefined);
+  t.is(b.found.size, 0);
+
+  world.join(b, d);
+  world.clock.advance(600);
+  t.deepEqual([...b.found], ['d']);
+  t.deepEqual([...d.found], ['b']);
+  t.true(b.keeper.isInUse(d.address));
+  t.false(b.keeper.isInUse(e.address));
+  for (const host of [a, b, d, e]) {
+    const others = [a, b, d, e].filter((other) => other !== host);
+    host.hold('alive', ...others.filter(({ id }) => host.views.get(id) !== undefined));
+    host.share(...others);
+  }
+  const start = world.clock.now();
+  while (a.wayTo(e) !== 'abde' && world.clock.now() - start < 60 * SECOND) world.clock.advance(10);
+  t.log(`whole after ${world.clock.now() - start} ms`);
+  t.true(world.clock.now() - start <= 500);
+});
+
+test('a host that dies has no rows written, is looked for the less often the longer it is gone, and forgotten', (t) => {
+  const world = new World(5);
+  const [a, , , , e] = world.hosts as [Host, Host, Host, Host, Host];
+  for (const host of world.hosts) host.share(...world.hosts.filter((other) => other !== host));
+  world.clock.advance(30 * SECOND);
+  for (const host of world.hosts) {
+    if (host === e) continue;
+    world.cut(host, e);
+    host.hold('dead', e);
+    e.hold('dead', host);
+  }
+  const first = probes(world, a, e, 10 * SECOND);
+  t.true(first >= 30 && first <= 40, `${first}`);
+  world.clock.advance(3600 * SECOND);
+  const later = probes(world, a, e, 36 * SECOND);
+  t.true(later >= 9 && later <= 11, `${later}`);
+  t.is(world.written, 0);
+  t.false(a.paths.has(locatorOf(e.id)));
+  world.expelled.add(e.id);
+  world.clock.advance(5 * SECOND);
+  t.is(probes(world, a, e, 60 * SECOND), 0);
+  world.expelled.delete(e.id);
+  a.hold('alive', e);
+  a.hold('dead', e);
+  t.true(probes(world, a, e, 10 * SECOND) >= 30);
+  a.hold('left', e);
+  t.is(probes(world, a, e, 60 * SECOND), 0);
+});
+
+test('who was not found before gossip has it back is told of as broken then', (t) => {
+  const world = new World(3);
+  const [a, b, c] = world.hosts as [Host, Host, Host];
+  for (const host of world.hosts) host.share(...world.hosts.filter((other) => other !== host));
+  world.clock.advance(30 * SECOND);
+  world.cut(a, b);
+  a.hold('dead', b);
+  world.clock.advance(10 * SECOND);
+  t.is(world.written, 0);
+  a.hold('alive', b);
+  world.clock.advance(400);
+  t.is(a.wayTo(b), 'acb');
+  t.true(a.texts().includes('no address of b answers'));
+  t.is(c.found.size, 0);
+});
+
+test('many hosts look for one of them the less often each', (t) => {
+  const world = new World(2);
+  const [a, b] = world.hosts as [Host, Host];
+  for (let index = 0; index < 200; index++) {
+    const address = { address: `198.51.100.${index}`, port: 7783 };
+    const id = asPeerId(randomHex(world.rng, 32));
+    world.more.push({ ...a.member, id, address, meta: new Uint8Array() });
+    a.keeper.memberChanged(id);
+  }
+  world.cut(a, b);
+  a.hold('dead', b);
+  world.clock.advance(10 * SECOND);
+  const sent = probes(world, a, b, 40 * SECOND);
+  t.true(sent >= 99 && sent <= 102, `${sent}`);
+});
+
+test('the lost are not looked for where another host lives now', (t) => {
+  const world = new World(3);
+  const [a, b, c] = world.hosts as [Host, Host, Host];
+  world.cut(a, b);
+  a.hold('dead', b);
+  t.true(probes(world, a, b, 5 * SECOND) > 10);
+  Object.assign(c.member, { address: b.address });
+  a.keeper.memberChanged(c.id);
+  t.is(probes(world, a, b, 5 * SECOND), 0);
 });

@@ -36,6 +36,16 @@ test('a broadcast is forgotten after its last send', (t) => {
   t.is(queue.size, 0);
 });
 
+test('what did not count as sent is as new as before', (t) => {
+  const queue = new BroadcastQueue();
+  queue.put('a', bytes(10));
+  for (let sends = 0; sends < 5; sends++) queue.giveBack(queue.take(100), 3, false);
+  t.deepEqual(
+    queue.take(100).map(({ sent }) => sent),
+    [0],
+  );
+});
+
 test('newer news of the same thing replaces the older and starts anew', (t) => {
   const queue = new BroadcastQueue();
   queue.put('a', bytes(10));

@@ -17,7 +17,7 @@ import {
   type Datagram,
 } from '../../src/gossip/message.ts';
 import { encodeRequestHead } from '../../src/gossip/sync-message.ts';
-import { at, machine, peerId, record } from './fixtures.ts';
+import { at, machine, member, peerId, record } from './fixtures.ts';
 import { idOf, signedBy } from '../fakes/fake-signatures.ts';
 import { check } from '../fakes/property.ts';
 
@@ -223,6 +223,53 @@ test('a suspicion of this host is refuted by a higher incarnation', (t) => {
   const told = sent(it.expire({ kind: 'gossip', round: 1 }, at(25)));
   const claims = told.flatMap(({ datagram: { claims } }) => claims);
   t.true(claims.some(({ record: of }) => of.id === peerId('1') && of.incarnation === 5));
+});
+
+test('who doubts this host is the first to hear that it lives, once', (t) => {
+  const it = acquainted('3');
+  const doubt = news(record('1', { state: 'suspect', incarnation: 4 }));
+  const [answer, ...more] = sent(it.receive(doubt, FROM, at(5)));
+  t.deepEqual(answer?.to, FROM);
+  t.is(answer?.datagram.claims[0]?.record.incarnation, 5);
+  t.is(more.length, 0);
+  t.deepEqual(sent(it.receive(doubt, FROM, at(6))), []);
+});
+
+test('a member that is held dead and was found is called at once, but not more often than once a second', (t) => {
+  const it = acquainted('3');
+  const elsewhere = { address: '203.0.113.9', port: 7783 };
+  const calls = (ms: number): SocketAddress[] =>
+    it
+      .found(peerId('3'), elsewhere, at(ms))
+      .flatMap((effect) => (effect.kind === 'exchange' ? [effect.to] : []));
+  t.deepEqual(calls(1), [], 'it lives');
+  const [wait] = it
+    .receive(news(record('3', { state: 'dead' })), FROM, at(5))
+    .flatMap((effect) => (effect.kind === 'timer' ? [effect] : []).slice(-1));
+  t.truthy(wait);
+  if (wait !== undefined) it.expire(wait.timer, at(60_000));
+  t.is(it.member(peerId('3'))?.state, 'dead');
+  t.deepEqual(calls(60_001), [elsewhere]);
+  t.deepEqual(calls(60_500), []);
+  t.deepEqual(calls(61_001), [elsewhere]);
+});
+
+test('the freshly dead hear of news beside those who live, which does not count as telling it', (t) => {
+  const it = machine('1');
+  it.acquaint([member('2'), member('3'), member('4', { state: 'dead' })]);
+  const heard = new Map<string, number>();
+  let effects = it.receive(news(record('2', { incarnation: 1 })), FROM, at(5));
+  for (let now = 25; now < 5_000; now += 100) {
+    for (const { to } of sent(effects)) heard.set(to.address, (heard.get(to.address) ?? 0) + 1);
+    effects = effects.flatMap((effect) =>
+      effect.kind === 'timer' && effect.timer.kind === 'gossip'
+        ? it.expire(effect.timer, at(now))
+        : [],
+    );
+  }
+  const [second = 0, third = 0, fourth = 0] = [2, 3, 4].map((n) => heard.get(`192.0.2.${n}`));
+  t.is(second + third, 6, 'the factor times the logarithm');
+  t.is(fourth, 3);
 });
 
 test('a forged incarnation far ahead is refused and counted, of oneself, a member and a stranger', (t) => {

@@ -65,6 +65,17 @@ test('under traffic a dead path is left within a second, whenever it dies, and t
   }
 });
 
+test('a pair that sends nothing finds out within a second of a doubt what it would know after half a minute', (t) => {
+  const { world, a, b } = twoUnderlays();
+  world.run(60 * SECOND);
+  cutBoth(world, '192.0.2.1', '192.0.2.2');
+  world.run(SECOND);
+  t.is(a.goesBy(b), '192.0.2.2:7783');
+  a.perform(a.paths.doubt(b.id, asMillis(world.now)));
+  const took = world.runUntil(() => a.goesBy(b) === '203.0.113.2:7783', 10 * SECOND);
+  t.true(took <= SECOND, `${took} ms`);
+});
+
 test('a shorter path is taken once it has proven itself, and like ones do not take turns', (t) => {
   const { world, a, b } = twoUnderlays();
   world.latency.set('192.0.2.1', 20).set('192.0.2.2', 20);

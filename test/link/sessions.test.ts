@@ -122,6 +122,25 @@ test('a host that was killed has a new session as soon as it wants one', (t) => 
   t.is(world.counts.frames, 3);
 });
 
+test('what a dead path has swallowed is asked anew as soon as another leads to the peer', (t) => {
+  const { world, a, b } = pairWorld(seed);
+  const calm = world.weather;
+  world.weather = { ...calm, loss: 1 };
+  a.want(b);
+  world.run(20_000);
+  world.weather = calm;
+  const asked = world.log.length;
+  a.perform(a.sessions.pathChanged(b.id, a.instant()));
+  world.run(5);
+  a.sendFrame(b);
+  t.is(world.counts.unkeyed, 0);
+  t.true(world.log.length > asked);
+  // With a session there is nothing to ask.
+  const done = world.log.length;
+  a.perform(a.sessions.pathChanged(b.id, a.instant()));
+  t.is(world.log.length, done);
+});
+
 test('nothing is sent to a host that nobody wants any more, and its keys are gone soon after three minutes', (t) => {
   const { world, a, b } = pairWorld(seed);
   a.want(b);
