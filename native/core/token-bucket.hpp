@@ -11,23 +11,27 @@ struct Rate {
   uint32_t burst;
 };
 
-// A token bucket. One that was never used is as full as one that was not used for long.
+// A token bucket, full at the start.
 class TokenBucket {
  public:
-  // `now` in ms.
-  bool Take(const Rate& rate, uint64_t now) {
-    const uint64_t passed = std::min(now - std::min(now, filled_at_), kMaxPassedMs);
+  // Whether there is one more; if so, `count` are taken: the last ones may overdraw, and what
+  // follows waits until that is paid. `now` in ms, above 0; another thread may have read the clock
+  // a little later.
+  bool Take(const Rate& rate, uint64_t now, uint32_t count = 1) {
+    now = std::max(now, filled_at_);
+    const uint64_t passed = std::min(now - filled_at_, kMaxPassedMs);
+    const int64_t most = rate.burst * kPerToken;
+    const int64_t refill = rate.per_second * static_cast<int64_t>(passed);
+    tokens_ = filled_at_ == 0 ? most : std::min(most, tokens_ + refill);
     filled_at_ = now;
-    tokens_ = std::min(rate.burst * kPerDatagram,
-                       tokens_ + rate.per_second * static_cast<int64_t>(passed));
-    if (tokens_ < kPerDatagram) return false;
-    tokens_ -= kPerDatagram;
+    if (tokens_ < kPerToken) return false;
+    tokens_ -= count * kPerToken;
     return true;
   }
 
  private:
-  // Thousandths of a datagram, so that a millisecond's worth is a whole number.
-  static constexpr int64_t kPerDatagram = 1000;
+  // Thousandths, so that a millisecond's worth is a whole number.
+  static constexpr int64_t kPerToken = 1000;
   static constexpr uint64_t kMaxPassedMs = 1'000'000;
 
   int64_t tokens_ = 0;

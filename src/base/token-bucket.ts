@@ -21,7 +21,7 @@ export class TokenBucket {
 
   /** Whether there is one more; if so, it is taken. */
   take(now: Millis): boolean {
-    const refill = ((now - this.#at) / 1000) * this.#rate;
+    const refill = ((now - this.#at) * this.#rate) / 1000;
     this.#left = Math.min(this.#burst, this.#left + Math.max(0, refill));
     this.#at = now;
     if (this.#left < 1) return false;

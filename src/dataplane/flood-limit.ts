@@ -1,3 +1,4 @@
+import { TokenBucket } from '../base/token-bucket.ts';
 import type { Millis } from '../base/types.ts';
 
 /**
@@ -8,27 +9,17 @@ import type { Millis } from '../base/types.ts';
 export const DEFAULT_UNKNOWN_UNICAST_RATE = 1000;
 export const MAX_UNKNOWN_UNICAST_RATE = 10_000_000;
 
-const MILLIS_PER_SECOND = 1000;
-
 /** A token bucket that holds one second's worth, full at the start; native/core/flood-limit.hpp is its twin. */
 export class FloodLimit {
-  readonly #rate: number;
-  #tokens: number;
-  #filledAt: number | undefined;
+  readonly #bucket: TokenBucket;
 
   /** `rate` is in frames per second, 1 to `MAX_UNKNOWN_UNICAST_RATE`. */
   constructor(rate: number) {
-    this.#rate = rate;
-    this.#tokens = rate;
+    this.#bucket = new TokenBucket({ rate, burst: rate });
   }
 
   /** Whether one more frame may be flooded; if so, it is counted. `now` never runs backwards. */
   admits(now: Millis): boolean {
-    const passed = now - (this.#filledAt ?? now);
-    this.#filledAt = now;
-    this.#tokens = Math.min(this.#rate, this.#tokens + (passed * this.#rate) / MILLIS_PER_SECOND);
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
+    return this.#bucket.take(now);
   }
 }
