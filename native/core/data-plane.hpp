@@ -18,7 +18,7 @@ namespace weft {
 using CipherKey = std::span<const uint8_t, kCipherKeyBytes>;
 
 struct DataPlaneOptions {
-  std::span<const SocketAddress> addresses;
+  std::span<const SocketAddress> addresses{};
   uint16_t mesh_port = 0;
   uint16_t vxlan_port = 0;
   uint32_t fdb_capacity = 1;

@@ -23,6 +23,7 @@
 #include "../core/sealed.hpp"
 #include "../core/vxlan.hpp"
 #include "../test/loopback.hpp"
+#include "../test/open-plane.hpp"
 #include "input.hpp"
 
 namespace weft {
@@ -44,15 +45,6 @@ constexpr int kPatienceMs = 10000;
 constexpr CipherKind kCipher = CipherKind::kAes256Gcm;
 constexpr uint32_t kKeyIndex = 0x01020304;
 constexpr uint64_t kMarkerSource = 0x0200000000fe;
-
-class Waker final : public ControlWaker {
- public:
-  std::atomic<uint32_t> wakes{0};
-  void Wake() override {
-    wakes++;
-    wakes.notify_all();
-  }
-};
 
 // A frame to everyone whose payload is the number.
 Bytes Marker(uint32_t number) {
@@ -97,16 +89,9 @@ class World {
  public:
   World() {
     LeaveNetwork();
-    const SocketAddress bound = Loopback("127.0.0.1", 0);
-    DataPlaneOptions options;
-    options.addresses = std::span(&bound, 1);
-    options.fdb_capacity = 64;
-    options.fdb_max_age_ms = 60000;
-    options.hash_key = 0x1234567;
-    options.joins_udp = true;
-    Sockets::Failure failure;
-    plane_ = DataPlane::Open(options, stats_, waker_, failure);
-    CHECK(plane_ != nullptr);
+    const DataPlaneOptions options{
+        .fdb_capacity = 64, .fdb_max_age_ms = 60000, .hash_key = 0x1234567, .joins_udp = true};
+    plane_ = test::OpenPlane("127.0.0.1", options, stats_, waker_);
     plane_->AddNetwork(kVni, kMtu);
     raw_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const SocketAddress peer = Loopback("127.0.0.2", 0);
@@ -308,7 +293,7 @@ class World {
   TrafficStats vtep_;
   TrafficStats sealed_vtep_;
   SendKey seal_;
-  Waker waker_;
+  test::Flag waker_;
   Device ports_[2];
   int raw_ = -1;
   SocketAddress vxlan_;

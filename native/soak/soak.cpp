@@ -9,6 +9,7 @@
 #include "../core/data-plane.hpp"
 #include "../test/frames.hpp"
 #include "../test/loopback.hpp"
+#include "../test/open-plane.hpp"
 #include "../test/test.hpp"
 
 // Of the address sanitizer's runtime, whose headers Debian packs with clang only.
@@ -23,11 +24,6 @@ constexpr uint32_t kBurst = 8;
 constexpr int kPatienceMs = 10000;
 // The heap of a data plane at rest may differ by what its hash tables keep for later.
 constexpr size_t kHeapSlackBytes = 256 << 10;
-
-class Quiet final : public ControlWaker {
- public:
-  void Wake() override {}
-};
 
 // A socket pair in place of a TAP queue.
 struct Device {
@@ -52,16 +48,9 @@ struct Device {
 class Host {
  public:
   explicit Host(const char* address) : address_(address) {
-    const SocketAddress bound = Loopback(address, 0);
-    DataPlaneOptions options;
-    options.addresses = std::span(&bound, 1);
-    options.fdb_capacity = 1000;
-    options.fdb_max_age_ms = 50;
-    options.hash_key = 12345;
-    options.joins_udp = true;
-    Sockets::Failure failure;
-    plane_ = DataPlane::Open(options, stats_, quiet_, failure);
-    CHECK(plane_ != nullptr);
+    const DataPlaneOptions options{
+        .fdb_capacity = 1000, .fdb_max_age_ms = 50, .hash_key = 12345, .joins_udp = true};
+    plane_ = OpenPlane(address, options, stats_, quiet_);
     plane_->AddNetwork(kVni, 1400);
     device_.Open();
     plane_->AddPort(kVni, 1, std::span<const int>(&device_.theirs, 1), kVnetBytes, &device_.stats);

@@ -4,13 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstring>
 #include <memory>
 
 #include "../core/data-plane.hpp"
 #include "frames.hpp"
 #include "loopback.hpp"
+#include "open-plane.hpp"
 #include "test.hpp"
 
 namespace weft::test {
@@ -18,15 +18,6 @@ namespace weft::test {
 inline constexpr uint32_t kVni = 77;
 inline constexpr uint32_t kVnetBytes = 10;
 inline constexpr int kPatienceMs = 5000;
-
-class Flag final : public ControlWaker {
- public:
-  std::atomic<int> wakes{0};
-  void Wake() override {
-    wakes++;
-    wakes.notify_all();
-  }
-};
 
 // A host: a data plane with one network and one port.
 struct Host {
@@ -39,16 +30,9 @@ struct Host {
   int queue = -1;
 
   explicit Host(const char* address, uint32_t vnet_bytes = kVnetBytes) {
-    const SocketAddress bound = Loopback(address, 0);
-    DataPlaneOptions options;
-    options.addresses = std::span(&bound, 1);
-    options.fdb_capacity = 100;
-    options.fdb_max_age_ms = 60000;
-    options.hash_key = 12345;
-    options.joins_udp = true;
-    Sockets::Failure failure;
-    plane = DataPlane::Open(options, stats, flag, failure);
-    CHECK(plane != nullptr);
+    const DataPlaneOptions options{
+        .fdb_capacity = 100, .fdb_max_age_ms = 60000, .hash_key = 12345, .joins_udp = true};
+    plane = OpenPlane(address, options, stats, flag);
     plane->AddNetwork(kVni, 1400);
     int pair[2];
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, pair) == 0);

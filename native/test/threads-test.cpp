@@ -8,6 +8,7 @@
 #include "../core/data-plane.hpp"
 #include "frames.hpp"
 #include "loopback.hpp"
+#include "open-plane.hpp"
 #include "test.hpp"
 
 namespace weft::test {
@@ -17,11 +18,6 @@ constexpr uint32_t kVni = 77;
 constexpr uint32_t kVnetBytes = 10;
 constexpr uint32_t kThreads = 3;
 constexpr int kPatienceMs = 5000;
-
-class Quiet final : public ControlWaker {
- public:
-  void Wake() override {}
-};
 
 // A host whose device has a queue for each thread.
 struct Host {
@@ -34,16 +30,9 @@ struct Host {
   int queues[kThreads];
 
   explicit Host(const char* address) {
-    const SocketAddress bound = Loopback(address, 0);
-    DataPlaneOptions options;
-    options.addresses = std::span(&bound, 1);
-    options.fdb_capacity = 100;
-    options.fdb_max_age_ms = 60000;
-    options.hash_key = 12345;
-    options.threads = kThreads;
-    Sockets::Failure failure;
-    plane = DataPlane::Open(options, stats[0], quiet, failure);
-    CHECK(plane != nullptr);
+    const DataPlaneOptions options{
+        .fdb_capacity = 100, .fdb_max_age_ms = 60000, .hash_key = 12345, .threads = kThreads};
+    plane = OpenPlane(address, options, stats[0], quiet);
     plane->AddNetwork(kVni, 1400);
     for (uint32_t i = 0; i < kThreads; i++) {
       int pair[2];
