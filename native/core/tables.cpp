@@ -20,6 +20,13 @@ void RemoveFrom(T*& head, T& item, T* T::*link) {
   item.*link = nullptr;
 }
 
+// In a bucket the order does not matter.
+template <typename T>
+void PutInto(T*& bucket, T& item) {
+  item.next_in_bucket = bucket;
+  bucket = &item;
+}
+
 // New items go last, so that floods visit them in the order in which they were added.
 template <typename T>
 void AppendTo(T*& head, T& item) {
@@ -77,9 +84,7 @@ size_t Tables::VtepBucket(const Network& network, const AddressKey& key) {
 }
 
 void Tables::AddNetwork(Network& network) {
-  Network*& head = networks_[network.vni % kNetworkBuckets];
-  network.next_in_bucket = head;
-  head = &network;
+  PutInto(networks_[network.vni % kNetworkBuckets], network);
 }
 
 void Tables::RemoveNetwork(Network& network) {
@@ -93,9 +98,7 @@ void Tables::RemovePort(Port& port) { RemoveFrom(port.network->ports, port, &Por
 
 void Tables::AddVtep(Vtep& vtep) {
   vtep.network->vtep_count++;
-  Vtep*& head = vteps_[VtepBucket(*vtep.network, vtep.key)];
-  vtep.next_in_bucket = head;
-  head = &vtep;
+  PutInto(vteps_[VtepBucket(*vtep.network, vtep.key)], vtep);
 }
 
 void Tables::RemoveVtep(Vtep& vtep) {
@@ -115,20 +118,14 @@ void Tables::FloodVtep(Vtep& vtep, bool floods) {
 }
 
 void Tables::AddSession(ReceiveSession& session) {
-  ReceiveSession*& head = sessions_[session.index % kSessionBuckets];
-  session.next_in_bucket = head;
-  head = &session;
+  PutInto(sessions_[session.index % kSessionBuckets], session);
 }
 
 void Tables::RemoveSession(ReceiveSession& session) {
   RemoveFrom(sessions_[session.index % kSessionBuckets], session, &ReceiveSession::next_in_bucket);
 }
 
-void Tables::AddRoute(RelayRoute& route) {
-  RelayRoute*& head = routes_[route.tag % kRouteBuckets];
-  route.next_in_bucket = head;
-  head = &route;
-}
+void Tables::AddRoute(RelayRoute& route) { PutInto(routes_[route.tag % kRouteBuckets], route); }
 
 void Tables::RemoveRoute(RelayRoute& route) {
   RemoveFrom(routes_[route.tag % kRouteBuckets], route, &RelayRoute::next_in_bucket);
