@@ -8,7 +8,6 @@ import { addressesOf } from '../network/endpoint.ts';
 import { bareAddress } from '../wire/cidr.ts';
 import type { Addresses } from './addresses.ts';
 import { CLUSTER, type ClusterHolds } from './cluster-holds.ts';
-import { refuseDisputed } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import type { Engines } from './engines.ts';
 import type { Networks } from './networks.ts';
@@ -86,7 +85,7 @@ export class Cluster implements ClusterPlumbing {
     request: NetworkRequest,
     check: (found: NetworkInfo) => void,
   ): Promise<void> {
-    const { directory, networks, reconciler, self } = this.#options;
+    const { directory, networks, reconciler } = this.#options;
     const { name } = request;
     const use: UseRecord = { network: name, host: CLUSTER, clusterId };
     return this.#change(async () => {
@@ -100,11 +99,7 @@ export class Cluster implements ClusterPlumbing {
       const isThere = directory.network(name) !== undefined;
       directory.putUse(use);
       try {
-        const network =
-          directory.network(name) ??
-          (await networks.create({ ...request, shared: true }, 'docker'));
-        refuseDisputed(network, directory, self);
-        if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
+        const network = await networks.forEngine(request, (each) => reconciler.isCarried(each));
         check(networkInfo(network, directory.endpoints(name).length));
       } catch (error) {
         if (present === undefined) directory.removeUse(use);

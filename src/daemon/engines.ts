@@ -110,11 +110,7 @@ export class Engines implements Plumbing {
       // First, so that no network is ever on the disk without whoever will let go of it.
       directory.putUse(use);
       try {
-        const network =
-          directory.network(name) ??
-          (await networks.create({ ...request, shared: true }, 'docker'));
-        refuseDisputed(network, directory, self);
-        if (!reconciler.isCarried(network)) await networks.checkRoutes(network);
+        const network = await networks.forEngine(request, (each) => reconciler.isCarried(each));
         await reconciler.carry(network);
         return this.#info(network);
       } catch (error) {

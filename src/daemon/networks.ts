@@ -23,6 +23,7 @@ import { checkAddressing, checkReservedCount } from '../network/addressing.ts';
 import { subnetsOf, uniqueLocalSubnet } from '../network/subnets.ts';
 import { formatCidr, overlaps, parseCidr, type Cidr, familyOf } from '../wire/cidr.ts';
 import { CLUSTER, type ClusterHolds } from './cluster-holds.ts';
+import { refuseDisputed } from './conflicts.ts';
 import type { Directory } from './directory.ts';
 import { mergeTarget } from './moving.ts';
 
@@ -115,6 +116,23 @@ export class Networks {
     this.#checkEdges(network, existing);
     await this.checkRoutes(network);
     directory.putNetwork(network);
+    return network;
+  }
+
+  /**
+   * The network of that name for a container engine, made if it is not there; this host can carry it.
+   * Rejects as `create`, `refuseDisputed` and `checkRoutes`.
+   */
+  async forEngine(
+    request: NetworkRequest,
+    isCarried: (network: NetworkDefinition) => boolean,
+  ): Promise<NetworkDefinition> {
+    const { directory, self } = this.#options;
+    const network =
+      directory.network(request.name) ??
+      (await this.create({ ...request, shared: true }, 'docker'));
+    refuseDisputed(network, directory, self);
+    if (!isCarried(network)) await this.checkRoutes(network);
     return network;
   }
 
