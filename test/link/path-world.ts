@@ -3,12 +3,14 @@ import {
   asMillis,
   asPeerId,
   formatSocketAddress,
+  type Millis,
   type PeerId,
   type SocketAddress,
 } from '../../src/base/types.ts';
 import { tagOf } from '../../src/link/locator.ts';
 import { Paths, type PathEffect } from '../../src/link/paths.ts';
 import { routeKey, type Route } from '../../src/link/path-choice.ts';
+import { MachineWorld } from './machine-world.ts';
 
 const PORT = 7783;
 /** What each datagram has beside what it carries: IPv4, UDP, and the envelope at most. */
@@ -63,18 +65,16 @@ export interface PathHostOptions {
 }
 
 /** Hosts with paths between them on one virtual clock. Addresses of one first number can reach each other, and public ones all. */
-export class PathWorld {
+export class PathWorld extends MachineWorld<PathHost> {
   readonly rng: Rng;
-  readonly hosts: PathHost[] = [];
   /** Pairs of addresses, and single ones, between which nothing passes. */
   readonly cut = new Set<string>();
   /** Milliseconds one way, by the address that is sent to; 1 else. */
   readonly latency = new Map<string, number>();
   loss = 0;
-  now = 0;
-  #events: { readonly at: number; readonly run: () => void }[] = [];
 
   constructor(seed: number) {
+    super();
     this.rng = seededRng(seed);
   }
 
@@ -82,25 +82,6 @@ export class PathWorld {
     const host = new PathHost(this, this.hosts.length, options);
     this.hosts.push(host);
     return host;
-  }
-
-  after(delay: number, run: () => void): void {
-    this.#events.push({ at: this.now + delay, run });
-  }
-
-  run(duration: number): void {
-    const end = this.now + duration;
-    for (;;) {
-      const due = this.hosts.flatMap(({ paths }) => paths.nextDue ?? []);
-      const next = Math.min(...due, ...this.#events.map((event) => event.at));
-      if (next > end) break;
-      this.now = Math.max(this.now, next);
-      const ready = this.#events.filter((event) => event.at <= this.now);
-      this.#events = this.#events.filter((event) => event.at > this.now);
-      for (const { run } of ready) run();
-      for (const host of this.hosts) host.expire();
-    }
-    this.now = end;
   }
 
   /** Runs until it is true; how long that took. */
@@ -177,6 +158,10 @@ export class PathHost {
   send(peer: PathHost, frames = 1): void {
     this.perform(this.paths.sent(peer.id, frames, asMillis(this.#world.now)));
     this.#world.after(100, () => this.send(peer, frames + 1));
+  }
+
+  get nextDue(): Millis | undefined {
+    return this.paths.nextDue;
   }
 
   expire(): void {

@@ -1,5 +1,5 @@
 import { randomHex, seededRng, type Rng } from '../../src/base/rng.ts';
-import { asMillis, type PeerId, type SocketAddress } from '../../src/base/types.ts';
+import { asMillis, type Millis, type PeerId, type SocketAddress } from '../../src/base/types.ts';
 import type { SealingKey } from '../../src/encap/sealed.ts';
 import { hostIdOf } from '../../src/link/identity.ts';
 import { Keyring } from '../../src/link/keyring.ts';
@@ -7,6 +7,7 @@ import { locatorOf } from '../../src/link/locator.ts';
 import { KeyPair } from '../../src/link/noise/key-pair.ts';
 import { SESSION_DEFAULTS, type SessionConfig } from '../../src/link/session-config.ts';
 import { Sessions, type SessionEffect, type SessionPsks } from '../../src/link/sessions.ts';
+import { MachineWorld } from './machine-world.ts';
 
 export const SECRET = Buffer.alloc(32, 9);
 /** What a data plane holds for one peer at most. */
@@ -21,11 +22,6 @@ export interface Weather {
 }
 export const CALM: Weather = { loss: 0, duplication: 0, latency: [1, 1] };
 
-interface Event {
-  readonly at: number;
-  readonly run: () => void;
-}
-
 export interface Datagram {
   readonly bytes: Buffer;
   readonly from: Host;
@@ -33,19 +29,17 @@ export interface Datagram {
 }
 
 /** Hosts with sessions and as much of a data plane as holds keys, on one virtual clock. */
-export class SessionWorld {
+export class SessionWorld extends MachineWorld<Host> {
   readonly rng: Rng;
-  readonly hosts: Host[] = [];
   /** Every handshake datagram that was sent. */
   readonly log: Datagram[] = [];
   /** What must never be: frames that can't be opened, too many keys, a key used by two. */
   readonly faults: string[] = [];
   readonly counts = { frames: 0, unkeyed: 0 };
   weather = CALM;
-  now = 0;
-  #events: Event[] = [];
 
   constructor(seed: number) {
+    super();
     this.rng = seededRng(seed);
   }
 
@@ -53,25 +47,6 @@ export class SessionWorld {
     const host = new Host(this, this.hosts.length, options);
     this.hosts.push(host);
     return host;
-  }
-
-  after(delay: number, run: () => void): void {
-    this.#events.push({ at: this.now + delay, run });
-  }
-
-  run(duration: number): void {
-    const end = this.now + duration;
-    for (;;) {
-      const due = this.hosts.flatMap(({ sessions }) => sessions.nextDue ?? []);
-      const next = Math.min(...due, ...this.#events.map(({ at }) => at));
-      if (next > end) break;
-      this.now = Math.max(this.now, next);
-      const ready = this.#events.filter(({ at }) => at <= this.now);
-      this.#events = this.#events.filter(({ at }) => at > this.now);
-      for (const { run } of ready) run();
-      for (const host of this.hosts) host.expire();
-    }
-    this.now = end;
   }
 
   /** Carries something through the weather: not at all, once or twice. */
@@ -165,6 +140,10 @@ export class Host {
 
   receive(bytes: Buffer, from: SocketAddress): void {
     this.perform(this.sessions.receive(Buffer.from(bytes), from, this.instant()));
+  }
+
+  get nextDue(): Millis | undefined {
+    return this.sessions.nextDue;
   }
 
   expire(): void {
