@@ -205,7 +205,7 @@ export class PathKeeper {
     }
     this.#tags.delete(tagOf(id));
     this.#lost.delete(id);
-    if (this.#broken.delete(id)) this.#write();
+    this.#unbreak(id);
   }
 
   #lostPause(id: PeerId, now: number): number | undefined {
@@ -575,7 +575,8 @@ export class PathKeeper {
     if (isDirect) {
       // By a relay it goes on until the direct path has proven itself: rows must not flap with it.
       const route = this.#paths.route(peer);
-      if (route?.kind !== 'relay') this.#mend(peer, route !== undefined);
+      if (route === undefined) this.#unbreak(peer);
+      else if (route.kind === 'direct') this.#mend(peer);
       return;
     }
     // That a host which is gone is not reached need not be told to the mesh.
@@ -593,11 +594,15 @@ export class PathKeeper {
     this.#soon();
   }
 
-  /** It answers, or (`isKnown` false) is not asked any more. */
-  #mend(peer: PeerId, isKnown = true): void {
-    if (!this.#broken.delete(peer)) return;
+  /** Whether the pair was broken; it counts as that no longer, as the host answers or is not asked any more. */
+  #unbreak(peer: PeerId): boolean {
+    if (!this.#broken.delete(peer)) return false;
     this.#write();
-    if (!isKnown) return;
+    return true;
+  }
+
+  #mend(peer: PeerId): void {
+    if (!this.#unbreak(peer)) return;
     const name = this.#name(peer);
     this.#options.events.add('reach', name, `${name} answers directly again`);
     this.#soon();
