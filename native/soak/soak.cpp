@@ -48,8 +48,12 @@ struct Device {
 class Host {
  public:
   explicit Host(const char* address) : address_(address) {
-    const DataPlaneOptions options{
-        .fdb_capacity = 1000, .fdb_max_age_ms = 50, .hash_key = 12345, .joins_udp = true};
+    // No frame's destination is ever learned: all are floods.
+    const DataPlaneOptions options{.fdb_capacity = 1000,
+                                   .fdb_max_age_ms = 50,
+                                   .unknown_unicast_rate = 1'000'000'000,
+                                   .hash_key = 12345,
+                                   .joins_udp = true};
     plane_ = OpenPlane(address, options, stats_, quiet_);
     plane_->AddNetwork(kVni, 1400);
     device_.Open();
